@@ -1,0 +1,49 @@
+"""Backbones: the table of networks, and the model that wraps one."""
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from engine.registry import Registry
+from engine.section import Section
+
+
+class BackboneConfig(Section):
+    """A network's own knobs; each subclass builds one architecture for any image and class count."""
+
+    name: str = Field(description="Architecture")
+
+    def build(self, channels: int, size: int, num_classes: int) -> nn.Module:
+        """Return a network from (B, channels, size, size), normalised, to logits (B, C)."""
+        raise NotImplementedError  # pragma: no cover - every registered backbone overrides it
+
+
+BACKBONES: Registry[BackboneConfig] = Registry("backbone", default="small-cnn")
+
+
+class Classifier(nn.Module):
+    """Normalisation as the first layer, then a backbone: it takes images in [0, 1].
+
+    So a perturbation's radius always is in pixels, whatever the normalisation.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: nn.Module, mean: Tensor, std: Tensor) -> None:
+        """Wrap a backbone; mean and std are (channels,), measured on the training images."""
+        super().__init__()
+        self.backbone = backbone
+        self.register_buffer("mean", mean.view(1, -1, 1, 1))
+        self.register_buffer("std", std.view(1, -1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.backbone((x - self.mean) / self.std)
+        return logits
+
+
+def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation per channel of uint8 images (N, channels, h, w), in [0, 1]."""
+    pixels = images.to(torch.float64) / 255
+    std, mean = torch.std_mean(pixels, dim=(0, 2, 3))
+    return mean.float(), std.clamp_min(1e-3).float()

@@ -1,0 +1,61 @@
+"""The six training characteristics zeta of a sample (Zhou et al. 2023), in the paper's order."""
+
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Characteristics:
+    """What the weighting network reads of each sample, (B,) each.
+
+    Attributes:
+        loss: CE(f(x), y), in nats.
+        class_loss: Mean loss of the sample's class in the epoch before; ln C in the first.
+        gradient_norm: ||onehot(y) - p||_2, the loss's gradient with respect to the logits, 0 to sqrt 2.
+        margin: p_y - max_{k != y} p_k, -1 to 1.
+        entropy: -sum_k p_k log p_k, 0 to ln C.
+        class_proportion: Share of the training set that has the sample's label.
+    """
+
+    loss: Tensor
+    class_loss: Tensor
+    gradient_norm: Tensor
+    margin: Tensor
+    entropy: Tensor
+    class_proportion: Tensor
+
+    def table(self) -> Tensor:
+        """(B, 6), one column a characteristic."""
+        return torch.stack([getattr(self, name) for name in NAMES], dim=1)
+
+
+NAMES = tuple(item.name for item in fields(Characteristics))
+
+
+def characteristics(
+    logits: Tensor, y: Tensor, *, class_loss: Tensor, class_counts: Tensor
+) -> Characteristics:
+    """Compute the six from the clean logits.
+
+    Args:
+        logits: (B, C), C at least 2.
+        y: (B,) given labels.
+        class_loss: (C,) mean loss of each class in the epoch before.
+        class_counts: (C,) training samples per label.
+    """
+    log_p = F.log_softmax(logits, dim=1)
+    p = log_p.exp()
+    one_hot = F.one_hot(y, logits.shape[1]).to(p.dtype)
+    p_label = p.gather(1, y[:, None]).squeeze(1)
+    p_rival = (p - 2 * one_hot).amax(dim=1)  # the label's own entry is below every other
+    return Characteristics(
+        loss=-log_p.gather(1, y[:, None]).squeeze(1),
+        class_loss=class_loss[y],
+        gradient_norm=(one_hot - p).norm(dim=1),
+        margin=p_label - p_rival,
+        entropy=-(p * log_p).sum(dim=1),
+        class_proportion=(class_counts / class_counts.sum())[y],
+    )

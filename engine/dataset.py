@@ -1,0 +1,233 @@
+"""Datasets: the table of sources, and how a scenario's training data are made from one."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field, ValidationInfo, field_validator
+
+from engine.corruption import (
+    ImbalanceConfig,
+    NoiseConfig,
+    imbalanced_counts,
+    noisy_labels,
+    transition_matrix,
+)
+from engine.registry import import_plugins
+from engine.seeds import derive_seed, numpy_stream
+from engine.section import Section
+from engine.types import ImageSet, IntArray
+
+
+class Dataset(ABC):
+    """A source of labelled images; each subclass stands in its own file of `engine.datasets`."""
+
+    name: str
+    title: str
+    class_names: tuple[str, ...]
+    channels: int
+    size: int
+    train_counts: tuple[int, ...]
+    """Images per class in the official training part."""
+    test_counts: tuple[int, ...]
+    held_out_per_class: int
+    """Images per class that the meta set and the validation set hold unless a scenario says."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> tuple[ImageSet, ImageSet]:
+        """Return the official training and test parts.
+
+        Args:
+            folder: Where downloads are kept; made if a download needs it.
+
+        Raises:
+            UserError: The files are not there and cannot be fetched.
+        """
+
+
+_DATASETS: dict[str, Dataset] = {}
+
+
+def register(dataset: type[Dataset]) -> type[Dataset]:
+    """Class decorator: put a dataset on the menu."""
+    if dataset.name in _DATASETS:
+        raise ValueError(f"two datasets are called {dataset.name!r}")
+    _DATASETS[dataset.name] = dataset()
+    return dataset
+
+
+def datasets() -> dict[str, Dataset]:
+    """Return every dataset by name."""
+    import_plugins("engine.datasets")
+    return dict(sorted(_DATASETS.items()))
+
+
+class DataConfig(Section):
+    """Which images a run learns from, and how they are corrupted."""
+
+    dataset: str = Field("digits", description="Dataset")
+    meta_per_class: int | None = Field(
+        None, ge=1, description="Clean images per class for the meta set; empty is the dataset's own"
+    )
+    val_per_class: int | None = Field(
+        None, ge=1, description="Clean images per class for validation; empty is the dataset's own"
+    )
+    train_size: int | None = Field(
+        None, ge=2, description="Stratified subset of the training images; empty takes all"
+    )
+    test_size: int | None = Field(
+        None, ge=2, description="Stratified subset of the test images; empty takes all"
+    )
+    noise: NoiseConfig = NoiseConfig()
+    imbalance: ImbalanceConfig = ImbalanceConfig()
+
+    @field_validator("dataset")
+    @classmethod
+    def _dataset_is_known(cls, name: str) -> str:
+        if name not in datasets():
+            raise ValueError(f"{name!r} is unknown; choose {', '.join(datasets())}")
+        return name
+
+    @field_validator("val_per_class")
+    @classmethod
+    def _held_out_leaves_training_images(
+        cls, val: int | None, info: ValidationInfo
+    ) -> int | None:
+        if "dataset" not in info.data or "meta_per_class" not in info.data:
+            return val
+        source = datasets()[info.data["dataset"]]
+        meta = info.data["meta_per_class"] or source.held_out_per_class
+        held_out = meta + (val or source.held_out_per_class)
+        smallest = min(source.train_counts)
+        if held_out >= smallest:
+            raise ValueError(
+                f"meta_per_class + val_per_class is {held_out}; {source.title} has {smallest} "
+                f"training images of its smallest class, so allowed: at most {smallest - 1} together"
+            )
+        return val
+
+    @field_validator("train_size")
+    @classmethod
+    def _train_size_fits(cls, size: int | None, info: ValidationInfo) -> int | None:
+        if size is None or not {"dataset", "meta_per_class", "val_per_class"} <= info.data.keys():
+            return size
+        source = datasets()[info.data["dataset"]]
+        held_out = sum(
+            info.data[part] or source.held_out_per_class
+            for part in ("meta_per_class", "val_per_class")
+        )
+        left = sum(source.train_counts) - held_out * len(source.class_names)
+        return _within(size, len(source.class_names), left)
+
+    @field_validator("test_size")
+    @classmethod
+    def _test_size_fits(cls, size: int | None, info: ValidationInfo) -> int | None:
+        if size is None or "dataset" not in info.data:
+            return size
+        source = datasets()[info.data["dataset"]]
+        return _within(size, len(source.class_names), sum(source.test_counts))
+
+    @field_validator("noise")
+    @classmethod
+    def _noise_fits_the_class_count(cls, noise: NoiseConfig, info: ValidationInfo) -> NoiseConfig:
+        if "dataset" in info.data:
+            num_classes = len(datasets()[info.data["dataset"]].class_names)
+            transition_matrix(noise.kind, noise.ratio, num_classes, np.random.default_rng(0))
+        return noise
+
+    @property
+    def source(self) -> Dataset:
+        return datasets()[self.dataset]
+
+
+def _within(size: int, low: int, high: int) -> int:
+    if not low <= size <= high:
+        raise ValueError(f"{size} is not valid; allowed: a whole number, {low} to {high}")
+    return size
+
+
+@dataclass(frozen=True)
+class Data:
+    """The four sets of a run. Only ``train`` has noise and imbalance in it."""
+
+    train: ImageSet
+    meta: ImageSet
+    validation: ImageSet
+    test: ImageSet
+    class_names: tuple[str, ...]
+
+    @property
+    def class_counts(self) -> IntArray:
+        """(C,) training images per given label."""
+        return np.bincount(self.train.labels, minlength=len(self.class_names)).astype(np.int64)
+
+    def digest(self) -> str:
+        """Return a fingerprint of every image and label that the run can see."""
+        state = hashlib.sha256()
+        for part in (self.train, self.meta, self.validation, self.test):
+            for array in (part.images, part.labels, part.true_labels):
+                state.update(np.ascontiguousarray(array).data)
+        return state.hexdigest()
+
+
+def prepare(config: DataConfig, seed: int, folder: Path) -> Data:
+    """Make a run's data: hold out, subset, imbalance, then noise, each from its own stream.
+
+    Raises:
+        UserError: The dataset's files are missing.
+    """
+    source = config.source
+    official_train, official_test = source.load(folder)
+    num_classes = len(source.class_names)
+    meta_n = config.meta_per_class or source.held_out_per_class
+    val_n = config.val_per_class or source.held_out_per_class
+    piles = _shuffled_by_class(official_train.labels, num_classes, seed)
+    available = np.array([len(pile) - meta_n - val_n for pile in piles], dtype=np.int64)
+    counts = stratified_counts(available, config.train_size or int(available.sum()))
+    if config.imbalance.factor > 1:
+        deal = numpy_stream(seed, "imbalance") if config.imbalance.shuffled else None
+        counts = imbalanced_counts(counts, config.imbalance.factor, deal)
+    held = meta_n + val_n
+    train = official_train.take(
+        _sorted([pile[held : held + n] for pile, n in zip(piles, counts, strict=True)])
+    )
+    test_piles = _shuffled_by_class(official_test.labels, num_classes, seed)
+    test_counts = stratified_counts(
+        np.array([len(pile) for pile in test_piles]), config.test_size or len(official_test)
+    )
+    return Data(
+        train=_with_noise(train, config.noise, num_classes, seed),
+        meta=official_train.take(_sorted([pile[:meta_n] for pile in piles])),
+        validation=official_train.take(_sorted([pile[meta_n:held] for pile in piles])),
+        test=official_test.take(
+            _sorted([pile[:n] for pile, n in zip(test_piles, test_counts, strict=True)])
+        ),
+        class_names=source.class_names,
+    )
+
+
+def stratified_counts(available: IntArray, size: int) -> IntArray:
+    """Share ``size`` among classes in proportion to what they have (largest remainder)."""
+    exact = available * (size / available.sum())
+    counts = np.floor(exact).astype(np.int64)
+    most_short = np.argsort(-(exact - counts), kind="stable")
+    counts[most_short[: size - counts.sum()]] += 1
+    return counts
+
+
+def _shuffled_by_class(labels: IntArray, num_classes: int, seed: int) -> list[IntArray]:
+    rng = numpy_stream(seed, "split")
+    return [rng.permutation(np.flatnonzero(labels == label)) for label in range(num_classes)]
+
+
+def _sorted(piles: list[IntArray]) -> IntArray:
+    return np.sort(np.concatenate(piles))
+
+
+def _with_noise(train: ImageSet, noise: NoiseConfig, num_classes: int, seed: int) -> ImageSet:
+    rng = numpy_stream(seed, "noise matrix")
+    matrix = transition_matrix(noise.kind, noise.ratio, num_classes, rng)
+    labels = noisy_labels(train.true_labels, matrix, derive_seed(seed, "noise"))
+    return replace(train, labels=labels)

@@ -1,0 +1,164 @@
+"""Natural, boundary and robust error, counted per class, and the card that says how."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from engine.modes import eval_mode
+from engine.perturb import ThreatConfig, perturb, random_start
+from engine.section import Pixels, Section
+from engine.types import ImageSet, IntArray
+
+
+class EvaluationConfig(Section):
+    """How robustness is measured, on validation data each epoch and on test data at the end."""
+
+    attack: Literal["pgd"] = Field("pgd", description="PGD on the cross-entropy (Madry et al. 2018)")
+    num_steps: int = Field(20, ge=1, le=1000, description="Steps of the attack on the test data")
+    val_num_steps: int = Field(
+        10, ge=1, le=1000, description="Steps of the attack on validation data, each epoch"
+    )
+    step_size: Pixels | None = Field(
+        None, gt=0, le=1, description="Step of the attack; empty is epsilon / 4"
+    )
+    epsilon: Pixels | None = Field(
+        None, ge=0, le=1, description="Radius of the attack; empty is the threat model's"
+    )
+    batch_size: int = Field(500, ge=1, le=10_000, description="Images attacked at a time")
+
+
+@dataclass(frozen=True)
+class PgdAttack:
+    """PGD with a uniform start, on the cross-entropy of the given label, in eval mode."""
+
+    epsilon: float
+    step_size: float
+    num_steps: int
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor, rng: torch.Generator) -> Tensor:
+        """Return adversaries (B, channels, h, w) of images x with labels y (B,)."""
+        epsilon = torch.full((len(x),), self.epsilon, device=x.device)
+        return perturb(
+            lambda x_moved: F.cross_entropy(model(x_moved), y, reduction="none"),
+            x,
+            random_start(x, epsilon, start="uniform", generator=rng),
+            epsilon=epsilon,
+            direction=torch.ones_like(epsilon),
+            step_size=self.step_size,
+            num_steps=self.num_steps,
+        )
+
+
+def attack_of(config: EvaluationConfig, threat: ThreatConfig, *, split: str) -> PgdAttack:
+    """Return the attack that a scenario's evaluation runs on a split."""
+    epsilon = threat.epsilon if config.epsilon is None else config.epsilon
+    step_size = epsilon / 4 if config.step_size is None else config.step_size
+    num_steps = config.num_steps if split == "test" else config.val_num_steps
+    return PgdAttack(epsilon, step_size, num_steps)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Errors of one model on one set, counted per class of the true label, (C,) each.
+
+    An image counts under attack as wrong if the model is wrong on it with or without the attack,
+    so robust = natural + boundary holds sample by sample.
+    """
+
+    count: IntArray
+    natural: IntArray
+    boundary: IntArray
+
+    @property
+    def robust(self) -> IntArray:
+        return self.natural + self.boundary
+
+    def errors(self) -> dict[str, IntArray]:
+        """Return the three counts by the name of their measure."""
+        return {
+            "natural_error": self.natural,
+            "boundary_error": self.boundary,
+            "robust_error": self.robust,
+        }
+
+
+def evaluate(
+    model: nn.Module,
+    images: ImageSet,
+    attack: PgdAttack,
+    *,
+    num_classes: int,
+    batch_size: int,
+    rng: torch.Generator,
+    check: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Count a model's errors, clean and attacked.
+
+    Images that are wrong without an attack are not attacked: they are robust errors already.
+
+    Args:
+        model: From images in [0, 1] to logits; it is put in eval mode for the time.
+        images: The set; errors count against its labels.
+        attack: From model, images, labels and a random stream to adversaries.
+        num_classes: C.
+        batch_size: Images at a time.
+        rng: The attack's random stream; its device is where the work is done.
+        check: Called between batches; may raise to stop.
+    """
+    natural_wrong = np.zeros(len(images), dtype=bool)
+    robust_wrong = np.zeros(len(images), dtype=bool)
+    positions = torch.arange(len(images), device=rng.device)
+    with eval_mode(model):
+        for index in positions.split(batch_size):
+            check()
+            batch = images.batch(index)
+            with torch.no_grad():
+                right = model(batch.x).argmax(dim=1) == batch.y
+            natural_wrong[index.cpu().numpy()] = (~right).cpu().numpy()
+            x, y = batch.x[right], batch.y[right]
+            with torch.no_grad() if len(y) == 0 else torch.enable_grad():
+                x_adv = attack(model, x, y, rng) if len(y) else x
+            with torch.no_grad():
+                fooled = ~right
+                fooled[right] = model(x_adv).argmax(dim=1) != y if len(y) else False
+            robust_wrong[index.cpu().numpy()] = fooled.cpu().numpy()
+    labels = images.labels
+
+    def per_class(chosen: object) -> IntArray:
+        return np.bincount(labels[chosen], minlength=num_classes).astype(np.int64)
+
+    return Evaluation(
+        count=per_class(slice(None)),
+        natural=per_class(natural_wrong),
+        boundary=per_class(robust_wrong & ~natural_wrong),
+    )
+
+
+@dataclass(frozen=True)
+class EvaluationCard:
+    """The protocol behind a number. Two results with different cards are not one ranking."""
+
+    attack: str
+    loss: str
+    norm: str
+    epsilon: float
+    step_size: float
+    num_steps: int
+    restarts: int
+    start: str
+    split: str
+    n: int
+    subset: bool
+    batch_norm: str
+    checkpoint: str
+    seed: int
+    versions: dict[str, str]
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)

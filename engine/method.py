@@ -1,0 +1,135 @@
+"""What a training method is: a policy that gives each sample of a batch its assignment."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from engine.characteristics import Characteristics
+from engine.perturb import Start
+from engine.registry import Registry
+from engine.section import Section
+from engine.types import Assignment, Batch, Copies
+
+AdversaryLoss = Literal["ce", "kl"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Which terms of the loss a method uses, and what its adversary climbs.
+
+    Attributes:
+        adversary_loss: l_adv and the inner attack: ``ce`` against the label, or ``kl`` from the
+            clean prediction (label-free).
+        start: The first guess of the inner attack.
+        clean, adversary, anti_adversary: Whether the term can have a weight other than zero.
+        characteristics: Whether the policy reads the samples' characteristics.
+    """
+
+    adversary_loss: AdversaryLoss
+    start: Start
+    clean: bool = False
+    adversary: bool = True
+    anti_adversary: bool = False
+    characteristics: bool = False
+
+
+@dataclass(frozen=True)
+class ClassErrors:
+    """Errors on held-out validation data, (C,) each, as shares of 1; None before the first."""
+
+    natural: Tensor
+    boundary: Tensor
+
+
+@dataclass
+class Learner:
+    """What a policy may know and use of the run that it steers."""
+
+    model: nn.Module
+    optimizer: torch.optim.SGD
+    device: torch.device
+    seed: int
+    epochs: int
+    epsilon: float
+    num_classes: int
+    class_counts: Tensor
+    """(C,) training samples per given label."""
+    meta: Batch
+    """The whole meta set: clean labels, balanced over the classes."""
+    adversary_of: "Attack"
+
+
+class Attack(ABC):
+    """The run's own attack, as a policy sees it."""
+
+    @abstractmethod
+    def __call__(
+        self, batch: Batch, probabilities: Tensor, bound: Tensor, objective: Objective
+    ) -> Copies:
+        """Return the copies that the objective asks for, made in eval mode."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch on its way through a training step, before the model moves.
+
+    Attributes:
+        batch: The samples.
+        characteristics: What the policy read, if it reads any.
+        copies: The perturbed images.
+        losses: (B, 3) CE(f(x), y), l_adv(x, x+), CE(f(x-), y), with the graph to the parameters.
+        epoch: Counted from 1.
+        number: Steps taken in this epoch before this one.
+    """
+
+    batch: Batch
+    characteristics: Characteristics | None
+    copies: Copies
+    losses: Tensor
+    epoch: int
+    number: int
+
+
+class Method(ABC):
+    """A policy. Subclasses give assignments, and may learn between batches and epochs."""
+
+    objective: Objective
+
+    @abstractmethod
+    def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
+        """Return the weights and bound of every sample of the batch, without gradients."""
+
+    def learn(self, step: Step) -> bool:
+        """Learn from the step that is about to be taken; True asks for a new assignment."""
+        return False
+
+    def start_epoch(self, epoch: int, validation: ClassErrors | None) -> None:
+        """Take in the validation errors of the epoch before (None in the first)."""
+
+    def diagnostics(self) -> dict[str, float]:
+        """Return what the policy says of itself for this epoch, by name."""
+        return {}
+
+    def state(self) -> dict[str, Tensor]:
+        """Return everything that the policy has learned, by name."""
+        return {}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state` returned."""
+
+
+class MethodConfig(Section):
+    """The knobs of one method; each subclass stands in its own file of `engine.methods`."""
+
+    name: str = Field(description="Training method")
+
+    def build(self, learner: Learner) -> Method:
+        raise NotImplementedError  # pragma: no cover - every registered method overrides it
+
+
+METHODS: Registry[MethodConfig] = Registry("method", default="caat")
+

@@ -1,0 +1,33 @@
+"""PGD-AT: adversarial training on the worst case that PGD finds."""
+
+from typing import Literal
+
+import torch
+
+from engine.characteristics import Characteristics
+from engine.method import METHODS, Learner, Method, MethodConfig, Objective
+from engine.types import Assignment, Batch
+
+
+@METHODS.register
+class PgdAtConfig(MethodConfig):
+    """Towards deep learning models resistant to adversarial attacks (Madry et al., ICLR 2018)."""
+
+    name: Literal["pgd-at"] = "pgd-at"
+
+    def build(self, learner: Learner) -> "PgdAt":
+        return PgdAt(learner)
+
+
+class PgdAt(Method):
+    """a = 1: min E max CE(f(x + delta), y)."""
+
+    objective = Objective(adversary_loss="ce", start="uniform")
+
+    def __init__(self, learner: Learner) -> None:
+        self.epsilon = learner.epsilon
+
+    def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
+        one = torch.ones(len(batch), device=batch.x.device)
+        zero = torch.zeros_like(one)
+        return Assignment(zero, adversary=one, anti_adversary=zero, bound=one * self.epsilon)

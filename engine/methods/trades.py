@@ -1,0 +1,40 @@
+"""TRADES: clean accuracy plus a price on how far predictions move inside the ball."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+
+from engine.characteristics import Characteristics
+from engine.method import METHODS, Learner, Method, MethodConfig, Objective
+from engine.types import Assignment, Batch
+
+
+@METHODS.register
+class TradesConfig(MethodConfig):
+    """Theoretically principled trade-off between robustness and accuracy (Zhang et al., ICML 2019)."""
+
+    name: Literal["trades"] = "trades"
+    beta: float = Field(6.0, ge=0, le=100, description="Weight of the robust term, 1 / lambda")
+
+    def build(self, learner: Learner) -> "Trades":
+        return Trades(self, learner)
+
+
+class Trades(Method):
+    """c = 1, a = beta: CE(f(x), y) + beta KL(p(x) || p(x+))."""
+
+    objective = Objective(adversary_loss="kl", start="normal", clean=True)
+
+    def __init__(self, config: TradesConfig, learner: Learner) -> None:
+        self.beta = config.beta
+        self.epsilon = learner.epsilon
+
+    def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
+        one = torch.ones(len(batch), device=batch.x.device)
+        return Assignment(
+            clean=one,
+            adversary=one * self.beta,
+            anti_adversary=torch.zeros_like(one),
+            bound=one * self.epsilon,
+        )

@@ -1,0 +1,64 @@
+"""Named plug-ins: the registry is the menu, the validator and the test matrix."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from engine.section import Section
+
+ConfigT = TypeVar("ConfigT", bound=Section)
+
+
+class Registry(Generic[ConfigT]):
+    """Configuration classes by name; the name is the default of the class's ``name`` field.
+
+    Used inside ``Annotated`` it validates a table by its ``name`` key, so that a plug-in's own
+    fields stand beside its name in a scenario file.
+    """
+
+    def __init__(self, kind: str, default: str) -> None:
+        self.kind = kind
+        self.default = default
+        self._entries: dict[str, type[ConfigT]] = {}
+
+    def register(self, config: type[ConfigT]) -> type[ConfigT]:
+        name = config.model_fields["name"].default
+        if name in self._entries:
+            raise ValueError(f"two {self.kind}s are called {name!r}")
+        self._entries[name] = config
+        return config
+
+    def names(self) -> list[str]:
+        return sorted(self._entries)
+
+    def __getitem__(self, name: str) -> type[ConfigT]:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[type[ConfigT]]:
+        return (self._entries[name] for name in self.names())
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.tagged_union_schema(
+            {name: handler.generate_schema(self._entries[name]) for name in self.names()},
+            discriminator=self._name_of,
+        )
+
+    def _name_of(self, value: Any) -> Any:
+        if isinstance(value, Section):
+            return getattr(value, "name", None)
+        return value.get("name", self.default) if isinstance(value, dict) else None
+
+
+def import_plugins(package: str) -> None:
+    """Import every module of a package, so that each registers itself."""
+    folder = importlib.import_module(package)
+    for module in pkgutil.iter_modules(folder.__path__):
+        importlib.import_module(f"{package}.{module.name}")
+
+

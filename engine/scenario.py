@@ -1,0 +1,45 @@
+"""Scenario: everything that decides what a run does."""
+
+import hashlib
+import json
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from engine.backbone import BACKBONES, BackboneConfig
+from engine.dataset import DataConfig
+from engine.evaluate import EvaluationConfig
+from engine.method import METHODS, MethodConfig
+from engine.optimise import TrainingConfig
+from engine.perturb import ThreatConfig
+from engine.registry import import_plugins
+from engine.section import Section
+
+import_plugins("engine.methods")
+import_plugins("engine.backbones")
+
+
+class Scenario(Section):
+    """Everything that decides what a run does; equal scenarios train equal models."""
+
+    name: str = Field("", max_length=200, description="A name of your own; changes nothing else")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random draw")
+    data: DataConfig = DataConfig()
+    threat: ThreatConfig = ThreatConfig()
+    model: Annotated[BackboneConfig, BACKBONES] = Field(default_factory=lambda: _default(BACKBONES))
+    method: Annotated[MethodConfig, METHODS] = Field(default_factory=lambda: _default(METHODS))
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the whole scenario, every default written out."""
+        return self.model_dump(mode="json")
+
+    def digest(self) -> str:
+        """Return a fingerprint that equal scenarios share, whatever their names."""
+        content = self.model_dump(mode="json", exclude={"name"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _default(registry: Any) -> Any:
+    return registry[registry.default]()

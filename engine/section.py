@@ -1,0 +1,147 @@
+"""What every table of a scenario has in common, and how its mistakes are told."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+
+class Section(BaseModel):
+    """A frozen table of a scenario: unknown keys, NaN and infinity are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
+
+
+def parse_fraction(value: object) -> object:
+    """Read ``"8/255"`` as a number; leave anything else for the field to judge."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(Fraction(value.replace(" ", "")))
+    except (ValueError, ZeroDivisionError):
+        return value
+
+
+def in_255ths(value: float) -> str:
+    """Write a pixel distance the way the field writes it: ``8/255``."""
+    numerator = round(value * 255, 4)
+    return f"{numerator:g}/255"
+
+
+Pixels = Annotated[float, BeforeValidator(parse_fraction)]
+"""A distance in the units of an image in [0, 1]; ``"8/255"`` is read as well."""
+
+
+def error_lines(error: ValidationError, model: type[BaseModel]) -> dict[str, str]:
+    """Say each mistake of a validation once: ``{"threat.epsilon": "300 is not ..."}``."""
+    lines: dict[str, str] = {}
+    for detail in error.errors(include_url=False):
+        path, field = _field_at(model, detail["loc"])
+        lines.setdefault(path or "scenario", _say(dict(detail), field))
+    return lines
+
+
+def _say(detail: dict[str, Any], field: FieldInfo | None) -> str:
+    value = _shorten(detail["input"])
+    match detail["type"]:
+        case "extra_forbidden":
+            return f"unknown key (value {value})"
+        case "value_error":
+            return str(detail["ctx"]["error"])
+        case "union_tag_invalid":
+            return f"{_shorten(detail['ctx']['tag'])} is unknown; choose {_listed(detail)}"
+        case "missing":
+            return "is required"
+    allowed = allowed_values(field) if field else ""
+    reason = f"allowed: {allowed}" if allowed else detail["msg"].lower()
+    return f"{value} is not valid; {reason}"
+
+
+def _listed(detail: dict[str, Any]) -> str:
+    return str(detail["ctx"]["expected_tags"]).replace("'", "")
+
+
+def _shorten(value: object, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+def allowed_values(field: FieldInfo) -> str:
+    """Say a field's range in words: ``0 to 1``, ``at least 1``, or the list of its options."""
+    options = list(_options(field.annotation))
+    if options:
+        return ", ".join(options)
+    low, high = bounds(field)
+    whole = field.annotation is int or int in get_args(field.annotation)
+    kind = "a whole number, " if whole else ""
+    if low is not None and high is not None:
+        return f"{kind}{low} to {high}"
+    if low is not None:
+        return f"{kind}at least {low}"
+    return f"{kind}at most {high}" if high is not None else kind.removesuffix(", ")
+
+
+def bounds(field: FieldInfo) -> tuple[str | None, str | None]:
+    """Return the written lower and upper bound of a numeric field."""
+    low: str | None = None
+    high: str | None = None
+    for rule in field.metadata:
+        match rule:
+            case Ge(ge=edge):
+                low = f"{edge}"
+            case Gt(gt=edge):
+                low = f"more than {edge}"
+            case Le(le=edge):
+                high = f"{edge}"
+            case Lt(lt=edge):
+                high = f"less than {edge}"
+    return low, high
+
+
+def _options(annotation: object) -> Iterator[str]:
+    if get_origin(annotation) is Literal:
+        yield from (str(option) for option in get_args(annotation))
+
+
+def _field_at(
+    model: type[BaseModel], location: tuple[int | str, ...]
+) -> tuple[str, FieldInfo | None]:
+    """Follow an error's location; the tags of unions are no part of the path a user wrote."""
+    path: list[str] = []
+    field: FieldInfo | None = None
+    current: type[BaseModel] | None = model
+    for part in location:
+        if current is not None and part in current.model_fields:
+            field = current.model_fields[str(part)]
+            path.append(str(part))
+            current = _model_of(field)
+            continue
+        chosen = _tagged(field, str(part))
+        if chosen is not None:
+            current = chosen
+        else:
+            path.append(str(part))
+            field = None
+    return ".".join(path), field
+
+
+def _model_of(field: FieldInfo) -> type[BaseModel] | None:
+    annotation = field.annotation
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _tagged(field: FieldInfo | None, tag: str) -> type[BaseModel] | None:
+    for rule in field.metadata if field else ():
+        entries: dict[str, type[BaseModel]] = getattr(rule, "_entries", {})
+        if tag in entries:
+            return entries[tag]
+    return None
+

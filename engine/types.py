@@ -1,0 +1,98 @@
+"""The shapes that travel through the engine.
+
+Letters used in every docstring: B samples in a batch, N samples in a set, C classes; images are
+(B, channels, height, width) in [0, 1].
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float32]
+ByteArray = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Labelled images, held as bytes.
+
+    Attributes:
+        images: (N, channels, height, width) uint8.
+        labels: (N,) int64, what training is told; noise is already in them.
+        true_labels: (N,) int64, what the dataset says.
+        source: (N,) int64, position of each image in the dataset's official part.
+    """
+
+    images: ByteArray
+    labels: IntArray
+    true_labels: IntArray
+    source: IntArray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: IntArray) -> "ImageSet":
+        return ImageSet(
+            self.images[index], self.labels[index], self.true_labels[index], self.source[index]
+        )
+
+    def batch(self, index: Tensor) -> "Batch":
+        """Return the samples at positions index (B,), as floats in [0, 1], on index's device."""
+        rows = index.cpu().numpy()
+        x = torch.from_numpy(self.images[rows]).to(index.device).float().div_(255)
+        return Batch(x, torch.from_numpy(self.labels[rows]).to(index.device), index)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples of a set, on the device.
+
+    Attributes:
+        x: (B, channels, height, width) in [0, 1].
+        y: (B,) given labels.
+        index: (B,) position of each sample in its set.
+    """
+
+    x: Tensor
+    y: Tensor
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a method decided for each sample of a batch: the centre of the engine.
+
+    The loss of a batch is ``mean_i(c_i CE(f(x_i), y_i) + a_i l_adv(x_i, x_i+; bound_i)
+    + b_i CE(f(x_i-), y_i))``.
+
+    Attributes:
+        clean: (B,) c_i, weight of the unperturbed image.
+        adversary: (B,) a_i, weight of the worst-case copy x+.
+        anti_adversary: (B,) b_i, weight of the best-case copy x-.
+        bound: (B,) radius of the ball that holds both copies, in pixels.
+    """
+
+    clean: Tensor
+    adversary: Tensor
+    anti_adversary: Tensor
+    bound: Tensor
+
+    @property
+    def weights(self) -> Tensor:
+        """(B, 3): the columns c, a, b."""
+        return torch.stack([self.clean, self.adversary, self.anti_adversary], dim=1)
+
+
+@dataclass(frozen=True)
+class Copies:
+    """The perturbed copies of a batch; None where the method does not use one."""
+
+    adversary: Tensor | None
+    anti_adversary: Tensor | None

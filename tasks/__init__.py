@@ -1,0 +1,1 @@
+"""Runs as work: submit, claim, supervise, record. The only place where engine and database meet."""
