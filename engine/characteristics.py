@@ -1,5 +1,6 @@
 """The six training characteristics zeta of a sample (Zhou et al. 2023), in the paper's order."""
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
@@ -59,3 +60,30 @@ def characteristics(
         entropy=-(p * log_p).sum(dim=1),
         class_proportion=(class_counts / class_counts.sum())[y],
     )
+
+
+class ClassLoss:
+    """The mean loss of each class over one epoch, for the characteristics of the next.
+
+    Attributes:
+        last: (C,) means of the epoch before; ln C, the loss of a guess, in the first.
+    """
+
+    def __init__(self, num_classes: int, device: torch.device) -> None:
+        self.last = torch.full((num_classes,), math.log(num_classes), device=device)
+        self._start()
+
+    def _start(self) -> None:
+        self._sum, self._count = torch.zeros_like(self.last), torch.zeros_like(self.last)
+
+    def add(self, loss: Tensor, y: Tensor) -> None:
+        """Take in the losses (B,) of samples with labels y (B,)."""
+        one_hot = F.one_hot(y, len(self.last)).to(loss.dtype)
+        self._sum = self._sum + loss @ one_hot
+        self._count = self._count + one_hot.sum(dim=0)
+
+    def end_epoch(self) -> None:
+        """Make this epoch's means the last; a class without samples keeps its own."""
+        seen = self._count > 0
+        self.last = torch.where(seen, self._sum / self._count.clamp_min(1), self.last)
+        self._start()

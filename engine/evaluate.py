@@ -113,21 +113,19 @@ def evaluate(
     """
     natural_wrong = np.zeros(len(images), dtype=bool)
     robust_wrong = np.zeros(len(images), dtype=bool)
+    on_device = images.to(rng.device)
     positions = torch.arange(len(images), device=rng.device)
     with eval_mode(model):
         for index in positions.split(batch_size):
             check()
-            batch = images.batch(index)
-            with torch.no_grad():
-                right = model(batch.x).argmax(dim=1) == batch.y
-            natural_wrong[index.cpu().numpy()] = (~right).cpu().numpy()
-            x, y = batch.x[right], batch.y[right]
-            with torch.no_grad() if len(y) == 0 else torch.enable_grad():
-                x_adv = attack(model, x, y, rng) if len(y) else x
-            with torch.no_grad():
-                fooled = ~right
-                fooled[right] = model(x_adv).argmax(dim=1) != y if len(y) else False
-            robust_wrong[index.cpu().numpy()] = fooled.cpu().numpy()
+            batch = on_device.batch(index)
+            wrong = ~_is_right(model, batch.x, batch.y)
+            rows = index.cpu().numpy()
+            natural_wrong[rows] = wrong.cpu().numpy()
+            x, y = batch.x[~wrong], batch.y[~wrong]
+            if len(y):
+                wrong[~wrong] = ~_is_right(model, attack(model, x, y, rng), y)
+            robust_wrong[rows] = wrong.cpu().numpy()
     labels = images.labels
 
     def per_class(chosen: object) -> IntArray:
@@ -138,6 +136,12 @@ def evaluate(
         natural=per_class(natural_wrong),
         boundary=per_class(robust_wrong & ~natural_wrong),
     )
+
+
+@torch.no_grad()
+def _is_right(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    right: Tensor = model(x).argmax(dim=1) == y
+    return right
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from engine.characteristics import Characteristics
+from engine.modes import eval_mode
 from engine.perturb import Start
 from engine.registry import Registry
 from engine.section import Section
@@ -45,32 +46,37 @@ class ClassErrors:
     boundary: Tensor
 
 
+class Attack(ABC):
+    """The run's own attack, as a policy sees it."""
+
+    @abstractmethod
+    def __call__(
+        self, batch: Batch, probabilities: Tensor | None, bound: Tensor, objective: Objective
+    ) -> Copies:
+        """Return the copies that the objective asks for, made in eval mode."""
+
+
 @dataclass
 class Learner:
     """What a policy may know and use of the run that it steers."""
 
     model: nn.Module
     optimizer: torch.optim.SGD
+    attack: Attack
     device: torch.device
     seed: int
     epochs: int
     epsilon: float
     num_classes: int
-    class_counts: Tensor
-    """(C,) training samples per given label."""
     meta: Batch
     """The whole meta set: clean labels, balanced over the classes."""
-    adversary_of: "Attack"
 
-
-class Attack(ABC):
-    """The run's own attack, as a policy sees it."""
-
-    @abstractmethod
-    def __call__(
-        self, batch: Batch, probabilities: Tensor, bound: Tensor, objective: Objective
-    ) -> Copies:
-        """Return the copies that the objective asks for, made in eval mode."""
+    @torch.no_grad()
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Return the clean p(x), (B, C), in eval mode."""
+        with eval_mode(self.model):
+            logits: Tensor = self.model(x)
+        return logits.softmax(dim=1)
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,11 @@ class ImageSet:
             self.images[index], self.labels[index], self.true_labels[index], self.source[index]
         )
 
-    def batch(self, index: Tensor) -> "Batch":
-        """Return the samples at positions index (B,), as floats in [0, 1], on index's device."""
-        rows = index.cpu().numpy()
-        x = torch.from_numpy(self.images[rows]).to(index.device).float().div_(255)
-        return Batch(x, torch.from_numpy(self.labels[rows]).to(index.device), index)
+    def to(self, device: torch.device) -> "DeviceImages":
+        """Return the set as tensors on a device, still as bytes."""
+        return DeviceImages(
+            torch.from_numpy(self.images).to(device), torch.from_numpy(self.labels).to(device)
+        )
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,21 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.y)
+
+
+@dataclass(frozen=True)
+class DeviceImages:
+    """An `ImageSet` on the device that batches are made on."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, index: Tensor) -> Batch:
+        """Return the samples at positions index (B,), as floats in [0, 1]."""
+        return Batch(self.images[index].float().div_(255), self.labels[index], index)
 
 
 @dataclass(frozen=True)
@@ -96,3 +111,12 @@ class Copies:
 
     adversary: Tensor | None
     anti_adversary: Tensor | None
+
+
+def under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the entries whose names start with a prefix, without it."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in state.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,72 @@
+"""The attack inside training: both copies of a batch in one walk."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.method import Attack, Objective
+from engine.modes import eval_mode
+from engine.objective import kl_divergence
+from engine.perturb import ThreatConfig, perturb, random_start
+from engine.types import Batch, Copies
+
+
+@dataclass
+class TrainingAttack(Attack):
+    """Adversary and anti-adversary of each sample, in one forward and backward pass per step.
+
+    The adversary climbs the objective's loss: CE against the label, or the label-free
+    KL(p(x) || p(x')). The anti-adversary descends CE(f(x'), y) (Zhou et al. 2023). The model is in
+    eval mode meanwhile.
+    """
+
+    model: nn.Module
+    threat: ThreatConfig
+    rng: torch.Generator
+
+    def __call__(
+        self, batch: Batch, probabilities: Tensor | None, bound: Tensor, objective: Objective
+    ) -> Copies:
+        """Return the copies that the objective asks for.
+
+        Args:
+            batch: The samples.
+            probabilities: (B, C) clean p(x) in eval mode; needed where the adversary climbs KL.
+            bound: (B,) radius of each sample's ball.
+            objective: Which copies, and what the adversary climbs.
+        """
+        num_adv = len(batch) if objective.adversary else 0
+        num_anti = len(batch) if objective.anti_adversary else 0
+        times = (num_adv > 0) + (num_anti > 0)
+        if times == 0:
+            return Copies(None, None)
+        x, epsilon = batch.x.repeat(times, 1, 1, 1), bound.repeat(times)
+        up = torch.ones(num_adv, device=x.device)
+        down = -torch.ones(num_anti, device=x.device)
+        log_p = probabilities.log() if probabilities is not None else None
+
+        def loss(x_moved: Tensor) -> Tensor:
+            logits = self.model(x_moved)
+            labelled = batch.y.repeat(times)
+            if objective.adversary_loss == "ce" or log_p is None:
+                return F.cross_entropy(logits, labelled, reduction="none")
+            climb = kl_divergence(log_p, logits[:num_adv].log_softmax(dim=1))
+            descend = F.cross_entropy(logits[num_adv:], batch.y[:num_anti], reduction="none")
+            return torch.cat([climb, descend])
+
+        with eval_mode(self.model):
+            moved = perturb(
+                loss,
+                x,
+                random_start(x, epsilon, start=objective.start, generator=self.rng),
+                epsilon=epsilon,
+                direction=torch.cat([up, down]),
+                step_size=self.threat.step,
+                num_steps=self.threat.num_steps,
+            )
+        return Copies(
+            adversary=moved[:num_adv] if num_adv else None,
+            anti_adversary=moved[num_adv:] if num_anti else None,
+        )

@@ -1,0 +1,62 @@
+"""Class-wise Lagrange multipliers of fair robust learning (FRL; Xu et al., ICML 2021)."""
+
+import torch
+from torch import Tensor
+
+from engine.method import ClassErrors
+
+
+class ClassMultipliers:
+    """Prices on a class's natural and boundary error being above the average's by more than a slack.
+
+    With g0_c = natural_c - natural - slack and g1_c = boundary_c - boundary - slack, an update is
+    l0 <- N(l0 + rate g0), l1 <- N(l1 + 2 rate g1), l2 <- l2 + bound_rate g1, where N clips at 0
+    and scales down to a sum of at most ``limit``.
+
+    Attributes:
+        natural, boundary, margin: (C,) l0, l1 and l2.
+    """
+
+    def __init__(
+        self, num_classes: int, *, slack: float, rate: float, bound_rate: float, limit: float
+    ) -> None:
+        self.slack, self.rate, self.bound_rate, self.limit = slack, rate, bound_rate, limit
+        self.natural = torch.zeros(num_classes)
+        self.boundary = torch.zeros(num_classes)
+        self.margin = torch.zeros(num_classes)
+
+    def update(self, errors: ClassErrors) -> None:
+        """Take in one epoch's errors on balanced held-out data, (C,) each."""
+        over_natural = errors.natural - errors.natural.mean() - self.slack
+        over_boundary = errors.boundary - errors.boundary.mean() - self.slack
+        self.natural = self._limited(self.natural + self.rate * over_natural)
+        self.boundary = self._limited(self.boundary + 2 * self.rate * over_boundary)
+        self.margin = self.margin + self.bound_rate * over_boundary
+
+    def _limited(self, value: Tensor) -> Tensor:
+        value = value.clamp_min(0)
+        return value * (self.limit / value.sum().clamp_min(self.limit))
+
+    def natural_weights(self) -> Tensor:
+        """w0_c = 1/C + l0_c - mean(l0), (C,)."""
+        return class_weights(self.natural)
+
+    def boundary_weights(self) -> Tensor:
+        """w1_c = 1/C + l1_c - mean(l1), (C,)."""
+        return class_weights(self.boundary)
+
+    def bound_factors(self, low: float, high: float) -> Tensor:
+        """m_c = clip(exp(2 l2_c), low, high), (C,): how much wider class c's ball is (ReMargin)."""
+        return (2 * self.margin).exp().clamp(low, high)
+
+    def state(self) -> dict[str, Tensor]:
+        return {"natural": self.natural, "boundary": self.boundary, "margin": self.margin}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        self.natural, self.boundary = state["natural"], state["boundary"]
+        self.margin = state["margin"]
+
+
+def class_weights(multipliers: Tensor) -> Tensor:
+    """Return 1/C + l_c - mean(l), the closed form of the cost-sensitive weights, (C,)."""
+    return 1 / len(multipliers) + multipliers - multipliers.mean()

@@ -1,0 +1,56 @@
+"""The one place that picks the device, and that sets what a number's last bit depends on."""
+
+import os
+import platform
+from importlib.metadata import version
+
+import torch
+
+from engine.errors import UserError
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        UserError: There is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"device: {name!r} is unknown; choose auto, cpu or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device: {name} is not here; {torch.cuda.device_count()} CUDA devices found")
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"device: {name!r} is not supported; choose auto, cpu or cuda:N")
+    return device
+
+
+def configure(device: torch.device, num_threads: int) -> None:
+    """Fix threads and algorithms; call it before the first tensor is made.
+
+    On CUDA an operation without a deterministic form warns instead of failing.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(num_threads)
+    torch.set_flush_denormal(True)  # numbers below 1e-38 are slow and worth nothing
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+
+
+def device_name(device: torch.device) -> str:
+    """Return what the device calls itself."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a number depends on."""
+    return {
+        "caat-studio": version("caat-studio"),
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,86 @@
+"""Per-class distributions of what a method gave each sample."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.types import IntArray
+
+NUM_QUANTILES = 41
+ASSIGNMENT = ("clean_weight", "adversary_weight", "anti_adversary_weight", "bound")
+ANTI_ADVERSARY_FROM = 0.5
+"""A sample whose anti-adversary weight is above this counts as an anti-adversary."""
+
+
+@dataclass(frozen=True)
+class ClassDistribution:
+    """One quantity over one class's samples.
+
+    Attributes:
+        quantity: Name of the column.
+        label_group: ``all``, ``clean`` (given label = true label) or ``flipped``.
+        class_index: Class of the given label.
+        n: Samples in the group.
+        mean: Their mean.
+        quantiles: 41 equally spaced quantiles, minimum to maximum.
+    """
+
+    quantity: str
+    label_group: str
+    class_index: int
+    n: int
+    mean: float
+    quantiles: list[float]
+
+
+def class_distributions(
+    columns: dict[str, npt.NDArray[Any]],
+    given_labels: IntArray,
+    true_labels: IntArray,
+    num_classes: int,
+) -> list[ClassDistribution]:
+    """Summarise the assignment by class, and by clean and flipped label where both occur."""
+    is_clean = given_labels == true_labels
+    groups = {"all": np.ones(len(given_labels), dtype=bool)}
+    if not is_clean.all():
+        groups |= {"clean": is_clean, "flipped": ~is_clean}
+    return [
+        _distribution(name, group, label, columns[name][chosen])
+        for group, members in groups.items()
+        for label in range(num_classes)
+        if (chosen := members & (given_labels == label)).any()
+        for name in ASSIGNMENT
+    ]
+
+
+def _distribution(
+    name: str, group: str, label: int, values: npt.NDArray[Any]
+) -> ClassDistribution:
+    edges = np.quantile(values.astype(np.float64), np.linspace(0, 1, NUM_QUANTILES))
+    return ClassDistribution(
+        quantity=name,
+        label_group=group,
+        class_index=label,
+        n=len(values),
+        mean=float(values.mean(dtype=np.float64)),
+        quantiles=[float(f"{edge:.6g}") for edge in edges],
+    )
+
+
+def class_means(
+    columns: dict[str, npt.NDArray[Any]], labels: IntArray, num_classes: int
+) -> dict[str, list[float]]:
+    """Return the mean of each weight and bound per given label, and the share of anti-adversaries.
+
+    A class without samples has NaN.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    is_anti = columns["anti_adversary_weight"] > ANTI_ADVERSARY_FROM
+    wanted = {name: columns[name] for name in ASSIGNMENT} | {"anti_adversary_share": is_anti}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            name: list(np.bincount(labels, weights=values, minlength=num_classes) / counts)
+            for name, values in wanted.items()
+        }
