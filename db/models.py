@@ -5,7 +5,19 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from sqlalchemy import JSON, CheckConstraint, Enum, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Double,
+    Enum,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from db.types import UtcDateTime, db_now
@@ -29,17 +41,28 @@ ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.STOPPING, RunStatus.INT
 
 
 class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    """Constraints have names of their own, so that a later migration can find them."""
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcDateTime(),
-        dict[str, Any]: JSON(),
-        list[Any]: JSON(),
+        float: Double(),
+        dict[str, Any]: JSON(none_as_null=True),
+        list[Any]: JSON(none_as_null=True),
         RunStatus: Enum(
             RunStatus,
             values_callable=lambda kind: [status.value for status in kind],
             native_enum=False,
             create_constraint=True,
             length=16,
-            name="run_status",
+            name="status",
         ),
     }
 
@@ -53,7 +76,7 @@ class Run(Base):
     """One scenario, submitted once."""
 
     __tablename__ = "run"
-    __table_args__ = (Index("ix_run_status_queued", "status", "queued_at"),)
+    __table_args__ = (Index(None, "status", "queued_at"),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_run_id)
     name: Mapped[str] = mapped_column(String(200))
@@ -66,7 +89,7 @@ class Run(Base):
     scenario_digest: Mapped[str] = mapped_column(String(64), index=True)
     method: Mapped[str] = mapped_column(String(64))
     dataset: Mapped[str] = mapped_column(String(64))
-    seed: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger)
     study: Mapped[str | None] = mapped_column(String(200), index=True)
     """Name that runs launched together share."""
     idempotency_key: Mapped[str | None] = mapped_column(String(64), unique=True)
@@ -179,12 +202,13 @@ class ClassSummary(Base):
     """Class of the given label."""
     attempt: Mapped[int]
     n: Mapped[int]
-    mean: Mapped[float]
-    q05: Mapped[float]
-    q25: Mapped[float]
-    median: Mapped[float]
-    q75: Mapped[float]
-    q95: Mapped[float]
+    mean: Mapped[float | None]
+    """None, like the quantiles, where it is not a finite number."""
+    q05: Mapped[float | None]
+    q25: Mapped[float | None]
+    median: Mapped[float | None]
+    q75: Mapped[float | None]
+    q95: Mapped[float | None]
     quantiles: Mapped[list[Any]]
     """Equally spaced quantiles from minimum to maximum, for distribution charts."""
 
@@ -214,7 +238,7 @@ class Checkpoint(Base):
     attempt: Mapped[int]
     path: Mapped[str] = mapped_column(Text)
     """Relative to the data directory."""
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(server_default=db_now())
 
@@ -223,7 +247,7 @@ class Worker(Base):
     """A worker process, as it last said of itself."""
 
     __tablename__ = "worker"
-    __table_args__ = (CheckConstraint("state IN ('idle', 'busy', 'stopped')", name="worker_state"),)
+    __table_args__ = (CheckConstraint("state IN ('idle', 'busy', 'stopped')", name="state"),)
 
     id: Mapped[str] = mapped_column(String(100), primary_key=True)
     host: Mapped[str] = mapped_column(String(255))

@@ -1,0 +1,37 @@
+"""What the two databases spell differently, and values that both can hold."""
+
+import math
+from typing import Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from db.models import Base
+
+
+def insert_or(session: Session, model: type[Base]) -> Any:
+    """Return an INSERT that can say ON CONFLICT; the two dialects share the methods, not a type."""
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert(model)
+    return postgresql.insert(model)
+
+
+def finite(value: float | None) -> float | None:
+    """Return the number, or nothing in the place of NaN and infinity."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def finite_json(value: Any) -> Any:
+    """Return the JSON value with nothing in the place of NaN and infinity, which JSON lacks."""
+    if isinstance(value, dict):
+        return {str(key): finite_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_json(item) for item in value]
+    return finite(value) if isinstance(value, float) else value
+
+
+def tidy_text(text: str | None) -> str | None:
+    """Return the text without what PostgreSQL refuses: NUL and lone surrogates."""
+    if text is None:
+        return None
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

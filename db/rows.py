@@ -1,0 +1,125 @@
+"""What queries return: plain values, nothing that needs a session."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from db.models import ACTIVE, RunStatus
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One line of the list of runs. Errors are shares of 1."""
+
+    id: str
+    name: str
+    status: RunStatus
+    reason: str | None
+    message: str | None
+    method: str
+    dataset: str
+    seed: int
+    study: str | None
+    epoch: int
+    """Epochs finished and recorded."""
+    num_epochs: int
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    phase: str | None
+    """Of the attempt in work, like step and num_steps; none in work: None, 0, 0."""
+    step: int
+    num_steps: int
+    worker_id: str | None
+    """Who holds the run, or held it last."""
+    progress: float
+    """Share of the training steps done."""
+    natural_error: float | None
+    boundary_error: float | None
+    robust_error: float | None
+    worst_robust_error: float | None
+    worst_class: int | None
+    """Index of the class with the largest robust error."""
+    result_split: str | None
+    """Where the errors were measured: test, validation (newest epoch), or nowhere yet."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the run can still change by itself."""
+        return self.status in ACTIVE
+
+
+@dataclass(frozen=True)
+class AttemptRow:
+    """One worker's hold on a run."""
+
+    number: int
+    worker_id: str
+    host: str
+    pid: int
+    device: str
+    epoch: int
+    step: int
+    num_steps: int
+    phase: str
+    lease_until: datetime
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+
+
+@dataclass(frozen=True)
+class RunDetail(RunRow):
+    """Everything about one run that is not a series."""
+
+    scenario: dict[str, Any]
+    scenario_digest: str
+    facts: dict[str, Any] | None
+    evaluation_card: dict[str, Any] | None
+    infra_attempts: int
+    attempts: list[AttemptRow]
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One change of a run's status."""
+
+    id: int
+    attempt: int
+    from_status: str | None
+    to_status: str
+    reason: str | None
+    message: str | None
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class WorkerRow:
+    """A worker, as it last said of itself."""
+
+    id: str
+    host: str
+    pid: int
+    device: str
+    device_name: str
+    version: str
+    state: str
+    run_id: str | None
+    started_at: datetime
+    last_seen: datetime
+    seconds_since_seen: float
+    """By the database's clock."""
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """One checkpoint file; the path is relative to the data directory."""
+
+    epoch: int
+    attempt: int
+    path: str
+    size: int
+    sha256: str
+    created_at: datetime

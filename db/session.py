@@ -1,0 +1,135 @@
+"""The way to a session: short transactions, to read or to write."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.orm import Session
+
+from db import migrate
+from db.engines import parse_url, postgresql_engine, sqlite_reader, sqlite_writer
+from db.errors import (
+    DatabaseBusyError,
+    DatabaseError,
+    DatabaseUnreachableError,
+    SchemaMismatchError,
+)
+from db.settings import display_url
+
+
+class Database:
+    """One database; make it once a process and share it between threads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = parse_url(url)
+        self.display_url = display_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self._writer = sqlite_writer(self.url)
+            self._reader = sqlite_reader(self.url)
+        else:
+            self._writer = postgresql_engine(self.url)
+            self._reader = self._writer.execution_options(postgresql_readonly=True)
+
+    def __repr__(self) -> str:
+        return f"Database({self.display_url!r})"
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Give a session that only reads; keep it short."""
+        with self._explained(), _opened(self._reader) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Give a session whose changes are committed at the end, or all undone by an error."""
+        with self._explained(), _opened(self._writer) as session:
+            session.info["writes"] = True
+            yield session
+            session.commit()
+
+    def upgrade(self) -> None:
+        """Bring the tables to the newest revision; safe to call from many processes at once."""
+        with self._explained():
+            migrate.upgrade(self.url.render_as_string(hide_password=False))
+
+    def revision(self) -> str | None:
+        """Return the revision of the tables, or nothing if there are none."""
+        if self.is_sqlite and not self._file.exists():
+            return None
+        with self._explained(), self._reader.connect() as connection:
+            return migrate.current_revision(connection)
+
+    def head_revision(self) -> str:
+        """Return the revision that this program needs."""
+        return migrate.head_revision()
+
+    def check_schema(self) -> None:
+        """Refuse, with what to do, tables older or newer than this program."""
+        migrate.check_revision(self.revision())
+
+    def integrity_problems(self) -> list[str]:
+        """Return what is broken in a SQLite file; PostgreSQL looks after itself."""
+        if not self.is_sqlite:
+            return []
+        with self.read() as session:
+            found = list(session.execute(text("PRAGMA integrity_check")).scalars())
+        return [] if found == ["ok"] else found
+
+    def backup(self, target: Path) -> None:
+        """Copy a SQLite database, in use or not, to a file that does not exist yet."""
+        if not self.is_sqlite:
+            raise DatabaseError("back up a PostgreSQL database with its own pg_dump")
+        if target.exists():
+            raise DatabaseError(f"{target} exists already: name another file")
+        self.check_schema()
+        with self._explained():
+            migrate.backup_sqlite(self._reader, target)
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+    @property
+    def _file(self) -> Path:
+        return Path(self.url.database or "")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn a driver's error about the database itself into one line."""
+        try:
+            yield
+        except (OperationalError, InterfaceError, ProgrammingError) as error:
+            raise self._explanation(error) from error
+
+    def _explanation(self, error: DBAPIError) -> DatabaseError:
+        told = self._first_line(error)
+        if "no such table" in told or type(error.orig).__name__ == "UndefinedTable":
+            return SchemaMismatchError(
+                f"the database lacks a table ({told}): run `caat db upgrade`"
+            )
+        if "is locked" in told or type(error.orig).__name__ in (
+            "QueryCanceled",
+            "LockNotAvailable",
+            "DeadlockDetected",
+            "SerializationFailure",
+        ):
+            return DatabaseBusyError(f"the database {self.display_url} is busy: {told}")
+        if isinstance(error, ProgrammingError):
+            return DatabaseError(f"the database refused a statement: {told}")
+        return DatabaseUnreachableError(f"cannot use the database {self.display_url}: {told}")
+
+    def _first_line(self, error: DBAPIError) -> str:
+        told = " ".join(str(error.orig).split("\n")[0].split())
+        password = str(self.url.password or "")
+        return told.replace(password, "***") if password else told
+
+
+@contextmanager
+def _opened(engine: Engine) -> Iterator[Session]:
+    with Session(engine, expire_on_commit=False) as session:
+        session.connection()  # begins now, so that what is unreachable is told here
+        yield session

@@ -1,0 +1,323 @@
+"""Every change of a run's status, each one conditional UPDATE whose row count is the answer.
+
+A function returns whether it happened; that it did not is no error but news: someone else was
+first. The event row is written in the same transaction. On PostgreSQL locks are taken in one
+order, run before attempt.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from db.dialect import insert_or, tidy_text
+from db.edges import LEGAL_EDGES as LEGAL_EDGES
+from db.edges import NO_SYNC, Note, change, locked_status, record, update_attempt
+from db.models import Attempt, Run, RunStatus, Worker, new_run_id
+from db.types import db_now
+
+USER = "user"
+"""The reason of what a person asked for."""
+DRAIN = "drain"
+"""The reason of an interruption in good order: its worker was told to stop."""
+
+_HELD = (RunStatus.RUNNING, RunStatus.STOPPING)
+_STOPS_AS = {
+    RunStatus.QUEUED: RunStatus.CANCELLED,
+    RunStatus.INTERRUPTED: RunStatus.CANCELLED,
+    RunStatus.RUNNING: RunStatus.STOPPING,
+}
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What is known of a run when it is submitted."""
+
+    name: str
+    scenario: dict[str, Any]
+    scenario_digest: str
+    method: str
+    dataset: str
+    seed: int
+    num_epochs: int
+    study: str | None = None
+    idempotency_key: str | None = None
+    """Two submissions with one key make one run."""
+
+
+@dataclass(frozen=True)
+class WorkerIdentity:
+    """Who holds an attempt, precisely enough to tell whether it still lives."""
+
+    id: str
+    host: str
+    boot_id: str
+    pid: int
+    device: str
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """What a worker says of itself."""
+
+    id: str
+    host: str
+    pid: int
+    device: str
+    device_name: str
+    version: str
+    state: str = "idle"
+    run_id: str | None = None
+
+
+def create_run(session: Session, new: NewRun, actor: str) -> tuple[str, bool]:
+    """Queue a run and return its id and True, or the id that the key already has and False."""
+    values = {name: getattr(new, name) for name in NewRun.__dataclass_fields__}
+    values |= {"id": new_run_id(), "name": tidy_text(new.name), "status": RunStatus.QUEUED}
+    statement = insert_or(session, Run).on_conflict_do_nothing(index_elements=[Run.idempotency_key])
+    run_id = session.execute(statement.values(**values).returning(Run.id)).scalar()
+    if run_id is None:
+        known = select(Run.id).where(Run.idempotency_key == new.idempotency_key)
+        return session.execute(known).scalar_one(), False
+    record(session, run_id, 0, (None, RunStatus.QUEUED), Note(actor))
+    return run_id, True
+
+
+def claim(
+    session: Session, run_id: str, worker: WorkerIdentity, lease_seconds: float
+) -> int | None:
+    """Take a queued run and return the number of the new attempt, or nothing: too late."""
+    number = change(
+        session,
+        run_id,
+        (RunStatus.QUEUED, RunStatus.RUNNING),
+        Note(worker.id),
+        attempt=Run.attempt + 1,
+        started_at=func.coalesce(Run.started_at, db_now()),
+    )
+    if number is not None:
+        values = {"run_id": run_id, "number": number, "worker_id": worker.id, "host": worker.host}
+        values |= {"boot_id": worker.boot_id, "pid": worker.pid, "device": worker.device}
+        session.execute(insert(Attempt).values(**values, lease_until=db_now(lease_seconds)))
+    return number
+
+
+def heartbeat(
+    session: Session, run_id: str, attempt: int, lease_seconds: float
+) -> RunStatus | None:
+    """Extend the lease and return the run's status, or nothing: replaced or ended, write no more.
+
+    It locks the attempt only, so that a long transaction of the recorder never delays it.
+    """
+    if not update_attempt(session, run_id, attempt, lease_until=db_now(lease_seconds)):
+        return None
+    held = select(Run.status).where(Run.id == run_id, Run.attempt == attempt, Run.status.in_(_HELD))
+    return session.execute(held).scalar()
+
+
+def progress(  # noqa: PLR0913 - one column each, all keyword-only
+    session: Session,
+    run_id: str,
+    attempt: int,
+    *,
+    epoch: int,
+    step: int,
+    num_steps: int,
+    phase: str,
+) -> None:
+    """Say where an attempt is; a replaced attempt says nothing any more."""
+    place = {"epoch": epoch, "step": step, "num_steps": num_steps, "phase": phase}
+    update_attempt(session, run_id, attempt, **place)
+
+
+def fence(session: Session, run_id: str, attempt: int) -> bool:
+    """Tell whether this attempt may still write; if so it may until the transaction ends.
+
+    On PostgreSQL it locks the row FOR NO KEY UPDATE rather than FOR SHARE: the same transaction
+    goes on to update the row, and two that share a lock and both want more wait for ever.
+    """
+    return locked_status(session, run_id, attempt) in _HELD
+
+
+def epoch_done(session: Session, run_id: str, attempt: int, epoch: int) -> None:
+    """Count an epoch as recorded; an attempt that got that far was not lost at its start."""
+    mine = (Run.id == run_id, Run.attempt == attempt, Run.status.in_(_HELD))
+    session.execute(
+        update(Run).where(*mine).values(epoch=epoch, infra_attempts=0), execution_options=NO_SYNC
+    )
+
+
+def request_stop(session: Session, run_id: str, actor: str) -> RunStatus | None:
+    """Cancel what waits, ask what runs to stop; nothing if there is nothing to stop."""
+    status = locked_status(session, run_id)
+    target = _STOPS_AS.get(status) if status else None
+    if status is None or target is None:
+        return None
+    ended = {"ended_at": db_now()} if target is RunStatus.CANCELLED else {}
+    changed = change(session, run_id, (status, target), Note(actor, USER), **ended)
+    return target if changed is not None else None
+
+
+def finish(
+    session: Session,
+    run_id: str,
+    attempt: int,
+    status: RunStatus,
+    reason: str | None = None,
+    message: str | None = None,
+) -> bool:
+    """Give the run that this attempt holds its last status: succeeded, failed or cancelled."""
+    if status not in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED):
+        raise ValueError(f"{status} is no end")
+    source = locked_status(session, run_id, attempt)
+    if source not in _HELD or status not in LEGAL_EDGES[source]:
+        return False
+    note = Note(_worker_of(session, run_id, attempt), reason, message)
+    changed = change(session, run_id, (source, status), note, ended_at=db_now())
+    return changed is not None and _end_attempt(session, run_id, attempt, status)
+
+
+def interrupt(
+    session: Session,
+    run_id: str,
+    attempt: int,
+    reason: str,
+    message: str | None,
+    actor: str | None = None,
+) -> bool:
+    """Take the run from this attempt, to be resumed from its last recorded epoch.
+
+    It counts as a lost attempt, unless the worker was told to stop.
+    """
+    if locked_status(session, run_id, attempt) is not RunStatus.RUNNING:
+        return False
+    note = Note(actor or _worker_of(session, run_id, attempt), reason, message)
+    lost = Run.infra_attempts + (0 if reason == DRAIN else 1)
+    edge = (RunStatus.RUNNING, RunStatus.INTERRUPTED)
+    changed = change(session, run_id, edge, note, infra_attempts=lost)
+    return changed is not None and _end_attempt(session, run_id, attempt, reason)
+
+
+def requeue(session: Session, run_id: str, actor: str, reason: str) -> bool:
+    """Queue an interrupted run again; with reason `USER` also a failed or cancelled one.
+
+    Only a person may revive what ended, so that an automatic retry never undoes a stop; and a
+    person's resume forgets the attempts lost before it.
+    """
+    by_user = reason == USER
+    ended = (RunStatus.FAILED, RunStatus.CANCELLED) if by_user else ()
+    source = locked_status(session, run_id)
+    if source is None or source not in (RunStatus.INTERRUPTED, *ended):
+        return False
+    values: dict[str, Any] = {"queued_at": db_now(), "rung_at": None, "ended_at": None}
+    if by_user:
+        values["infra_attempts"] = 0
+    edge = (source, RunStatus.QUEUED)
+    return change(session, run_id, edge, Note(actor, reason), **values) is not None
+
+
+def give_up(session: Session, run_id: str, actor: str, reason: str, message: str) -> bool:
+    """Fail an interrupted run that is not worth another automatic attempt."""
+    edge = (RunStatus.INTERRUPTED, RunStatus.FAILED)
+    note = Note(actor, reason, message)
+    return change(session, run_id, edge, note, ended_at=db_now()) is not None
+
+
+def start_deletion(session: Session, run_id: str, actor: str) -> bool:
+    """Mark an ended run as going; its files are deleted after this is committed."""
+    source = locked_status(session, run_id)
+    if source is None or RunStatus.DELETING not in LEGAL_EDGES[source]:
+        return False
+    edge = (source, RunStatus.DELETING)
+    return change(session, run_id, edge, Note(actor, USER)) is not None
+
+
+def finish_deletion(session: Session, run_id: str) -> bool:
+    """Delete the rows of a run that is marked as going, once its files are gone."""
+    run = session.get(Run, run_id, with_for_update=True)
+    if run is None or run.status is not RunStatus.DELETING:
+        return False
+    session.delete(run)
+    return True
+
+
+def expired_attempts(session: Session) -> list[Attempt]:
+    """Return the attempts whose lease has passed by the database's clock.
+
+    In a writing session they stay locked until it ends, so that a late heartbeat cannot come
+    between this answer and what is done about it; what others hold locked is left out.
+    """
+    found = _active_attempts().where(Attempt.lease_until < db_now())
+    if session.info.get("writes"):
+        found = found.with_for_update(of=[Run, Attempt], skip_locked=True)
+    return list(session.execute(found).scalars())
+
+
+def resumable(session: Session, after_seconds: float) -> list[tuple[str, int]]:
+    """Return the interrupted runs that have waited long enough, with their lost attempts in a row.
+
+    A run whose worker was told to stop waits for nothing.
+    """
+    waited = (
+        select(Run.id, Run.infra_attempts, Attempt.ended_at < db_now(-after_seconds))
+        .join(Attempt, (Run.id == Attempt.run_id) & (Run.attempt == Attempt.number))
+        .where(Run.status == RunStatus.INTERRUPTED)
+        .order_by(Run.queued_at)
+    )
+    rows = session.execute(waited).all()
+    return [(run_id, lost) for run_id, lost, is_due in rows if is_due or lost == 0]
+
+
+def live_attempts(session: Session, host: str, boot_id: str) -> list[Attempt]:
+    """Return the attempts that have not ended and that this boot of this host began."""
+    mine = _active_attempts().where(Attempt.host == host, Attempt.boot_id == boot_id)
+    return list(session.execute(mine).scalars())
+
+
+def take_unrung(session: Session, older_than_seconds: float) -> list[str]:
+    """Return the queued runs whose bell is due, oldest first; only one caller gets each."""
+    due = or_(Run.rung_at.is_(None), Run.rung_at < db_now(-older_than_seconds))
+    statement = (
+        update(Run)
+        .where(Run.status == RunStatus.QUEUED, due)
+        .values(rung_at=db_now())
+        .returning(Run.queued_at, Run.id)
+    )
+    rows = session.execute(statement, execution_options=NO_SYNC).all()
+    return [row.id for row in sorted(rows, key=lambda row: row.queued_at)]
+
+
+def upsert_worker(session: Session, worker: WorkerReport) -> None:
+    """Note that a worker is there, and what it does."""
+    values = {name: getattr(worker, name) for name in WorkerReport.__dataclass_fields__}
+    values["last_seen"] = db_now()
+    changed = {name: value for name, value in values.items() if name != "id"}
+    statement = insert_or(session, Worker).values(**values)
+    session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
+
+
+def worker_stopped(session: Session, worker_id: str) -> None:
+    """Note that a worker ended in good order."""
+    gone = {"state": "stopped", "run_id": None, "last_seen": db_now()}
+    statement = update(Worker).where(Worker.id == worker_id).values(**gone)
+    session.execute(statement, execution_options=NO_SYNC)
+
+
+def _end_attempt(session: Session, run_id: str, attempt: int, outcome: str) -> bool:
+    return update_attempt(session, run_id, attempt, ended_at=db_now(), outcome=outcome)
+
+
+def _worker_of(session: Session, run_id: str, attempt: int) -> str:
+    holder = select(Attempt.worker_id).where(Attempt.run_id == run_id, Attempt.number == attempt)
+    return session.execute(holder).scalar() or "unknown"
+
+
+def _active_attempts() -> Any:
+    return (
+        select(Attempt)
+        .join(Run, (Run.id == Attempt.run_id) & (Run.attempt == Attempt.number))
+        .where(Attempt.ended_at.is_(None), Run.status.in_(_HELD))
+        .order_by(Attempt.run_id)
+        .execution_options(populate_existing=True)
+    )
