@@ -1,0 +1,98 @@
+"""Charts: the table of them, and what all of them have in common.
+
+A chart takes a table and gives a figure. It knows no page and no database; shares of 1 come in,
+and percent signs appear on the axes only.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from engine.registry import import_plugins
+
+CONFIG: dict[str, Any] = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
+"""For every figure: nothing leaves this machine."""
+
+GRID = "rgba(128, 138, 154, 0.22)"
+AXIS: dict[str, Any] = {
+    "automargin": True,
+    "gridcolor": GRID,
+    "zeroline": False,
+    "title": {"standoff": 6},
+}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One entry of the table.
+
+    Attributes:
+        name: The chart's file.
+        title: What it shows, for a person.
+        columns: The columns that its table must have.
+        draw: From the table to the figure; an empty table gives an empty figure that says so.
+    """
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    draw: Callable[[pd.DataFrame], go.Figure]
+
+
+_CHARTS: dict[str, Chart] = {}
+
+
+def register(
+    title: str, columns: tuple[str, ...]
+) -> Callable[[Callable[[pd.DataFrame], go.Figure]], Callable[[pd.DataFrame], go.Figure]]:
+    """Decorate the one function of a chart's file; the function's name is the chart's."""
+
+    def add(draw: Callable[[pd.DataFrame], go.Figure]) -> Callable[[pd.DataFrame], go.Figure]:
+        if draw.__name__ in _CHARTS:
+            raise ValueError(f"two charts are called {draw.__name__!r}")
+
+        def guarded(table: pd.DataFrame) -> go.Figure:
+            return draw(table) if len(table) else nothing_yet()
+
+        _CHARTS[draw.__name__] = Chart(draw.__name__, title, columns, guarded)
+        return draw
+
+    return add
+
+
+def charts() -> dict[str, Chart]:
+    """Return every chart by name."""
+    if not _CHARTS:
+        import_plugins("app.charts")
+    return _CHARTS
+
+
+def figure(height: int, **layout: Any) -> go.Figure:
+    """Return an empty figure in the house style."""
+    fig = go.Figure()
+    fig.update_layout(
+        height=height,
+        margin={"l": 8, "r": 12, "t": 28, "b": 8},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0},
+        hoverlabel={"namelength": -1},
+        bargap=0.25,
+        xaxis=AXIS,
+        yaxis=AXIS,
+    )
+    fig.update_layout(**layout)
+    return fig
+
+
+def nothing_yet() -> go.Figure:
+    """Return the figure of an empty table."""
+    fig = figure(160, xaxis={"visible": False}, yaxis={"visible": False})
+    fig.add_annotation(text="Nothing recorded yet", showarrow=False, x=0.5, y=0.5)
+    return fig
+
+
+def plain(text: object) -> str:
+    """Escape a user's own words for Plotly, which reads a few HTML tags."""
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

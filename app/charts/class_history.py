@@ -1,0 +1,36 @@
+"""When did a class collapse: one error of every class over the epochs."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.chart import figure, plain, register
+from app.palette import SEQUENTIAL
+
+
+@register("Error by class and epoch", ("class", "class_index", "epoch", "value", "n"))
+def class_history(table: pd.DataFrame) -> go.Figure:
+    """Draw a heatmap of class and epoch on a fixed scale from 0 to 1, so that runs compare.
+
+    Args:
+        table: One row per class and epoch, ``value`` a share of 1 over ``n`` samples.
+    """
+    grid = table.pivot_table(index="class_index", columns="epoch", values="value", sort=True)
+    counts = table.pivot_table(index="class_index", columns="epoch", values="n", sort=True)
+    names = table.drop_duplicates("class_index").set_index("class_index")["class"]
+    fig = figure(
+        110 + max(22 * len(grid), 120),
+        xaxis={"title": {"text": "Epoch"}, "tickformat": "d", "showgrid": False},
+        yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
+    )
+    fig.add_heatmap(
+        z=grid.to_numpy(),
+        x=list(grid.columns),
+        y=[plain(names[index]) for index in grid.index],
+        customdata=counts.to_numpy(),
+        zmin=0,
+        zmax=1,
+        colorscale=SEQUENTIAL,
+        colorbar={"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
+        hovertemplate="<b>%{y}</b>, epoch %{x}: %{z:.1%} (n = %{customdata})<extra></extra>",
+    )
+    return fig

@@ -1,0 +1,64 @@
+"""One panel of a run's history: a few series over the epochs."""
+
+from collections.abc import Hashable
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.chart import figure, register
+from app.palette import MUTED, SERIES, Style, translucent
+from app.words import metric
+
+FADED = {"batch_loss"}
+"""Series that give the scale of the noise, behind the others."""
+
+
+@register("Learning curves", ("name", "epoch", "value", "low", "high"))
+def learning_curve(table: pd.DataFrame) -> go.Figure:
+    """Draw each series as a line, with its interval as a band where it has one.
+
+    Args:
+        table: One row per series ``name`` and point; ``epoch`` may be a fraction, ``low`` and
+            ``high`` are NaN where a value has no interval.
+    """
+    fig = figure(
+        240,
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        hovermode="x unified",
+        xaxis={"title": {"text": "Epoch"}},
+        showlegend=True,
+    )
+    for name, rows in table.groupby("name", sort=False):
+        style = SERIES.get(str(name), Style(MUTED, "circle", "solid"))
+        known = rows.dropna(subset=["low", "high"])
+        if len(known) > 1:
+            _add_band(fig, name, known, style)
+        faded = name in FADED
+        fig.add_scatter(
+            x=rows["epoch"],
+            y=rows["value"],
+            name=metric(str(name)),
+            uid=str(name),
+            mode="lines" if faded or len(rows) > 60 else "lines+markers",
+            line={
+                "color": translucent(style.color, 0.55) if faded else style.color,
+                "dash": style.dash,
+                "width": 1 if faded else 2,
+            },
+            marker={"symbol": style.symbol, "size": 5},
+        )
+    return fig
+
+
+def _add_band(fig: go.Figure, name: Hashable, rows: pd.DataFrame, style: Style) -> None:
+    fig.add_scatter(
+        x=pd.concat([rows["epoch"], rows["epoch"].iloc[::-1]]),
+        y=pd.concat([rows["high"], rows["low"].iloc[::-1]]),
+        uid=f"{name}-band",
+        legendgroup=str(name),
+        fill="toself",
+        fillcolor=translucent(style.color, 0.14),
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+    )

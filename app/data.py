@@ -1,0 +1,164 @@
+"""Cached reads, shaped for the pages.
+
+What a run has recorded never changes but grows, so it is kept under the run's id and `Mark`, the
+place that the run has reached; only what says where a run is, is read again and again.
+"""
+
+from typing import Any
+
+import numpy.typing as npt
+import pandas as pd
+import streamlit as st
+
+from app.intervals import wilson
+from db import queries
+from db.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
+from db.session import Database
+from tasks.settings import open_database
+
+REFRESH_SECONDS = 2.0
+"""How often a live part looks again."""
+
+MAX_RUNS = 500
+"""Of the list of runs; older ones are reached by their links."""
+
+Mark = tuple[str, int, int]
+"""Where a run stands: status, attempt and recorded epochs (or steps) so far."""
+
+Columns = dict[str, npt.NDArray[Any]]
+
+
+@st.cache_resource(show_spinner=False)
+def database() -> Database:
+    return open_database()
+
+
+def mark(run: RunRow) -> Mark:
+    """Return the key under which what a run has recorded by now may be kept."""
+    return (str(run.status), run.attempt, run.epoch)
+
+
+def live_mark(run: RunRow) -> Mark:
+    """As `mark`, for what is recorded within an epoch as well."""
+    return (f"{run.status}/{run.phase}", run.attempt, run.epoch * 1_000_000 + run.step)
+
+
+@st.cache_data(ttl=1.0, max_entries=4, show_spinner=False)
+def runs() -> list[RunRow]:
+    with database().read() as session:
+        return queries.list_runs(session, MAX_RUNS)
+
+
+@st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
+def run(run_id: str) -> RunDetail | None:
+    with database().read() as session:
+        return queries.get_run(session, run_id)
+
+
+@st.cache_data(ttl=1.0, max_entries=4, show_spinner=False)
+def workers() -> list[WorkerRow]:
+    with database().read() as session:
+        return queries.workers(session)
+
+
+@st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
+def events(run_id: str) -> list[EventRow]:
+    with database().read() as session:
+        return queries.events(session, run_id)
+
+
+def forget_runs() -> None:
+    """Read runs again, after one was told something."""
+    runs.clear()
+    run.clear()
+    events.clear()
+
+
+@st.cache_data(ttl=600, max_entries=32, show_spinner=False)
+def metrics(run_id: str, reached: Mark) -> pd.DataFrame:
+    """Return every series of a run: split, name, step, epoch, value."""
+    with database().read() as session:
+        return queries.metrics(session, run_id)
+
+
+@st.cache_data(ttl=600, max_entries=32, show_spinner=False)
+def class_errors(run_id: str, reached: Mark, split: str) -> pd.DataFrame:
+    """Return a split's values of each class, with the Wilson interval of each share.
+
+    Columns: name, epoch, class_index, class, value, low, high, n.
+    """
+    with database().read() as session:
+        table = queries.class_metrics(session, run_id, split=split)
+    low, high = wilson(table["value"], table["n"])
+    return _named(run_id, table.assign(low=low, high=high).drop(columns="split"))
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def summaries(
+    run_id: str, reached: Mark, quantity: str, label_group: str, epoch: int | None = None
+) -> pd.DataFrame:
+    """Return one quantity's distribution over each class, of one epoch or of all."""
+    with database().read() as session:
+        table = queries.class_summaries(session, run_id, epoch, quantity, label_group)
+    return _named(run_id, table.drop(columns="quantiles") if epoch is None else table)
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def quantities(run_id: str, reached: Mark, epoch: int) -> dict[str, list[str]]:
+    """Return what was recorded of each sample in an epoch: quantity -> its label groups."""
+    with database().read() as session:
+        table = queries.class_summaries(session, run_id, epoch)
+    groups = table.groupby("quantity")["label_group"].unique()
+    return {str(name): sorted(found) for name, found in groups.items()}
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def summary_epochs(run_id: str, reached: Mark) -> list[int]:
+    with database().read() as session:
+        return queries.recorded_epochs(session, run_id)
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def gallery_epochs(run_id: str, reached: Mark) -> list[int]:
+    with database().read() as session:
+        return queries.gallery_epochs(session, run_id)
+
+
+@st.cache_data(ttl=600, max_entries=16, show_spinner=False)
+def gallery(run_id: str, reached: Mark, epoch: int) -> Columns | None:
+    """Return the samples that are shown with their images, one entry a sample in each column."""
+    with database().read() as session:
+        found = queries.snapshot(session, run_id, epoch, "gallery")
+    return None if found is None else dict(found)
+
+
+@st.cache_data(ttl=5.0, max_entries=64, show_spinner=False)
+def checkpoints(run_id: str) -> list[CheckpointRow]:
+    with database().read() as session:
+        return queries.checkpoints(session, run_id)
+
+
+def class_names(run: RunDetail | None) -> list[str]:
+    """Return the names of a run's classes; before its trainer has told them, none."""
+    return [str(name) for name in ((run and run.facts) or {}).get("class_names") or ()]
+
+
+def class_name(names: list[str], index: int) -> str:
+    return names[index] if index < len(names) else f"class {index}"
+
+
+def _named(run_id: str, table: pd.DataFrame) -> pd.DataFrame:
+    names = class_names(run(run_id))
+    found = [class_name(names, int(index)) for index in table["class_index"]]
+    return table.assign(**{"class": pd.Series(found, index=table.index, dtype=object)})
+
+
+def fact(run: RunDetail, name: str) -> Any:
+    """Return one thing that the trainer measured at its start, or None."""
+    return (run.facts or {}).get(name)
+
+
+def as_csv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(index=False).encode("utf-8")
+
+

@@ -1,0 +1,141 @@
+"""From a pydantic model to widgets.
+
+A field that a model gains is drawn without a change here; so are a new method, a new backbone and
+their own fields.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from app.answers import as_widget, chosen_plugin, fields, plugin_fields
+from app.fields import Place
+from app.words import count, literal
+from engine.scenario import Scenario
+
+OPEN = ("data", "method", "training")
+"""Sections that stand open at first; one with a mistake always does."""
+
+
+def scenario_form(errors: Mapping[str, str]) -> None:
+    """Draw every field of a scenario, each with its mistake beside it.
+
+    Args:
+        errors: Path of a field -> what is wrong, as `app.answers.validated` gives them.
+    """
+    top = fields(Scenario)
+    simple = [place for place in top if place.kind not in ("section", "plugin")]
+    draw_fields(simple, errors)
+    for place in top:
+        if place not in simple:
+            _draw_section(place, errors)
+    known = {place.path for place in top}
+    for path in errors:
+        if path.partition(".")[0] not in known:
+            draw_mistake(path, errors)
+
+
+def _draw_section(place: Place, errors: Mapping[str, str]) -> None:
+    wrong = sum(path == place.path or path.startswith(f"{place.path}.") for path in errors)
+    label = f"{place.label} ({count(wrong, 'mistake')})" if wrong else place.label
+    with st.expander(label, expanded=bool(wrong) or place.path in OPEN, key=f"section.{place.path}"):
+        draw_mistake(place.path, errors)
+        if place.kind == "plugin":
+            _draw_plugin_choice(place, errors)
+            draw_fields(plugin_fields(place), errors)
+        else:
+            _draw_table(place, errors)
+
+
+def _draw_table(place: Place, errors: Mapping[str, str]) -> None:
+    inner = fields(place.model, place.path, place.key)
+    draw_fields([field for field in inner if field.kind != "section"], errors)
+    for field in inner:
+        if field.kind == "section":
+            st.markdown(f"**{field.label}**", help=literal(field.model.__doc__ or ""))
+            draw_mistake(field.path, errors)
+            _draw_table(field, errors)
+
+
+def _draw_plugin_choice(place: Place, errors: Mapping[str, str]) -> None:
+    """Draw the menu of a plug-in's names, and say what the chosen one is."""
+    key = f"{place.key}.name"
+    st.session_state.setdefault(key, chosen_plugin(place)[0])
+    st.selectbox(
+        "Name",
+        list(place.options),
+        key=key,
+        help=literal(place.model.model_fields["name"].description or place.label),
+        persist_state="session",
+    )
+    draw_mistake(f"{place.path}.name", errors)
+    summary = (chosen_plugin(place)[1].__doc__ or "").strip().splitlines()
+    if summary:
+        st.caption(literal(summary[0]))
+
+
+def draw_fields(some: list[Place], errors: Mapping[str, str], columns: int = 2) -> None:
+    """Draw simple fields in columns, each with its mistake below it."""
+    for start in range(0, len(some), columns):
+        row = some[start : start + columns]
+        for column, place in zip(st.columns(columns), row, strict=False):
+            with column:
+                _draw_field(place)
+                draw_mistake(place.path, errors)
+
+
+def draw_mistake(path: str, errors: Mapping[str, str]) -> None:
+    """Say what is wrong with one field, if anything is."""
+    if path in errors:
+        st.caption(f":red[:material/error: {literal(errors[path])}]")
+
+
+def _draw_field(place: Place) -> None:
+    """Draw the one widget of a field that is no table."""
+    st.session_state.setdefault(place.key, as_widget(place, place.default))
+    shared: dict[str, Any] = {"key": place.key, "help": place.help, "persist_state": "session"}
+    match place.kind:
+        case "choice":
+            titles = place.options
+            alone = len(titles) == 1
+            st.selectbox(
+                place.label,
+                list(titles),
+                format_func=lambda value: titles.get(value, value),
+                disabled=alone,
+                **shared,
+            )
+        case "bool":
+            st.space("xsmall")
+            st.toggle(place.label, **shared)
+        case "int" | "float":
+            _draw_number(place, shared)
+        case _:
+            empty = place.empty_means if place.is_optional else None
+            st.text_input(place.label, placeholder=empty, **shared)
+
+
+def _draw_number(place: Place, shared: dict[str, Any]) -> None:
+    whole = place.kind == "int"
+    number = int if whole else float
+    low, high = place.edges
+    st.number_input(
+        place.label,
+        min_value=None if low is None else number(low),
+        max_value=None if high is None else number(high),
+        value=None if place.is_optional or low is None else "min",
+        step=_step(place),
+        format="%d" if whole else "%g",
+        placeholder=place.empty_means if place.is_optional else None,
+        **shared,
+    )
+
+
+def _step(place: Place) -> int | float:
+    """Return a step that fits the default's size; where that is 0, the range decides."""
+    if place.kind == "int":
+        return 10 if (place.default or 0) >= 100 else 1
+    size = abs(place.default or (place.edges[1] or 1) / 2)
+    return float(10.0 ** (math.floor(math.log10(size)) - (size == 1)))

@@ -1,0 +1,1 @@
+"""Live curves: charts that keep their zoom while their data grow."""

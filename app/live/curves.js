@@ -1,0 +1,71 @@
+// Draws panels with Plotly.react, so that a refresh changes the data and nothing else.
+
+let loading = null;
+
+function loadPlotly(url) {
+  loading ??= window.Plotly
+    ? Promise.resolve(window.Plotly)
+    : import(new URL(url, window.location.href).href).then(() => window.Plotly);
+  return loading;
+}
+
+// Colours and font of the page, light or dark, whichever the reader chose.
+function pageStyle(element) {
+  const style = getComputedStyle(element);
+  const read = (name) => style.getPropertyValue(name).trim();
+  return {
+    paper_bgcolor: "rgba(0, 0, 0, 0)",
+    plot_bgcolor: "rgba(0, 0, 0, 0)",
+    font: { family: read("--st-font"), color: read("--st-text-color"), size: 12 },
+    hoverlabel: {
+      bgcolor: read("--st-secondary-background-color"),
+      bordercolor: read("--st-border-color"),
+      font: { family: read("--st-font"), color: read("--st-text-color") },
+    },
+  };
+}
+
+function makeFigure(panel) {
+  const figure = document.createElement("figure");
+  figure.dataset.panel = panel.key;
+  const caption = document.createElement("figcaption");
+  const plot = document.createElement("div");
+  plot.className = "plot";
+  plot.setAttribute("role", "img");
+  figure.append(caption, plot);
+  return figure;
+}
+
+function draw(Plotly, curves, data) {
+  const known = new Map([...curves.children].map((child) => [child.dataset.panel, child]));
+  const style = pageStyle(curves);
+  for (const panel of data.panels) {
+    const figure = known.get(panel.key) ?? curves.appendChild(makeFigure(panel));
+    known.delete(panel.key);
+    const [caption, plot] = figure.children;
+    caption.textContent = panel.title;
+    plot.setAttribute("aria-label", panel.alt);
+    const layout = { ...panel.figure.layout, ...style, autosize: true };
+    Plotly.react(plot, panel.figure.data, layout, data.config);
+  }
+  for (const gone of known.values()) {
+    Plotly.purge(gone.querySelector(".plot"));
+    gone.remove();
+  }
+}
+
+export default function ({ parentElement, data }) {
+  const curves = parentElement.querySelector(".curves");
+  loadPlotly(data.plotly).then(
+    (Plotly) => curves.isConnected && draw(Plotly, curves, data),
+    (error) => {
+      curves.className = "failed";
+      curves.textContent = `The charts could not be loaded (${error.message}); reload the page.`;
+    },
+  );
+  return () => {
+    if (!curves.isConnected && window.Plotly) {
+      curves.querySelectorAll(".plot").forEach((plot) => window.Plotly.purge(plot));
+    }
+  };
+}

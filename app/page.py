@@ -1,0 +1,67 @@
+"""What pages have in common: errors told in one line, tables under charts, downloads."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.chart import CONFIG
+from app.data import as_csv
+from app.words import literal
+from db.errors import DatabaseError
+from db.rows import RunRow
+
+
+def page(render: Callable[[], None]) -> Callable[[], None]:
+    """Decorate a page: a database that does not answer is told, with what to do, in one line."""
+
+    @wraps(render)
+    def told() -> None:
+        try:
+            render()
+        except DatabaseError as error:
+            st.error(literal(str(error)), icon=":material/database_off:")
+            st.caption("Nothing was changed. Reload the page to try again.")
+
+    return told
+
+
+def title_of(run: RunRow) -> str:
+    """Return a run's name; one without a name is called by what it does."""
+    return run.name or f"{run.method} on {run.dataset}, seed {run.seed}"
+
+
+def show_chart(figure: go.Figure, *, key: str, alt: str) -> None:
+    """Draw a figure; ``alt`` says what it shows to those who cannot see it."""
+    st.plotly_chart(figure, key=key, config=CONFIG, alt=alt)
+
+
+def show_table(table: pd.DataFrame, *, key: str, file_name: str, **options: Any) -> None:
+    """Offer the table behind a chart, folded away, and its download."""
+    with st.expander("Table and download", icon=":material/table:", key=f"{key}-expander"):
+        st.dataframe(table, hide_index=True, key=f"{key}-table", **options)
+        download(table, key=key, file_name=file_name)
+
+
+def download(table: pd.DataFrame, *, key: str, file_name: str) -> None:
+    st.download_button(
+        "Download CSV",
+        as_csv(table),
+        file_name=file_name,
+        mime="text/csv",
+        icon=":material/download:",
+        key=f"{key}-csv",
+        on_click="ignore",
+    )
+
+
+def nothing_here(title: str, text: str, icon: str) -> None:
+    """Say what will appear in an empty place."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.space("small")
+        st.markdown(f"#### {icon} {title}", text_alignment="center", width="content")
+        st.caption(text, text_alignment="center", width="content")
+        st.space("small")

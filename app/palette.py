@@ -1,0 +1,71 @@
+"""Colours, markers and dashes, fixed by what they stand for and never by order of drawing."""
+
+from typing import NamedTuple
+
+PETROFF_10 = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
+"""Ten colours that stay apart for colour-blind readers (Petroff, arXiv 2107.02270)."""
+
+MUTED = "#8b94a3"
+"""For what stands in the background: reads on the light and on the dark page."""
+
+SEQUENTIAL = "Cividis"
+"""Light is much; the same for readers with and without colour blindness."""
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon")
+
+
+class Style(NamedTuple):
+    """How one thing is drawn wherever it appears: colour, marker shape and dash."""
+
+    color: str
+    symbol: str
+    dash: str
+
+
+# Okabe and Ito's blue, orange and vermillion, each with a shape and a dash of its own.
+NATURAL = Style("#0072b2", "circle", "solid")
+BOUNDARY = Style("#e69f00", "triangle-up", "dot")
+ROBUST = Style("#d55e00", "diamond", "dash")
+
+ERRORS = {"natural_error": NATURAL, "boundary_error": BOUNDARY, "robust_error": ROBUST}
+
+SERIES = {
+    **ERRORS,
+    "worst_natural_error": NATURAL,
+    "worst_robust_error": ROBUST,
+    "loss": Style(PETROFF_10[0], "circle", "solid"),
+    "batch_loss": Style(MUTED, "circle", "solid"),
+    "clean_loss": Style(PETROFF_10[4], "square", "dash"),
+    "adversary_loss": Style(PETROFF_10[6], "diamond", "dot"),
+    "anti_adversary_loss": Style(PETROFF_10[9], "triangle-up", "dashdot"),
+    "adversary_weight": Style(PETROFF_10[6], "diamond", "dash"),
+    "anti_adversary_weight": Style(PETROFF_10[0], "triangle-up", "solid"),
+}
+"""Every series that has an identity of its own, by the name of its metric."""
+
+
+def class_style(index: int) -> Style:
+    """Return the style of a class: its colour repeats after ten, its dash and marker then differ."""
+    return Style(
+        PETROFF_10[index % len(PETROFF_10)],
+        MARKERS[(index // len(PETROFF_10) + index) % len(MARKERS)],
+        DASHES[(index // len(PETROFF_10)) % len(DASHES)],
+    )
+
+
+def translucent(color: str, opacity: float) -> str:
+    """Return a ``#rrggbb`` colour as ``rgba(...)`` with an opacity in [0, 1]."""
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity:g})"

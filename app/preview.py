@@ -1,0 +1,54 @@
+"""What a scenario will do to the labels, worked out before anything is launched."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from engine.corruption import imbalanced_counts, transition_matrix
+from engine.dataset import stratified_counts
+from engine.scenario import Scenario
+from engine.seeds import numpy_stream
+from engine.types import IntArray
+
+
+def training_counts(scenario: Scenario) -> IntArray:
+    """Return how many training samples of each true class (C,) the run will have."""
+    data = scenario.data
+    source = data.source
+    held = sum(size or source.held_out_per_class for size in (data.meta_per_class, data.val_per_class))
+    available = np.array(source.train_counts, dtype=np.int64) - held
+    counts = stratified_counts(available, data.train_size or int(available.sum()))
+    if data.imbalance.factor == 1:
+        return counts
+    deal = numpy_stream(scenario.seed, "imbalance") if data.imbalance.shuffled else None
+    return imbalanced_counts(counts, data.imbalance.factor, deal)
+
+
+def noise_matrix(scenario: Scenario) -> npt.NDArray[np.float64]:
+    """Return P(given label | true label), (C, C), as the run will draw it."""
+    noise = scenario.data.noise
+    num_classes = len(scenario.data.source.class_names)
+    rng = numpy_stream(scenario.seed, "noise matrix")
+    return transition_matrix(noise.kind, noise.ratio, num_classes, rng)
+
+
+def class_counts_table(scenario: Scenario) -> pd.DataFrame:
+    """Return, per given label, the samples that are expected to belong there and those that not."""
+    expected = training_counts(scenario)[:, None] * noise_matrix(scenario)
+    clean = np.diag(expected)
+    return pd.DataFrame(
+        {
+            "class": scenario.data.source.class_names,
+            "clean": clean,
+            "flipped": expected.sum(axis=0) - clean,
+        }
+    )
+
+
+def transition_table(scenario: Scenario) -> pd.DataFrame:
+    """Return the noise matrix with one row per pair of classes."""
+    names = scenario.data.source.class_names
+    matrix = noise_matrix(scenario)
+    pairs = [(true, given) for true in names for given in names]
+    table = pd.DataFrame(pairs, columns=["true", "given"])
+    return table.assign(probability=matrix.ravel())

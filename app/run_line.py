@@ -1,0 +1,54 @@
+"""One run in a few words: its badge, where it is, how long it still takes."""
+
+import streamlit as st
+
+from app.words import count, duration, eta_seconds, status
+from db.rows import RunRow
+
+PHASES = {
+    "starting": "starting",
+    "training": "training",
+    "validating": "measuring on validation data",
+    "testing": "measuring on test data",
+}
+
+
+def badge(run: RunRow) -> None:
+    words = status(run.status)
+    st.badge(words.label, icon=words.icon, color=words.color)
+
+
+def time_left(run: RunRow) -> str:
+    """Return the time left of a run that is at work, else nothing."""
+    if run.status != "running":
+        return ""
+    seconds = eta_seconds(run.started_at, run.progress)
+    return "soon known" if seconds is None else f"about {duration(seconds)}"
+
+
+def whereabouts(run: RunRow) -> str:
+    """Say where a run is, in one line."""
+    epochs = f"Epoch {min(run.epoch + 1, run.num_epochs)} of {run.num_epochs}"
+    match run.status:
+        case "queued":
+            return f"Waiting for a worker; {count(run.num_epochs, 'epoch')} to train"
+        case "running":
+            steps = f", step {run.step} of {run.num_steps}" if run.num_steps else ""
+            phase = PHASES.get(run.phase or "", run.phase or "starting")
+            return f"{epochs}: {phase}{steps} · {time_left(run)} left".replace(
+                "soon known left", "time left soon known"
+            )
+        case "stopping":
+            return f"{epochs}: stopping after this step"
+        case "interrupted":
+            return f"{epochs}: its worker is gone; it goes on by itself from its last epoch"
+        case "succeeded":
+            return f"All {count(run.num_epochs, 'epoch')} done{_took(run)}"
+        case _:
+            return f"Ended after {run.epoch} of {count(run.num_epochs, 'epoch')}{_took(run)}"
+
+
+def _took(run: RunRow) -> str:
+    if run.started_at is None or run.ended_at is None:
+        return ""
+    return f" · took {duration((run.ended_at - run.started_at).total_seconds())}"

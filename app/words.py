@@ -1,0 +1,131 @@
+"""How the pages say things: statuses, numbers, times, and a user's own words."""
+
+import re
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+BadgeColor = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
+
+
+class StatusWords(NamedTuple):
+    """A status as a person reads it; the symbol is for tables, the icon for badges."""
+
+    label: str
+    symbol: str
+    icon: str
+    color: BadgeColor
+
+
+STATUSES = {
+    "queued": StatusWords("Queued", "○", ":material/schedule:", "gray"),
+    "running": StatusWords("Running", "▶", ":material/play_arrow:", "blue"),
+    "stopping": StatusWords("Stopping", "■", ":material/stop_circle:", "orange"),
+    "interrupted": StatusWords("Interrupted", "▲", ":material/warning:", "orange"),
+    "succeeded": StatusWords("Finished", "✓", ":material/check_circle:", "green"),
+    "failed": StatusWords("Failed", "✗", ":material/error:", "red"),
+    "cancelled": StatusWords("Stopped", "◼", ":material/cancel:", "violet"),
+    "deleting": StatusWords("Deleting", "…", ":material/delete:", "gray"),
+}
+
+METRICS = {
+    "loss": "Training loss",
+    "batch_loss": "Loss of single batches",
+    "clean_loss": "Clean term",
+    "adversary_loss": "Adversary term",
+    "anti_adversary_loss": "Anti-adversary term",
+    "learning_rate": "Learning rate",
+    "adversary_weight": "Adversary weight",
+    "anti_adversary_weight": "Anti-adversary weight",
+    "clean_weight": "Clean weight",
+    "anti_adversary_share": "Share of anti-adversaries",
+    "bound": "Bound",
+    "saturation_share": "Saturated weights",
+    "meta_gradient_norm": "Norm of the meta gradient",
+    "natural_error": "Natural error",
+    "boundary_error": "Boundary error",
+    "robust_error": "Robust error",
+    "worst_natural_error": "Natural error, worst class",
+    "worst_robust_error": "Robust error, worst class",
+    "class_loss": "Mean loss of the class",
+    "gradient_norm": "Norm of the gradient",
+    "margin": "Margin",
+    "entropy": "Entropy",
+    "class_proportion": "Size of the class",
+}
+
+NOTHING = "–"  # noqa: RUF001 - an en dash stands for "no value"
+
+
+def metric(name: str) -> str:
+    """Return what a metric is called; a metric of a new method is called by its own name."""
+    return METRICS.get(name) or name.replace("_", " ").capitalize()
+
+
+def status(name: str) -> StatusWords:
+    return STATUSES[name]
+
+
+def tagged(name: str) -> str:
+    """Return a status for a table cell, symbol and word: ``✓ Finished``."""
+    words = STATUSES[name]
+    return f"{words.symbol} {words.label}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Write a share of 1 in percent; nothing where there is no number."""
+    if share is None or share != share:  # NaN is the only number unlike itself
+        return NOTHING
+    return f"{100 * share:.{digits}f} %"
+
+
+def points(difference: float) -> str:
+    """Write a difference of two shares in percentage points, with its sign."""
+    return f"{100 * difference:+.1f} points"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Write ``1 run``, ``12 runs``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time in its two largest units: ``3 min 20 s``, ``2 h 5 min``."""
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{whole // 60} min"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def ago(moment: datetime | None) -> str:
+    """Write how long ago a moment in UTC was."""
+    if moment is None:
+        return NOTHING
+    seconds = (now() - moment).total_seconds()
+    return "just now" if seconds < 2 else f"{duration(seconds)} ago"
+
+
+def eta_seconds(started_at: datetime | None, progress: float) -> float | None:
+    """Return the seconds that remain at the pace so far; None while it is too early to say."""
+    if started_at is None or progress < 0.02:
+        return None
+    elapsed = (now() - started_at).total_seconds()
+    return elapsed / progress * (1 - progress)
+
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$&^=:])")
+_SHORTCODE = re.compile(r":(?=[\w+/-]+:)")
+
+
+def literal(text: str) -> str:
+    """Escape a user's own words so that Markdown shows them letter by letter."""
+    one_line = " ".join(text.split())
+    # Icon and emoji codes are replaced after escapes are read: a word joiner breaks them.
+    return _MARKDOWN.sub(r"\\\1", _SHORTCODE.sub(":\u2060", one_line))
