@@ -27,13 +27,13 @@ class TrainingAttack(Attack):
     rng: torch.Generator
 
     def __call__(
-        self, batch: Batch, probabilities: Tensor | None, bound: Tensor, objective: Objective
+        self, batch: Batch, log_p: Tensor | None, bound: Tensor, objective: Objective
     ) -> Copies:
         """Return the copies that the objective asks for.
 
         Args:
             batch: The samples.
-            probabilities: (B, C) clean p(x) in eval mode; needed where the adversary climbs KL.
+            log_p: (B, C) clean log p(x) in eval mode; needed where the adversary climbs KL.
             bound: (B,) radius of each sample's ball.
             objective: Which copies, and what the adversary climbs.
         """
@@ -45,13 +45,12 @@ class TrainingAttack(Attack):
         x, epsilon = batch.x.repeat(times, 1, 1, 1), bound.repeat(times)
         up = torch.ones(num_adv, device=x.device)
         down = -torch.ones(num_anti, device=x.device)
-        log_p = probabilities.log() if probabilities is not None else None
 
         def loss(x_moved: Tensor) -> Tensor:
             logits = self.model(x_moved)
-            labelled = batch.y.repeat(times)
-            if objective.adversary_loss == "ce" or log_p is None:
-                return F.cross_entropy(logits, labelled, reduction="none")
+            if objective.adversary_loss == "ce" or not num_adv:
+                return F.cross_entropy(logits, batch.y.repeat(times), reduction="none")
+            assert log_p is not None
             climb = kl_divergence(log_p, logits[:num_adv].log_softmax(dim=1))
             descend = F.cross_entropy(logits[num_adv:], batch.y[:num_anti], reduction="none")
             return torch.cat([climb, descend])
@@ -62,8 +61,7 @@ class TrainingAttack(Attack):
                 x,
                 random_start(x, epsilon, start=objective.start, generator=self.rng),
                 epsilon=epsilon,
-                direction=torch.cat([up, down]),
-                step_size=self.threat.step,
+                step=torch.cat([up, down]) * self.threat.step,
                 num_steps=self.threat.num_steps,
             )
         return Copies(

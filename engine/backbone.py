@@ -9,7 +9,7 @@ from engine.section import Section
 
 
 class BackboneConfig(Section):
-    """A network's own knobs; each subclass builds one architecture for any image and class count."""
+    """A network's own knobs; each subclass builds one architecture for any image size."""
 
     name: str = Field(description="Architecture")
 
@@ -43,7 +43,19 @@ class Classifier(nn.Module):
 
 
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation per channel of uint8 images (N, channels, h, w), in [0, 1]."""
-    pixels = images.to(torch.float64) / 255
-    std, mean = torch.std_mean(pixels, dim=(0, 2, 3))
-    return mean.float(), std.clamp_min(1e-3).float()
+    """Return each channel's mean and standard deviation, (channels,), with pixels in [0, 1].
+
+    Args:
+        images: (N, channels, height, width) uint8; read in pieces, as all of them as floats may
+            not fit in memory.
+    """
+    each = (0, 2, 3)
+    count = images[:, 0].numel()
+    total = torch.zeros(images.shape[1], dtype=torch.float64)
+    squares = torch.zeros_like(total)
+    for piece in images.split(4096):
+        total += piece.sum(each, dtype=torch.int64)
+        squares += piece.int().square().sum(each, dtype=torch.int64)
+    mean = total / count
+    variance = (squares - count * mean.square()) / max(count - 1, 1)
+    return (mean / 255).float(), (variance.clamp_min(0).sqrt() / 255).clamp_min(1e-3).float()

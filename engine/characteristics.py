@@ -15,7 +15,7 @@ class Characteristics:
     Attributes:
         loss: CE(f(x), y), in nats.
         class_loss: Mean loss of the sample's class in the epoch before; ln C in the first.
-        gradient_norm: ||onehot(y) - p||_2, the loss's gradient with respect to the logits, 0 to sqrt 2.
+        gradient_norm: ||onehot(y) - p||_2 of the loss's gradient by the logits, 0 to sqrt 2.
         margin: p_y - max_{k != y} p_k, -1 to 1.
         entropy: -sum_k p_k log p_k, 0 to ln C.
         class_proportion: Share of the training set that has the sample's label.

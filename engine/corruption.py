@@ -60,9 +60,14 @@ def transition_matrix(
 def noisy_labels(labels: IntArray, matrix: npt.NDArray[np.float64], seed: int) -> IntArray:
     """Draw each given label from its true label's row of the transition matrix."""
     rng = np.random.default_rng(seed)
-    edges = matrix.cumsum(axis=1)[labels]
+    draws = rng.random(len(labels))
+    edges = matrix.cumsum(axis=1)
     edges[:, -1] = 1.0  # the sum of a row may round to less than a draw
-    return (rng.random(len(labels))[:, None] >= edges).sum(axis=1).astype(np.int64)
+    given = labels.copy()
+    for label, row in enumerate(edges):
+        members = labels == label
+        given[members] = np.searchsorted(row, draws[members], side="right")
+    return given
 
 
 def imbalanced_counts(

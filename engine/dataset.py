@@ -16,8 +16,8 @@ from engine.corruption import (
     transition_matrix,
 )
 from engine.registry import import_plugins
-from engine.seeds import derive_seed, numpy_stream
 from engine.section import Section
+from engine.seeds import derive_seed, numpy_stream
 from engine.types import ImageSet, IntArray
 
 
@@ -46,6 +46,13 @@ class Dataset(ABC):
             UserError: The files are not there and cannot be fetched.
         """
 
+    def ensure(self, folder: Path) -> None:  # noqa: B027 - a bundled dataset has nothing to fetch
+        """Fetch the files if they are not there yet; a bundled dataset has none.
+
+        Raises:
+            UserError: They cannot be fetched.
+        """
+
 
 _DATASETS: dict[str, Dataset] = {}
 
@@ -69,7 +76,9 @@ class DataConfig(Section):
 
     dataset: str = Field("digits", description="Dataset")
     meta_per_class: int | None = Field(
-        None, ge=1, description="Clean images per class for the meta set; empty is the dataset's own"
+        None,
+        ge=1,
+        description="Clean images per class for the meta set; empty is the dataset's own",
     )
     val_per_class: int | None = Field(
         None, ge=1, description="Clean images per class for validation; empty is the dataset's own"
@@ -90,11 +99,16 @@ class DataConfig(Section):
             raise ValueError(f"{name!r} is unknown; choose {', '.join(datasets())}")
         return name
 
+    @field_validator("meta_per_class")
+    @classmethod
+    def _meta_leaves_validation_images(cls, meta: int | None, info: ValidationInfo) -> int | None:
+        if meta is None or "dataset" not in info.data:
+            return meta
+        return _within(meta, 1, min(datasets()[info.data["dataset"]].train_counts) - 2)
+
     @field_validator("val_per_class")
     @classmethod
-    def _held_out_leaves_training_images(
-        cls, val: int | None, info: ValidationInfo
-    ) -> int | None:
+    def _held_out_leaves_training_images(cls, val: int | None, info: ValidationInfo) -> int | None:
         if "dataset" not in info.data or "meta_per_class" not in info.data:
             return val
         source = datasets()[info.data["dataset"]]
@@ -104,7 +118,7 @@ class DataConfig(Section):
         if held_out >= smallest:
             raise ValueError(
                 f"meta_per_class + val_per_class is {held_out}; {source.title} has {smallest} "
-                f"training images of its smallest class, so allowed: at most {smallest - 1} together"
+                f"training images in its smallest class; allowed: at most {smallest - 1} together"
             )
         return val
 
@@ -211,9 +225,9 @@ def prepare(config: DataConfig, seed: int, folder: Path) -> Data:
 def stratified_counts(available: IntArray, size: int) -> IntArray:
     """Share ``size`` among classes in proportion to what they have (largest remainder)."""
     exact = available * (size / available.sum())
-    counts = np.floor(exact).astype(np.int64)
+    counts: IntArray = np.floor(exact).astype(np.int64)
     most_short = np.argsort(-(exact - counts), kind="stable")
-    counts[most_short[: size - counts.sum()]] += 1
+    counts[most_short[: size - int(counts.sum())]] += 1
     return counts
 
 
@@ -223,7 +237,9 @@ def _shuffled_by_class(labels: IntArray, num_classes: int, seed: int) -> list[In
 
 
 def _sorted(piles: list[IntArray]) -> IntArray:
-    return np.sort(np.concatenate(piles))
+    joined: IntArray = np.concatenate(piles)
+    joined.sort()
+    return joined
 
 
 def _with_noise(train: ImageSet, noise: NoiseConfig, num_classes: int, seed: int) -> ImageSet:

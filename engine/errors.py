@@ -5,7 +5,7 @@ class UserError(ValueError):
     """The user's input cannot work; nothing was done."""
 
 
-class Diverged(RuntimeError):
+class Diverged(RuntimeError):  # noqa: N818 - says what happened, as Stopped does
     """The loss stopped being a number."""
 
 

@@ -13,13 +13,15 @@ from torch import Tensor, nn
 from engine.modes import eval_mode
 from engine.perturb import ThreatConfig, perturb, random_start
 from engine.section import Pixels, Section
-from engine.types import ImageSet, IntArray
+from engine.types import BoolArray, ImageSet, IntArray
 
 
 class EvaluationConfig(Section):
     """How robustness is measured, on validation data each epoch and on test data at the end."""
 
-    attack: Literal["pgd"] = Field("pgd", description="PGD on the cross-entropy (Madry et al. 2018)")
+    attack: Literal["pgd"] = Field(
+        "pgd", description="PGD on the cross-entropy (Madry et al. 2018)"
+    )
     num_steps: int = Field(20, ge=1, le=1000, description="Steps of the attack on the test data")
     val_num_steps: int = Field(
         10, ge=1, le=1000, description="Steps of the attack on validation data, each epoch"
@@ -49,8 +51,7 @@ class PgdAttack:
             x,
             random_start(x, epsilon, start="uniform", generator=rng),
             epsilon=epsilon,
-            direction=torch.ones_like(epsilon),
-            step_size=self.step_size,
+            step=torch.full_like(epsilon, self.step_size),
             num_steps=self.num_steps,
         )
 
@@ -88,17 +89,24 @@ class Evaluation:
         }
 
 
-def evaluate(
+@dataclass(frozen=True)
+class Mistakes:
+    """Which images of a set a model gets wrong, (N,) each; every natural one is a robust one."""
+
+    natural: BoolArray
+    robust: BoolArray
+
+
+def find_mistakes(
     model: nn.Module,
     images: ImageSet,
     attack: PgdAttack,
     *,
-    num_classes: int,
     batch_size: int,
     rng: torch.Generator,
     check: Callable[[], None] = lambda: None,
-) -> Evaluation:
-    """Count a model's errors, clean and attacked.
+) -> Mistakes:
+    """Look at every image of a set, clean and attacked.
 
     Images that are wrong without an attack are not attacked: they are robust errors already.
 
@@ -106,42 +114,43 @@ def evaluate(
         model: From images in [0, 1] to logits; it is put in eval mode for the time.
         images: The set; errors count against its labels.
         attack: From model, images, labels and a random stream to adversaries.
-        num_classes: C.
         batch_size: Images at a time.
         rng: The attack's random stream; its device is where the work is done.
         check: Called between batches; may raise to stop.
     """
-    natural_wrong = np.zeros(len(images), dtype=bool)
-    robust_wrong = np.zeros(len(images), dtype=bool)
+    found = Mistakes(np.zeros(len(images), dtype=bool), np.zeros(len(images), dtype=bool))
     on_device = images.to(rng.device)
     positions = torch.arange(len(images), device=rng.device)
     with eval_mode(model):
         for index in positions.split(batch_size):
             check()
-            batch = on_device.batch(index)
-            wrong = ~_is_right(model, batch.x, batch.y)
-            rows = index.cpu().numpy()
-            natural_wrong[rows] = wrong.cpu().numpy()
+            batch, rows = on_device.batch(index), index.cpu().numpy()
+            wrong = _is_wrong(model, batch.x, batch.y)
+            found.natural[rows] = wrong.cpu().numpy()
             x, y = batch.x[~wrong], batch.y[~wrong]
             if len(y):
-                wrong[~wrong] = ~_is_right(model, attack(model, x, y, rng), y)
-            robust_wrong[rows] = wrong.cpu().numpy()
-    labels = images.labels
+                wrong[~wrong] = _is_wrong(model, attack(model, x, y, rng), y)
+            found.robust[rows] = wrong.cpu().numpy()
+    return found
 
-    def per_class(chosen: object) -> IntArray:
+
+def count_by_class(found: Mistakes, labels: IntArray, num_classes: int) -> Evaluation:
+    """Count mistakes on images with these labels (N,) per class."""
+
+    def per_class(chosen: BoolArray) -> IntArray:
         return np.bincount(labels[chosen], minlength=num_classes).astype(np.int64)
 
     return Evaluation(
-        count=per_class(slice(None)),
-        natural=per_class(natural_wrong),
-        boundary=per_class(robust_wrong & ~natural_wrong),
+        count=per_class(np.ones(len(labels), dtype=bool)),
+        natural=per_class(found.natural),
+        boundary=per_class(found.robust & ~found.natural),
     )
 
 
 @torch.no_grad()
-def _is_right(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    right: Tensor = model(x).argmax(dim=1) == y
-    return right
+def _is_wrong(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    wrong: Tensor = model(x).argmax(dim=1) != y
+    return wrong
 
 
 @dataclass(frozen=True)

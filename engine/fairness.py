@@ -7,28 +7,27 @@ from engine.method import ClassErrors
 
 
 class ClassMultipliers:
-    """Prices on a class's natural and boundary error being above the average's by more than a slack.
+    """Prices on a class's errors being above the average by more than a slack.
 
     With g0_c = natural_c - natural - slack and g1_c = boundary_c - boundary - slack, an update is
     l0 <- N(l0 + rate g0), l1 <- N(l1 + 2 rate g1), l2 <- l2 + bound_rate g1, where N clips at 0
     and scales down to a sum of at most ``limit``.
 
     Attributes:
-        natural, boundary, margin: (C,) l0, l1 and l2.
+        natural, boundary, margin: (C,) l0, l1 and l2, on the CPU.
     """
 
     def __init__(
         self, num_classes: int, *, slack: float, rate: float, bound_rate: float, limit: float
     ) -> None:
         self.slack, self.rate, self.bound_rate, self.limit = slack, rate, bound_rate, limit
-        self.natural = torch.zeros(num_classes)
-        self.boundary = torch.zeros(num_classes)
-        self.margin = torch.zeros(num_classes)
+        self.natural = self.boundary = self.margin = torch.zeros(num_classes)
 
     def update(self, errors: ClassErrors) -> None:
         """Take in one epoch's errors on balanced held-out data, (C,) each."""
-        over_natural = errors.natural - errors.natural.mean() - self.slack
-        over_boundary = errors.boundary - errors.boundary.mean() - self.slack
+        natural, boundary = errors.natural.cpu(), errors.boundary.cpu()
+        over_natural = natural - natural.mean() - self.slack
+        over_boundary = boundary - boundary.mean() - self.slack
         self.natural = self._limited(self.natural + self.rate * over_natural)
         self.boundary = self._limited(self.boundary + 2 * self.rate * over_boundary)
         self.margin = self.margin + self.bound_rate * over_boundary
@@ -53,8 +52,8 @@ class ClassMultipliers:
         return {"natural": self.natural, "boundary": self.boundary, "margin": self.margin}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        self.natural, self.boundary = state["natural"], state["boundary"]
-        self.margin = state["margin"]
+        self.natural, self.boundary = state["natural"].cpu(), state["boundary"].cpu()
+        self.margin = state["margin"].cpu()
 
 
 def class_weights(multipliers: Tensor) -> Tensor:

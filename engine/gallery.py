@@ -1,7 +1,6 @@
 """Some training samples with their adversary and anti-adversary, as a person can look at them."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +10,11 @@ from torch import Tensor
 from engine.method import Learner, Objective
 from engine.modes import eval_mode
 from engine.seeds import numpy_stream
-from engine.types import DeviceImages, ImageSet, IntArray
+from engine.types import Columns, DeviceImages, ImageSet, IntArray
 
 PER_CLASS = 8
 MOST = 160
 """Samples in a gallery, whatever the number of classes."""
-
-Columns = dict[str, npt.NDArray[Any]]
 
 
 def choose(
@@ -28,7 +25,9 @@ def choose(
     The extremes of the anti-adversary weight, and samples drawn once for the whole run.
     """
     rng = numpy_stream(seed, "gallery")
-    order_of = {label: rng.permutation(np.flatnonzero(labels == label)) for label in range(num_classes)}
+    order_of = {
+        label: rng.permutation(np.flatnonzero(labels == label)) for label in range(num_classes)
+    }
     per_class = max(1, min(PER_CLASS, MOST // num_classes))
     weight = columns["anti_adversary_weight"]
     chosen: dict[int, str] = {}
@@ -36,8 +35,12 @@ def choose(
         if len(order) and np.ptp(weight[order]) > 0:
             by_weight = order[np.argsort(weight[order], kind="stable")]
             num_extreme = per_class // 3
-            chosen |= dict.fromkeys(by_weight[::-1][:num_extreme].tolist(), "largest anti-adversary weight")
-            chosen |= dict.fromkeys(by_weight[:num_extreme].tolist(), "smallest anti-adversary weight")
+            chosen |= dict.fromkeys(
+                by_weight[::-1][:num_extreme].tolist(), "largest anti-adversary weight"
+            )
+            chosen |= dict.fromkeys(
+                by_weight[:num_extreme].tolist(), "smallest anti-adversary weight"
+            )
         others = [row for row in order.tolist() if row not in chosen]
         already = sum(row in chosen for row in order.tolist())
         chosen |= dict.fromkeys(others[: per_class - already], "drawn at random")
@@ -64,7 +67,7 @@ def gallery(
     batch = on_device.batch(torch.from_numpy(rows).to(learner.device))
     both = replace(objective, adversary=True, anti_adversary=True)
     bound = torch.from_numpy(columns["bound"][rows]).to(learner.device)
-    copies = learner.attack(batch, learner.probabilities(batch.x), bound, both)
+    copies = learner.attack(batch, learner.log_probabilities(batch.x), bound, both)
     assert copies.adversary is not None
     assert copies.anti_adversary is not None
     found: Columns = {
@@ -76,7 +79,9 @@ def gallery(
         "adversary_delta": _half(copies.adversary - batch.x),
         "anti_adversary_delta": _half(copies.anti_adversary - batch.x),
     }
-    found |= {name: columns[name][rows] for name in ("adversary_weight", "anti_adversary_weight", "bound")}
+    found |= {
+        name: columns[name][rows] for name in ("adversary_weight", "anti_adversary_weight", "bound")
+    }
     views = {"": batch.x, "adversary_": copies.adversary, "anti_adversary_": copies.anti_adversary}
     for prefix, x in views.items():
         with torch.no_grad(), eval_mode(learner.model):

@@ -1,28 +1,29 @@
 """train(scenario, observer): the only place that knows epochs."""
 
-from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from engine.attack import TrainingAttack
 from engine.backbone import Classifier, channel_statistics
-from engine.characteristics import NAMES, Characteristics, ClassLoss, characteristics
+from engine.characteristics import Characteristics, ClassLoss, characteristics
 from engine.dataset import Data, prepare
 from engine.errors import Diverged, Stopped
-from engine.evaluate import Evaluation, EvaluationCard, attack_of, evaluate
+from engine.evaluate import Evaluation, attack_of, count_by_class, find_mistakes
+from engine.facts import card_of_test, identity, run_facts
 from engine.gallery import gallery
 from engine.method import ClassErrors, Learner, Step
 from engine.objective import per_sample_losses
-from engine.observer import EpochReport, FinalReport, Observer, Progress, RunFacts, Snapshot
-from engine.optimise import set_lr
-from engine.runtime import configure, device_name, versions
+from engine.observer import EpochReport, FinalReport, Observer, Progress, Snapshot
+from engine.optimise import load_momentum_buffers, momentum_buffers, set_lr
+from engine.record import EpochRecord, class_errors
+from engine.runtime import configure
 from engine.scenario import Scenario
 from engine.seeds import initialising, torch_stream
-from engine.summary import ASSIGNMENT, class_distributions, class_means
-from engine.types import Assignment, Batch, under
+from engine.summary import class_distributions, class_means
+from engine.types import Assignment, Batch, Columns, under
 
 TOLD_PER_EPOCH = 10
 """How often in an epoch the batch loss is told."""
@@ -47,13 +48,14 @@ def train(
 
     Raises:
         Stopped: The observer asked for it.
-        Diverged: The loss is not a finite number.
+        Diverged: The loss, a bound or the model is no longer a finite number.
         UserError: The data are missing.
     """
     configure(device, scenario.training.num_threads)
     data = prepare(scenario.data, scenario.seed, data_folder)
     trainer = Trainer(scenario, data, observer, device)
-    observer.on_start(trainer.facts(), trainer.samples())
+    facts = run_facts(scenario, data, trainer.model, device, trainer.num_steps)
+    observer.on_start(facts, identity(data.train))
     first = 1
     if resume is not None:
         trainer.load_state(resume[1])
@@ -115,6 +117,7 @@ class Trainer:
             self._check()
             record.add(*self._step(epoch, number, self.train_images.batch(index)))
             self._tell(epoch, number + 1, record)
+        self._require_finite("model", self.model.parameters(), epoch, self.num_steps)
         self.class_loss.end_epoch()
         validation = self._evaluate("validation", epoch)
         self.validation = class_errors(validation, self.device)
@@ -136,9 +139,10 @@ class Trainer:
     ) -> tuple[Batch, Assignment, Characteristics | None, Tensor]:
         """Assign, perturb, let the method learn, then move the model by the weighted loss."""
         objective = self.method.objective
-        probabilities, traits = self._clean_view(batch)
+        log_p, traits = self._clean_view(batch)
         assignment = self.method.assign(batch, traits)
-        copies = self.attack(batch, probabilities, assignment.bound, objective)
+        self._require_finite("bound", [assignment.bound], epoch, number + 1)
+        copies = self.attack(batch, log_p, assignment.bound, objective)
         losses = per_sample_losses(self.model, batch, copies, objective)
         if self.method.learn(Step(batch, traits, copies, losses, epoch, number)):
             assignment = self.method.assign(batch, traits)
@@ -149,32 +153,34 @@ class Trainer:
         return batch, assignment, traits, losses.detach()
 
     def _clean_view(self, batch: Batch) -> tuple[Tensor | None, Characteristics | None]:
-        """Look at the clean images once, in eval mode: p(x), and the characteristics."""
+        """Look at the clean images once, in eval mode: log p(x), and the characteristics."""
         objective = self.method.objective
+        if not objective.characteristics and objective.adversary_loss != "kl":
+            return None, None
+        log_p = self.learner.log_probabilities(batch.x)
         if not objective.characteristics:
-            needed = objective.adversary_loss == "kl"
-            return (self.learner.probabilities(batch.x) if needed else None), None
-        probabilities = self.learner.probabilities(batch.x)
+            return log_p, None
         traits = characteristics(
-            probabilities.log(),
-            batch.y,
-            class_loss=self.class_loss.last,
-            class_counts=self.class_counts,
+            log_p, batch.y, class_loss=self.class_loss.last, class_counts=self.class_counts
         )
         self.class_loss.add(traits.loss, batch.y)
-        return probabilities, traits
+        return log_p, traits
 
-    def _tell(self, epoch: int, done: int, record: "EpochRecord") -> None:
+    def _tell(self, epoch: int, done: int, record: EpochRecord) -> None:
         """Tell the progress, and the mean batch loss ten times an epoch."""
         batch_loss = None
         if done * TOLD_PER_EPOCH // self.num_steps > (done - 1) * TOLD_PER_EPOCH // self.num_steps:
-            batch_loss = record.loss_since_told()
-            if not np.isfinite(batch_loss):
-                raise Diverged(
-                    f"Diverged at epoch {epoch}, step {done}: loss is {batch_loss}; "
-                    f"lr {self.scenario.training.lr_at(epoch):g}. Lower training.lr and launch again."
-                )
+            loss = record.loss_since_told()
+            self._require_finite("loss", [loss], epoch, done)
+            batch_loss = loss.item()
         self.observer.on_progress(Progress("training", epoch, done, self.num_steps, batch_loss))
+
+    def _require_finite(self, what: str, values: Iterable[Tensor], epoch: int, step: int) -> None:
+        if not bool(torch.stack([value.isfinite().all() for value in values]).all()):
+            raise Diverged(
+                f"Diverged at epoch {epoch}, step {step}: the {what} is not a finite number; "
+                f"lr {self.scenario.training.lr_at(epoch):g}. Lower training.lr and launch again."
+            )
 
     def _check(self) -> None:
         if self.observer.should_stop():
@@ -185,48 +191,29 @@ class Trainer:
     def _evaluate(self, split: str, epoch: int) -> Evaluation:
         phase = "testing" if split == "test" else "validating"
         self.observer.on_progress(Progress(phase, epoch, self.num_steps, self.num_steps))
-        return evaluate(
+        images = self.data.test if split == "test" else self.data.validation
+        found = find_mistakes(
             self.model,
-            self.data.test if split == "test" else self.data.validation,
+            images,
             attack_of(self.scenario.evaluation, self.scenario.threat, split=split),
-            num_classes=self.num_classes,
             batch_size=self.scenario.evaluation.batch_size,
             rng=torch_stream(self.seed, f"{split} attack", 0, self.device),
             check=self._check,
         )
+        return count_by_class(found, images.labels, self.num_classes)
 
     def test(self) -> FinalReport:
         """Look at the test data, once."""
         epochs = self.scenario.training.epochs
         result = self._evaluate("test", epochs)
-        return FinalReport(epochs, epochs * self.num_steps, result, self._card())
-
-    def _card(self) -> EvaluationCard:
-        attack = attack_of(self.scenario.evaluation, self.scenario.threat, split="test")
-        return EvaluationCard(
-            attack=self.scenario.evaluation.attack,
-            loss="cross-entropy",
-            norm=self.scenario.threat.norm,
-            epsilon=attack.epsilon,
-            step_size=attack.step_size,
-            num_steps=attack.num_steps,
-            restarts=1,
-            start="uniform",
-            split="test",
-            n=len(self.data.test),
-            subset=self.scenario.data.test_size is not None,
-            batch_norm="eval",
-            checkpoint="last epoch",
-            seed=self.seed,
-            versions=versions(),
-        )
+        card = card_of_test(self.scenario, self.data)
+        return FinalReport(epochs, epochs * self.num_steps, result, card)
 
     # -- reports
 
-    def _report(self, epoch: int, record: "EpochRecord", validation: Evaluation) -> EpochReport:
-        training = self.scenario.training
-        columns = {name: column.cpu().numpy() for name, column in record.columns.items()}
-        labels = self.data.train.labels
+    def _report(self, epoch: int, record: EpochRecord, validation: Evaluation) -> EpochReport:
+        training, labels = self.scenario.training, self.data.train.labels
+        columns = record.as_numpy()
         recorded = epoch % training.record_every == 0 or epoch == training.epochs
         return EpochReport(
             epoch=epoch,
@@ -243,133 +230,35 @@ class Trainer:
             state=self.state(),
         )
 
-    def _snapshot(self, columns: dict[str, np.ndarray]) -> Snapshot:  # type: ignore[type-arg]
-        train = self.data.train
+    def _snapshot(self, columns: Columns) -> Snapshot:
+        train, objective = self.data.train, self.method.objective
+        given, true = train.labels, train.true_labels
         return Snapshot(
             columns={"sample": train.source, **columns},
-            distributions=class_distributions(
-                columns, train.labels, train.true_labels, self.num_classes
-            ),
-            gallery=gallery(
-                self.learner, self.method.objective, train, self.train_images, columns
-            ),
+            distributions=class_distributions(columns, given, true, self.num_classes),
+            gallery=gallery(self.learner, objective, train, self.train_images, columns),
         )
-
-    def facts(self) -> RunFacts:
-        """Return what is known before the first step."""
-        data, training = self.data, self.scenario.training
-        return RunFacts(
-            class_names=data.class_names,
-            class_counts=data.class_counts.tolist(),
-            true_class_counts=np.bincount(
-                data.train.true_labels, minlength=self.num_classes
-            ).tolist(),
-            num_train=len(data.train),
-            num_meta=len(data.meta),
-            num_validation=len(data.validation),
-            num_test=len(data.test),
-            flipped_labels=int((data.train.labels != data.train.true_labels).sum()),
-            num_parameters=sum(parameter.numel() for parameter in self.model.parameters()),
-            device=str(self.device),
-            device_name=device_name(self.device),
-            num_threads=training.num_threads,
-            memory_format="contiguous",
-            cpu_capability=torch.backends.cpu.get_cpu_capability(),
-            data_digest=data.digest(),
-            steps_per_epoch=self.num_steps,
-            versions=versions(),
-        )
-
-    def samples(self) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
-        """Return who the training samples are, in the order of every per-sample array."""
-        train = self.data.train
-        return {
-            "sample": train.source,
-            "given_label": train.labels,
-            "true_label": train.true_labels,
-        }
 
     # -- state
 
     def state(self) -> dict[str, Tensor]:
-        """Return everything that has been learned so far, by name."""
-        state = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        for name, parameter in self.model.named_parameters():
-            buffer = self.optimizer.state[parameter].get("momentum_buffer")
-            if buffer is not None:
-                state[f"momentum.{name}"] = buffer
-        state |= {f"method.{name}": value for name, value in self.method.state().items()}
+        """Return a copy, on the CPU, of everything that has been learned so far, by name."""
+        parts = {
+            "model": self.model.state_dict(),
+            "momentum": momentum_buffers(self.optimizer, self.model),
+            "method": self.method.state(),
+            "validation": vars(self.validation) if self.validation is not None else {},
+        }
+        state = {f"{part}.{name}": v for part, held in parts.items() for name, v in held.items()}
         state["class_loss"] = self.class_loss.last
-        if self.validation is not None:
-            state["validation.natural"] = self.validation.natural
-            state["validation.boundary"] = self.validation.boundary
-        return state
+        return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take back what `state` returned."""
-        state = {name: value.to(self.device) for name, value in state.items()}
+        state = {name: value.to(self.device, copy=True) for name, value in state.items()}
         self.model.load_state_dict(under("model.", state))
-        buffers = under("momentum.", state)
-        for name, parameter in self.model.named_parameters():
-            if name in buffers:
-                self.optimizer.state[parameter]["momentum_buffer"] = buffers[name].clone()
+        load_momentum_buffers(self.optimizer, self.model, under("momentum.", state))
         self.method.load_state(under("method.", state))
-        self.class_loss.last = state["class_loss"].clone()
+        self.class_loss.last = state["class_loss"]
         validation = under("validation.", state)
         self.validation = ClassErrors(**validation) if validation else None
-
-
-class EpochRecord:
-    """What happened to each sample in one epoch, kept on the device until its end."""
-
-    def __init__(self, num_samples: int, device: torch.device) -> None:
-        self.columns: dict[str, Tensor] = defaultdict(
-            lambda: torch.zeros(num_samples, device=device)
-        )
-        self._losses: list[Tensor] = []
-        self._terms: list[Tensor] = []
-        self._told = 0
-
-    def add(
-        self,
-        batch: Batch,
-        assignment: Assignment,
-        traits: Characteristics | None,
-        losses: Tensor,
-    ) -> None:
-        """Keep one batch's assignment, characteristics and losses (B, 3)."""
-        weights = assignment.weights
-        values = (*weights.unbind(dim=1), assignment.bound)
-        for name, value in zip(ASSIGNMENT, values, strict=True):
-            self.columns[name][batch.index] = value
-        for name in NAMES if traits is not None else ():
-            self.columns[name][batch.index] = getattr(traits, name)
-        self._losses.append((weights * losses).sum(dim=1).mean())
-        self._terms.append(losses.mean(dim=0))
-
-    def loss_since_told(self) -> float:
-        """Return the mean loss of the batches since the last call: one wait for the device."""
-        recent = torch.stack(self._losses[self._told :])
-        self._told = len(self._losses)
-        return recent.mean().item()
-
-    def means(self) -> dict[str, float]:
-        """Return the epoch's mean loss, terms and weights by name."""
-        terms = torch.stack(self._terms).mean(dim=0)
-        means = {
-            "loss": torch.stack(self._losses).mean(),
-            "clean_loss": terms[0],
-            "adversary_loss": terms[1],
-            "anti_adversary_loss": terms[2],
-            **{name: self.columns[name].mean() for name in ASSIGNMENT},
-        }
-        return {name: value.item() for name, value in means.items()}
-
-
-def class_errors(evaluation: Evaluation, device: torch.device) -> ClassErrors:
-    """Return errors as shares per class, (C,) each; a class without samples has 0."""
-    count = np.maximum(evaluation.count, 1)
-    return ClassErrors(
-        natural=torch.from_numpy(evaluation.natural / count).float().to(device),
-        boundary=torch.from_numpy(evaluation.boundary / count).float().to(device),
-    )

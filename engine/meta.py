@@ -81,7 +81,7 @@ def weight_gradient(
         losses_at: The same losses as a function of the parameters.
         meta_loss: The scalar meta loss as a function of the parameters.
     """
-    parameters = dict(model.named_parameters())
+    parameters: Parameters = dict(model.named_parameters())
     loss = (weights.detach() * losses).sum(dim=1).mean()
     gradients = torch.autograd.grad(
         loss, list(parameters.values()), retain_graph=True, materialize_grads=True
@@ -94,10 +94,8 @@ def weight_gradient(
         meta_loss(landed), list(landed.values()), materialize_grads=True
     )
     along = {
-        name: -gains[name] * gradient
-        for name, gradient in zip(landed, meta_gradients, strict=True)
+        name: -gains[name] * gradient for name, gradient in zip(landed, meta_gradients, strict=True)
     }
     here = {name: parameter.detach() for name, parameter in parameters.items()}
-    _, change = jvp(losses_at, (here,), (along,))
-    result: Tensor = change / len(losses)
-    return result
+    change: Tensor = jvp(losses_at, (here,), (along,))[1]
+    return change / len(losses)

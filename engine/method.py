@@ -51,9 +51,12 @@ class Attack(ABC):
 
     @abstractmethod
     def __call__(
-        self, batch: Batch, probabilities: Tensor | None, bound: Tensor, objective: Objective
+        self, batch: Batch, log_p: Tensor | None, bound: Tensor, objective: Objective
     ) -> Copies:
-        """Return the copies that the objective asks for, made in eval mode."""
+        """Return the copies that the objective asks for, made in eval mode.
+
+        ``log_p`` (B, C) is the clean log p(x) in eval mode, for an adversary that climbs KL.
+        """
 
 
 @dataclass
@@ -72,11 +75,11 @@ class Learner:
     """The whole meta set: clean labels, balanced over the classes."""
 
     @torch.no_grad()
-    def probabilities(self, x: Tensor) -> Tensor:
-        """Return the clean p(x), (B, C), in eval mode."""
+    def log_probabilities(self, x: Tensor) -> Tensor:
+        """Return the clean log p(x), (B, C), in eval mode; finite where p itself underflows."""
         with eval_mode(self.model):
             logits: Tensor = self.model(x)
-        return logits.softmax(dim=1)
+        return logits.log_softmax(dim=1)
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,9 @@ class Method(ABC):
         """Learn from the step that is about to be taken; True asks for a new assignment."""
         return False
 
-    def start_epoch(self, epoch: int, validation: ClassErrors | None) -> None:
+    def start_epoch(  # noqa: B027 - optional: most policies learn nothing between epochs
+        self, epoch: int, validation: ClassErrors | None
+    ) -> None:
         """Take in the validation errors of the epoch before (None in the first)."""
 
     def diagnostics(self) -> dict[str, float]:
@@ -124,7 +129,9 @@ class Method(ABC):
         """Return everything that the policy has learned, by name."""
         return {}
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
+    def load_state(  # noqa: B027 - optional: most policies learn nothing
+        self, state: dict[str, Tensor]
+    ) -> None:
         """Take back what `state` returned."""
 
 
@@ -138,4 +145,3 @@ class MethodConfig(Section):
 
 
 METHODS: Registry[MethodConfig] = Registry("method", default="caat")
-

@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Run a block with the model in eval mode: batch norm uses, and keeps, its running statistics."""
+    """Run a block in eval mode: batch norm uses, and keeps, its running statistics."""
     was_training = model.training
     model.eval()
     try:

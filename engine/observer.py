@@ -79,13 +79,14 @@ class EpochReport:
     Attributes:
         epoch: Counted from 1.
         step: Steps taken since the run began.
-        measures: Means over the epoch by name: ``loss``, its terms, ``learning_rate``, mean weights,
-            and what the method says of itself.
+        measures: Means over the epoch by name: ``loss``, its terms, ``learning_rate``, mean
+            weights, and what the method says of itself.
         validation: Errors on the validation set.
-        class_measures: Per given label (C,) lists: mean weights and bound, share of anti-adversaries.
+        class_measures: Per given label (C,) lists: mean weights and bound, share of
+            anti-adversaries.
         class_counts: (C,) training samples per given label.
         snapshot: Per-sample records, on recorded epochs.
-        state: Everything needed to go on from here, bit by bit.
+        state: Everything needed to go on from here, bit by bit; a copy, on the CPU.
     """
 
     epoch: int

@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 from pydantic import Field, ValidationInfo, field_validator
-from torch import nn
+from torch import Tensor, nn
 
 from engine.section import Section
 
@@ -20,7 +20,8 @@ class TrainingConfig(Section):
         "cosine", description="How the learning rate falls from epoch to epoch"
     )
     milestones: tuple[float, ...] = Field(
-        (0.5, 0.75), description="multistep: shares of the run after which the rate is divided by 10"
+        (0.5, 0.75),
+        description="multistep: shares of the run after which the rate is divided by 10",
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD")
     nesterov: bool = Field(False, description="Nesterov's momentum")
@@ -36,7 +37,9 @@ class TrainingConfig(Section):
     @classmethod
     def _milestones_are_shares(cls, milestones: tuple[float, ...]) -> tuple[float, ...]:
         if any(not 0 < share < 1 for share in milestones):
-            raise ValueError(f"{list(milestones)} is not valid; every milestone lies between 0 and 1")
+            raise ValueError(
+                f"{list(milestones)} is not valid; every milestone lies between 0 and 1"
+            )
         return milestones
 
     @field_validator("nesterov")
@@ -66,6 +69,24 @@ class TrainingConfig(Section):
         if self.schedule == "multistep":
             return float(self.lr * 0.1 ** sum(done >= share for share in self.milestones))
         return self.lr
+
+
+def momentum_buffers(optimizer: torch.optim.SGD, model: nn.Module) -> dict[str, Tensor]:
+    """Return the momentum of each parameter that has one, by the parameter's name."""
+    found = {
+        name: optimizer.state[parameter].get("momentum_buffer")
+        for name, parameter in model.named_parameters()
+    }
+    return {name: buffer for name, buffer in found.items() if buffer is not None}
+
+
+def load_momentum_buffers(
+    optimizer: torch.optim.SGD, model: nn.Module, buffers: dict[str, Tensor]
+) -> None:
+    """Take back what `momentum_buffers` returned."""
+    for name, parameter in model.named_parameters():
+        if name in buffers:
+            optimizer.state[parameter]["momentum_buffer"] = buffers[name]
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

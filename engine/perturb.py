@@ -29,9 +29,7 @@ class ThreatConfig(Section):
         return self.epsilon / 4 if self.step_size is None else self.step_size
 
 
-def random_start(
-    x: Tensor, epsilon: Tensor, *, start: Start, generator: torch.Generator
-) -> Tensor:
+def random_start(x: Tensor, epsilon: Tensor, *, start: Start, generator: torch.Generator) -> Tensor:
     """Return a first guess beside each image.
 
     Args:
@@ -54,35 +52,34 @@ def perturb(
     first: Tensor,
     *,
     epsilon: Tensor,
-    direction: Tensor,
-    step_size: float,
+    step: Tensor,
     num_steps: int,
 ) -> Tensor:
     """Move each image along the sign of its loss's gradient, inside its own l-inf ball.
 
-    Each step is ``x' <- clip(x' + direction * step_size * sign(grad loss(x')))`` onto the ball
-    and [0, 1] (PGD, Madry et al. 2018; with direction -1 the anti-adversary of Zhou et al. 2023).
+    Each step is ``x' <- clip(x' + step * sign(grad loss(x')))`` onto the ball
+    and [0, 1] (PGD, Madry et al. 2018; a negative step is the anti-adversary's, Zhou et al. 2023).
 
     Args:
         loss: From images (B, channels, height, width) to a loss per sample (B,).
         x: The unperturbed images, in [0, 1].
         first: Where the walk starts; it is clipped onto the ball before the first step.
         epsilon: (B,) radius of each ball, in the units of ``x``, finite and not negative.
-        direction: (B,) +1 climbs the loss (adversary), -1 descends it (anti-adversary).
-        step_size: Length of a step, in the units of ``x``.
+        step: (B,) length of a step in the units of ``x``; above 0 it climbs the loss (adversary),
+            below 0 it descends (anti-adversary).
         num_steps: How many steps.
 
     Raises:
-        ValueError: A radius is negative or not a number.
+        ValueError: A radius is negative or not a finite number.
     """
-    if not bool((epsilon >= 0).all()):
-        raise ValueError("every bound must be a number and at least 0")
+    if not bool(((epsilon >= 0) & epsilon.isfinite()).all()):
+        raise ValueError("every bound must be a finite number, at least 0")
     radius = epsilon.view(-1, 1, 1, 1)
     lower, upper = (x - radius).clamp_(min=0), (x + radius).clamp_(max=1)
-    step = (direction * step_size).view(-1, 1, 1, 1)
+    move = step.view(-1, 1, 1, 1)
     x_moved = torch.clamp(first, lower, upper)
     for _ in range(num_steps):
         x_moved.requires_grad_()
         (gradient,) = torch.autograd.grad(loss(x_moved).sum(), x_moved)
-        x_moved = torch.clamp(x_moved.detach() + step * gradient.sign_(), lower, upper)
+        x_moved = torch.clamp(x_moved.detach() + move * gradient.sign_(), lower, upper)
     return x_moved

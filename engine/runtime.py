@@ -22,7 +22,9 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError:
         raise UserError(f"device: {name!r} is unknown; choose auto, cpu or cuda:N") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"device: {name} is not here; {torch.cuda.device_count()} CUDA devices found")
+        raise UserError(
+            f"device: {name} is not here; {torch.cuda.device_count()} CUDA devices found"
+        )
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"device: {name!r} is not supported; choose auto, cpu or cuda:N")
     return device

@@ -1,7 +1,6 @@
 """What every table of a scenario has in common, and how its mistakes are told."""
 
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -21,8 +20,9 @@ def parse_fraction(value: object) -> object:
     """Read ``"8/255"`` as a number; leave anything else for the field to judge."""
     if not isinstance(value, str):
         return value
+    numerator, slash, denominator = value.partition("/")
     try:
-        return float(Fraction(value.replace(" ", "")))
+        return float(numerator) / float(denominator if slash else 1)
     except (ValueError, ZeroDivisionError):
         return value
 
@@ -144,4 +144,3 @@ def _tagged(field: FieldInfo | None, tag: str) -> type[BaseModel] | None:
         if tag in entries:
             return entries[tag]
     return None
-

@@ -55,9 +55,7 @@ def class_distributions(
     ]
 
 
-def _distribution(
-    name: str, group: str, label: int, values: npt.NDArray[Any]
-) -> ClassDistribution:
+def _distribution(name: str, group: str, label: int, values: npt.NDArray[Any]) -> ClassDistribution:
     edges = np.quantile(values.astype(np.float64), np.linspace(0, 1, NUM_QUANTILES))
     return ClassDistribution(
         quantity=name,
@@ -81,6 +79,6 @@ def class_means(
     wanted = {name: columns[name] for name in ASSIGNMENT} | {"anti_adversary_share": is_anti}
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
-            name: list(np.bincount(labels, weights=values, minlength=num_classes) / counts)
+            name: (np.bincount(labels, weights=values, minlength=num_classes) / counts).tolist()
             for name, values in wanted.items()
         }

@@ -5,6 +5,7 @@ Letters used in every docstring: B samples in a batch, N samples in a set, C cla
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ from torch import Tensor
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
+Columns = dict[str, npt.NDArray[Any]]
+"""Arrays over the same samples, by name."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,5 @@ class Copies:
 def under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the entries whose names start with a prefix, without it."""
     return {
-        name.removeprefix(prefix): value
-        for name, value in state.items()
-        if name.startswith(prefix)
+        name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
     }

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,9 @@ class FashionMnist(Dataset):
     test_counts = (1000,) * 10
     held_out_per_class = 100
 
+    def ensure(self, folder: Path) -> None:
+        self._files(folder)
+
     def load(self, folder: Path) -> tuple[ImageSet, ImageSet]:
         source = self._files(folder)
         return _read_part(source, "train", 60_000), _read_part(source, "t10k", 10_000)
@@ -53,7 +57,7 @@ class FashionMnist(Dataset):
 
 def _download(folder: Path) -> None:
     try:
-        from torchvision.datasets import FashionMNIST  # noqa: PLC0415 - needed for a download only
+        from torchvision.datasets import FashionMNIST  # slow to import; for a download only
 
         FashionMNIST(str(folder), download=True)
     except (OSError, RuntimeError, ImportError) as error:
@@ -77,7 +81,7 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> ByteArray:
     """Read an IDX file: a magic number, big-endian sizes, then bytes (LeCun et al.)."""
     try:
         raw = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"data.dataset: {path} cannot be read ({error}); fetch it again") from error
     head = 4 * (1 + len(shape))
     declared = struct.unpack(f">{len(shape)}I", raw[4:head]) if len(raw) >= head else ()

@@ -42,7 +42,9 @@ class CaatConfig(MethodConfig):
     temperature: float = Field(
         1.0, ge=1e-4, le=100, description="Softmax temperature; 0.001 (released code) freezes it"
     )
-    meta_every: int = Field(4, ge=1, le=10_000, description="Batches from one meta step to the next")
+    meta_every: int = Field(
+        4, ge=1, le=10_000, description="Batches from one meta step to the next"
+    )
     meta_batch_size: int = Field(128, ge=2, le=8192, description="Meta images per meta step")
     meta_lr: float = Field(0.01, gt=0, le=1, description="Learning rate of the weighting network")
     meta_weight_decay: float = Field(5e-4, ge=0, le=1, description="Its L2 penalty")
@@ -57,7 +59,7 @@ class CaatConfig(MethodConfig):
     multiplier_rate: float = Field(0.05, ge=0, le=10, description="Step of the class multipliers")
     bound_rate: float = Field(0.2, ge=0, le=10, description="Step of the ReMargin multipliers")
     multiplier_limit: float = Field(
-        0.5, gt=0, le=10, description="Largest sum of the class multipliers"
+        0.5, gt=0, lt=1, description="Largest sum of the class multipliers; 1 would weigh a class 0"
     )
 
     def build(self, learner: Learner) -> "Caat":
@@ -84,7 +86,7 @@ class WeightingNetwork(nn.Module):
 
 
 class Caat(Method):
-    """c_i = alpha_i w0_y, a_i = beta alpha_i w1_y, b_i = 1 - alpha_i, each class weight over its mean.
+    """c = alpha w0, a = beta alpha w1, b = 1 - alpha, with class weights over their batch mean.
 
     alpha and 1 - alpha come from the weighting network, which learns every ``meta_every`` batches
     by the gradient of the meta loss after one virtual step of the model (Eq. 9 to 11).
@@ -122,7 +124,8 @@ class Caat(Method):
         assert characteristics is not None
         weights = self._weights(batch, self._alpha(characteristics))
         bound = self._bound(batch, characteristics)
-        return Assignment(*weights.unbind(dim=1), bound=bound)
+        clean, adversary, anti_adversary = weights.unbind(dim=1)
+        return Assignment(clean, adversary, anti_adversary, bound)
 
     def _alpha(self, characteristics: Characteristics) -> Tensor:
         weights: Tensor = self.network(characteristics.table())
@@ -200,10 +203,10 @@ class Caat(Method):
         return Batch(meta.x[index], meta.y[index], meta.index[index])
 
     def _meta_loss(self, batch: Batch) -> LossOfParameters:
-        """sum w0 CE / sum w0 + beta sum w1 KL / sum w1 on clean, balanced images; no anti term."""
-        probabilities = self.learner.probabilities(batch.x)
+        """Sum w0 CE / sum w0 + beta sum w1 KL / sum w1 on clean, balanced images; no anti term."""
+        log_p = self.learner.log_probabilities(batch.x)
         bound = self._bound(batch, None)
-        copies = self.learner.attack(batch, probabilities, bound, self.meta_objective)
+        copies = self.learner.attack(batch, log_p, bound, self.meta_objective)
         w0, w1 = self._class_weights(batch)
 
         def loss(parameters: Parameters) -> Tensor:

@@ -12,7 +12,7 @@ from engine.types import Assignment, Batch
 
 @METHODS.register
 class TradesConfig(MethodConfig):
-    """Theoretically principled trade-off between robustness and accuracy (Zhang et al., ICML 2019)."""
+    """A principled trade-off between robustness and accuracy (Zhang et al., ICML 2019)."""
 
     name: Literal["trades"] = "trades"
     beta: float = Field(6.0, ge=0, le=100, description="Weight of the robust term, 1 / lambda")

@@ -1,0 +1,65 @@
+"""What is known of a run before its first step, and the protocol behind its last numbers."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from engine.dataset import Data
+from engine.evaluate import EvaluationCard, attack_of
+from engine.observer import RunFacts
+from engine.runtime import device_name, versions
+from engine.scenario import Scenario
+from engine.types import Columns, ImageSet
+
+
+def run_facts(
+    scenario: Scenario, data: Data, model: nn.Module, device: torch.device, num_steps: int
+) -> RunFacts:
+    """Return what is known once data and model stand; ``num_steps`` are those of an epoch."""
+    true_labels = data.train.true_labels
+    return RunFacts(
+        class_names=data.class_names,
+        class_counts=data.class_counts.tolist(),
+        true_class_counts=np.bincount(true_labels, minlength=len(data.class_names)).tolist(),
+        num_train=len(data.train),
+        num_meta=len(data.meta),
+        num_validation=len(data.validation),
+        num_test=len(data.test),
+        flipped_labels=int((data.train.labels != true_labels).sum()),
+        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        device=str(device),
+        device_name=device_name(device),
+        num_threads=scenario.training.num_threads,
+        memory_format="contiguous",
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        data_digest=data.digest(),
+        steps_per_epoch=num_steps,
+        versions=versions(),
+    )
+
+
+def identity(train: ImageSet) -> Columns:
+    """Return who the training samples are, in the order of every per-sample array."""
+    return {"sample": train.source, "given_label": train.labels, "true_label": train.true_labels}
+
+
+def card_of_test(scenario: Scenario, data: Data) -> EvaluationCard:
+    """Return the protocol of the one look at the test data."""
+    attack = attack_of(scenario.evaluation, scenario.threat, split="test")
+    return EvaluationCard(
+        attack=scenario.evaluation.attack,
+        loss="cross-entropy",
+        norm=scenario.threat.norm,
+        epsilon=attack.epsilon,
+        step_size=attack.step_size,
+        num_steps=attack.num_steps,
+        restarts=1,
+        start="uniform",
+        split="test",
+        n=len(data.test),
+        subset=scenario.data.test_size is not None,
+        batch_norm="eval",
+        checkpoint="last epoch",
+        seed=scenario.seed,
+        versions=versions(),
+    )
