@@ -13,8 +13,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from db.engines import migration_engine, parse_url
-from db.errors import SchemaMismatchError
+from db.engines import migration_engine, parse_url, sqlite_driver
+from db.errors import DatabaseError, SchemaMismatchError
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x63616174  # "caat"
@@ -92,8 +92,10 @@ def backup_sqlite(engine: Engine, target: Path) -> None:
     with engine.connect() as connection:
         driver_connection = connection.connection.driver_connection
         assert driver_connection is not None
-        # Straight to the driver: VACUUM refuses to run inside a transaction.
-        driver_connection.execute("VACUUM INTO ?", (str(target),))
+        try:  # straight to the driver: VACUUM refuses to run inside a transaction
+            driver_connection.execute("VACUUM INTO ?", (str(target),))
+        except sqlite_driver.Error as error:
+            raise DatabaseError(f"cannot copy the database to {target}: {error}") from error
 
 
 def _is_known(revision: str) -> bool:

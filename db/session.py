@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from db import migrate
@@ -86,7 +86,7 @@ class Database:
             raise DatabaseError(f"{target} exists already: name another file")
         self.check_schema()
         with self._explained():
-            migrate.backup_sqlite(self._reader, target)
+            migrate.backup_sqlite(self._writer, target)
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -102,7 +102,9 @@ class Database:
         """Turn a driver's error about the database itself into one line."""
         try:
             yield
-        except (OperationalError, InterfaceError, ProgrammingError) as error:
+        except (IntegrityError, DataError):
+            raise  # about the rows, not the database
+        except DBAPIError as error:
             raise self._explanation(error) from error
 
     def _explanation(self, error: DBAPIError) -> DatabaseError:
@@ -118,9 +120,9 @@ class Database:
             "SerializationFailure",
         ):
             return DatabaseBusyError(f"the database {self.display_url} is busy: {told}")
-        if isinstance(error, ProgrammingError):
-            return DatabaseError(f"the database refused a statement: {told}")
-        return DatabaseUnreachableError(f"cannot use the database {self.display_url}: {told}")
+        if isinstance(error, OperationalError | InterfaceError):
+            return DatabaseUnreachableError(f"cannot use the database {self.display_url}: {told}")
+        return DatabaseError(f"the database {self.display_url} refused: {told}")
 
     def _first_line(self, error: DBAPIError) -> str:
         told = " ".join(str(error.orig).split("\n")[0].split())

@@ -1,0 +1,60 @@
+"""Runs and workers for the tests of the database."""
+
+from collections.abc import Callable
+
+import pytest
+
+from db.session import Database
+from db.transitions import NewRun, WorkerIdentity, claim, create_run
+
+WORKER = WorkerIdentity("worker-1", "host-1", "boot-1", 4242, "cpu")
+
+
+@pytest.fixture
+def worker() -> WorkerIdentity:
+    return WORKER
+
+
+@pytest.fixture
+def new_run() -> Callable[..., NewRun]:
+    """Makes what is submitted, with some fields of one's own."""
+
+    def make(**fields: object) -> NewRun:
+        known = {
+            "name": "digits, noisy",
+            "scenario": {"seed": 0, "method": {"name": "caat"}},
+            "scenario_digest": "0" * 64,
+            "method": "caat",
+            "dataset": "digits",
+            "seed": 0,
+            "num_epochs": 5,
+        }
+        return NewRun(**(known | fields))
+
+    return make
+
+
+@pytest.fixture
+def queued(new_run: Callable[..., NewRun]) -> Callable[..., str]:
+    """Queues a run and returns its id."""
+
+    def queue(database: Database, **fields: object) -> str:
+        with database.write() as session:
+            run_id, _ = create_run(session, new_run(**fields), "tester")
+        return run_id
+
+    return queue
+
+
+@pytest.fixture
+def running(queued: Callable[..., str]) -> Callable[..., tuple[str, int]]:
+    """Queues a run, claims it and returns its id and its attempt."""
+
+    def start(database: Database, lease_seconds: float = 60, **fields: object) -> tuple[str, int]:
+        run_id = queued(database, **fields)
+        with database.write() as session:
+            attempt = claim(session, run_id, WORKER, lease_seconds)
+        assert attempt == 1
+        return run_id, attempt
+
+    return start

@@ -1,0 +1,103 @@
+import multiprocessing
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from db.engines import migration_engine, parse_url
+from db.errors import SchemaMismatchError
+from db.migrate import alembic_config
+from db.models import Base
+from db.session import Database
+
+
+@pytest.fixture
+def empty_engine(empty_url, data_dir):
+    (data_dir / "new").mkdir()
+    engine = migration_engine(parse_url(empty_url))
+    yield engine
+    engine.dispose()
+
+
+def test_the_migrations_make_what_the_models_describe(empty_engine):
+    with empty_engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "head")
+    with empty_engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        constraints = inspect(connection).get_check_constraints("run")
+    assert [constraint["name"] for constraint in constraints] == ["ck_run_status"]
+
+
+def test_a_downgrade_leaves_nothing_and_can_be_upgraded_again(empty_engine):
+    for revision, expected in (("head", True), ("base", False), ("head", True)):
+        move = command.downgrade if revision == "base" else command.upgrade
+        with empty_engine.begin() as connection:
+            move(alembic_config(connection), revision)
+        with empty_engine.connect() as connection:
+            tables = set(inspect(connection).get_table_names()) - {"alembic_version"}
+        assert tables == (set(Base.metadata.tables) if expected else set())
+
+
+def _upgrade(url: str, start, answers) -> None:
+    start.wait()
+    database = Database(url)
+    database.upgrade()
+    database.check_schema()
+    database.dispose()
+    answers.put("done")
+
+
+def test_eight_processes_may_migrate_an_empty_database_at_once(empty_url):
+    spawn = multiprocessing.get_context("forkserver")
+    spawn.set_forkserver_preload(["db.session", "db.migrate", "db.models"])
+    start, answers = spawn.Barrier(8), spawn.Queue()
+    processes = [spawn.Process(target=_upgrade, args=(empty_url, start, answers)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=60)
+    assert [process.exitcode for process in processes] == [0] * 8
+    database = Database(empty_url)
+    database.check_schema()
+    database.dispose()
+
+
+def _set_revision(database: Database, revision: str) -> None:
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
+
+
+def test_a_database_without_tables_says_what_to_run(empty_url):
+    database = Database(empty_url)
+    assert database.revision() is None
+    with pytest.raises(SchemaMismatchError, match="run `caat db upgrade`"):
+        database.check_schema()
+    database.dispose()
+
+
+def test_a_newer_database_is_refused_and_left_alone(database):
+    _set_revision(database, "9999")
+    for refuse in (database.check_schema, database.upgrade):
+        with pytest.raises(SchemaMismatchError, match="newer than this program's"):
+            refuse()
+    assert database.revision() == "9999"
+
+
+def test_an_older_database_says_what_to_run(database, monkeypatch):
+    monkeypatch.setattr("db.migrate.head_revision", lambda: "0002")
+    with pytest.raises(SchemaMismatchError, match="needs 0002: run `caat db upgrade`"):
+        database.check_schema()
+
+
+def test_a_file_is_copied_before_its_tables_are_changed(sqlite_database, data_dir, monkeypatch):
+    monkeypatch.setattr("db.migrate.head_revision", lambda: "0002")
+    sqlite_database.upgrade()
+    assert (data_dir / "caat.db.before-0002").stat().st_size > 0
+
+
+def test_upgrading_twice_changes_nothing(database):
+    database.upgrade()
+    database.check_schema()
+    assert database.revision() == database.head_revision()
