@@ -39,16 +39,15 @@ def plugin_fields(place: Place) -> list[Place]:
     return [field for field in inner if field.name != "name"]
 
 
-def every_field(model: type[BaseModel] = Scenario, path: str = "", key: str = PREFIX) -> Iterator[
-    Place
-]:
+def every_field(
+    model: type[BaseModel] = Scenario, path: str = "", key: str = PREFIX
+) -> Iterator[Place]:
     """Yield each field that holds a value, through sections and chosen plug-ins."""
     for place in fields(model, path, key):
         if place.kind == "section":
             yield from every_field(place.model, place.path, place.key)
         elif place.kind == "plugin":
-            for inner in plugin_fields(place):
-                yield inner
+            yield from plugin_fields(place)
         else:
             yield place
 

@@ -160,5 +160,3 @@ def fact(run: RunDetail, name: str) -> Any:
 
 def as_csv(table: pd.DataFrame) -> bytes:
     return table.to_csv(index=False).encode("utf-8")
-
-

@@ -40,7 +40,9 @@ def scenario_form(errors: Mapping[str, str]) -> None:
 def _draw_section(place: Place, errors: Mapping[str, str]) -> None:
     wrong = sum(path == place.path or path.startswith(f"{place.path}.") for path in errors)
     label = f"{place.label} ({count(wrong, 'mistake')})" if wrong else place.label
-    with st.expander(label, expanded=bool(wrong) or place.path in OPEN, key=f"section.{place.path}"):
+    with st.expander(
+        label, expanded=bool(wrong) or place.path in OPEN, key=f"section.{place.path}"
+    ):
         draw_mistake(place.path, errors)
         if place.kind == "plugin":
             _draw_plugin_choice(place, errors)
@@ -119,18 +121,17 @@ def _draw_field(place: Place) -> None:
 
 def _draw_number(place: Place, shared: dict[str, Any]) -> None:
     whole = place.kind == "int"
-    number = int if whole else float
+    number: type[Any] = int if whole else float
     low, high = place.edges
-    st.number_input(
-        place.label,
-        min_value=None if low is None else number(low),
-        max_value=None if high is None else number(high),
-        value=None if place.is_optional or low is None else "min",
-        step=_step(place),
-        format="%d" if whole else "%g",
-        placeholder=place.empty_means if place.is_optional else None,
-        **shared,
-    )
+    options: dict[str, Any] = {
+        "min_value": None if low is None else number(low),
+        "max_value": None if high is None else number(high),
+        "value": None if place.is_optional or low is None else "min",
+        "step": _step(place),
+        "format": "%d" if whole else "%g",
+        "placeholder": place.empty_means if place.is_optional else None,
+    }
+    st.number_input(place.label, **options, **shared)
 
 
 def _step(place: Place) -> int | float:

@@ -57,7 +57,7 @@ SERIES = {
 
 
 def class_style(index: int) -> Style:
-    """Return the style of a class: its colour repeats after ten, its dash and marker then differ."""
+    """Return the style of a class: after ten, colours come again with other dashes."""
     return Style(
         PETROFF_10[index % len(PETROFF_10)],
         MARKERS[(index // len(PETROFF_10) + index) % len(MARKERS)],

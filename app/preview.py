@@ -15,7 +15,9 @@ def training_counts(scenario: Scenario) -> IntArray:
     """Return how many training samples of each true class (C,) the run will have."""
     data = scenario.data
     source = data.source
-    held = sum(size or source.held_out_per_class for size in (data.meta_per_class, data.val_per_class))
+    held = sum(
+        size or source.held_out_per_class for size in (data.meta_per_class, data.val_per_class)
+    )
     available = np.array(source.train_counts, dtype=np.int64) - held
     counts = stratified_counts(available, data.train_size or int(available.sum()))
     if data.imbalance.factor == 1:

@@ -1,5 +1,7 @@
 """Who works, on what, and who has not been seen for a while."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -44,7 +46,7 @@ def worker_panel(runs: list[RunRow]) -> None:
         )
 
 
-_COLUMNS = {
+_COLUMNS: dict[str, Any] = {
     "host": "Host",
     "device": "Device",
     "state": "State",

@@ -7,8 +7,8 @@ from app.actions import asked, open_asked_dialog, stop_and_resume_buttons
 from app.page import nothing_here, page, title_of
 from app.run_line import badge, whereabouts
 from app.run_table import COLUMNS, RunFilter, filtered, run_table, say_overview
-from app.worker_panel import worker_panel
 from app.words import literal
+from app.worker_panel import worker_panel
 from db.rows import RunRow
 from tasks import commands
 

@@ -1,0 +1,273 @@
+"""The ``caat`` command: one line says what went wrong, exit code 2 for the user's mistake."""
+
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app import foreground
+from app import up as everything
+from app.scenario_input import read_scenario
+from db import queries
+from db.errors import DatabaseError
+from db.rows import RunDetail
+from engine.errors import UserError
+from engine.method import METHODS
+from tasks import commands, serve
+from tasks import doctor as health
+from tasks import export as files
+from tasks.settings import open_database, settings
+from tasks.submit import submit
+
+ACTOR = "command line"
+
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Train image classifiers that are robust and fair.",
+)
+db_cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after the database.")
+cli.add_typer(db_cli, name="db")
+
+File = Annotated[Path, typer.Argument(help="Scenario file (TOML)", show_default=False)]
+Set = Annotated[list[str] | None, typer.Option("--set", help="a.b=value, over the file's")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it starts")]
+
+
+def main() -> None:
+    """Run the command line; every mistake is one line on stderr."""
+    try:
+        code = cli(standalone_mode=False)
+    except UserError as error:
+        _complain(error)
+        code = 2
+    except DatabaseError as error:
+        _complain(error)
+        code = 1
+    except typer.Abort:
+        code = 130
+    except typer.Exit as end:
+        code = end.exit_code
+    sys.exit(code or 0)
+
+
+def _complain(error: Exception) -> None:
+    for line in str(error).splitlines():
+        typer.echo(f"caat: {line}", err=True)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"caat {version('caat-studio')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@cli.command()
+def up(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
+    workers: Annotated[int, typer.Option(min=0, max=64)] = 1,
+    demo: Annotated[bool, typer.Option(help="Queue the demonstration if there is no run")] = True,
+) -> None:
+    """Start everything on one machine: broker, workers, dashboard; Ctrl-C stops all of it."""
+    everything.up(port=port, num_workers=workers, demo=demo)
+
+
+@cli.command()
+def dashboard(port: Annotated[int, typer.Option(min=1, max=65535)] = 8501) -> None:
+    """Start the dashboard alone."""
+    everything.become_dashboard(port)
+
+
+@cli.command()
+def worker(
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N")] = None,
+) -> None:
+    """Serve queued runs until stopped."""
+    if device is not None:
+        settings().device = device
+    serve.work()
+
+
+@cli.command()
+def run(file: File, set_: Set = None, as_json: AsJson = False) -> None:
+    """Train in the foreground, with the same records as a worker's, without a broker."""
+    result = foreground.run(read_scenario(file, set_ or []), ACTOR, quiet=as_json)
+    if as_json:
+        _print_json(result)
+    else:
+        typer.echo(f"{result['run_id']} {result['status']} in {result['seconds']:.1f} s")
+        _print_errors(result["metrics"])
+    if result["status"] != "succeeded":
+        if result["message"]:
+            typer.echo(f"caat: {result['message']}", err=True)
+        raise typer.Exit(1)
+
+
+@cli.command()
+def launch(file: File, set_: Set = None, as_json: AsJson = False) -> None:
+    """Queue one run for a worker."""
+    done = submit(read_scenario(file, set_ or []), actor=ACTOR)
+    if as_json:
+        _print_json({"run_id": done.run_id})
+        return
+    typer.echo(done.run_id)
+    if not done.rung:
+        typer.echo("caat: the broker is unreachable; the run starts by itself", err=True)
+
+
+@cli.command()
+def status(
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, or say how one stands."""
+    commands.sweep()
+    with open_database().read() as session:
+        if run_id is not None:
+            found = queries.get_run(session, commands.find_run(run_id))
+            assert found is not None
+            metrics = queries.final_metrics(session, found.id)
+            return _show_run(found, metrics, as_json)
+        rows = queries.list_runs(session)
+    table = [
+        {
+            "run_id": r.id,
+            "status": r.status.value,
+            "epoch": r.epoch,
+            "epochs": r.num_epochs,
+            "method": r.method,
+            "dataset": r.dataset,
+            "name": r.name,
+        }
+        for r in rows
+    ]
+    if as_json:
+        return _print_json({"runs": table})
+    for r in rows:
+        epochs = f"{r.epoch}/{r.num_epochs}"
+        typer.echo(f"{r.id}  {r.status.value:11}  {epochs:8}  {r.method:8}  {r.dataset}  {r.name}")
+    return None
+
+
+def _show_run(run: RunDetail, metrics: dict[str, Any] | None, as_json: bool) -> None:
+    told = {
+        "run_id": run.id,
+        "status": run.status.value,
+        "reason": run.reason,
+        "message": run.message,
+        "epoch": run.epoch,
+        "epochs": run.num_epochs,
+        "attempt": run.attempt,
+        "metrics": metrics,
+    }
+    if as_json:
+        return _print_json(told)
+    for name in ("run_id", "status", "message", "epoch", "epochs", "attempt"):
+        if told[name] is not None:
+            typer.echo(f"{name:8} {told[name]}")
+    return _print_errors(metrics)
+
+
+def _print_errors(metrics: dict[str, Any] | None) -> None:
+    for name, value in (metrics or {}).items():
+        typer.echo(
+            f"{name.replace('_', ' '):15} {value['average']:6.1%}   "
+            f"worst class {value['worst_class']}: {value['worst']:.1%}"
+        )
+
+
+@cli.command()
+def stop(run_id: RunId) -> None:
+    """Ask a run to stop; what it recorded stays."""
+    typer.echo(commands.stop(commands.find_run(run_id), ACTOR))
+
+
+@cli.command()
+def resume(run_id: RunId) -> None:
+    """Queue a run again that was stopped, failed or interrupted."""
+    typer.echo(commands.resume(commands.find_run(run_id), ACTOR))
+
+
+@cli.command()
+def export(
+    run_id: RunId,
+    what: Annotated[str, typer.Option(help="metrics, classes, samples or model")],
+    out: Annotated[Path, typer.Option(help=".csv, .parquet, or .safetensors for a model")],
+) -> None:
+    """Write a run's records to a file."""
+    rows = files.export(open_database(), commands.find_run(run_id), what, out)
+    typer.echo(f"{rows} {'tensors' if what == 'model' else 'rows'} in {out}")
+
+
+@cli.command()
+def methods(as_json: AsJson = False) -> None:
+    """List the training methods and their fields."""
+    if as_json:
+        return _print_json(
+            {config.model_fields["name"].default: config.model_json_schema() for config in METHODS}
+        )
+    for config in METHODS:
+        first = (config.__doc__ or "").strip().splitlines()[0]
+        typer.echo(f"{config.model_fields['name'].default:10} {first}")
+    return None
+
+
+@cli.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check every part of this installation and show the settings in force."""
+    findings = health.examine()
+    if as_json:
+        _print_json({"findings": [vars(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok  ' if finding.ok else 'BAD '} {finding.part:20} {finding.text}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@db_cli.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the tables to this version's revision."""
+    everything.database().upgrade()
+    typer.echo(f"revision {everything.database().revision()}")
+
+
+@db_cli.command("check")
+def db_check() -> None:
+    """Check the revision and, for SQLite, the file's integrity."""
+    database = everything.database()
+    database.check_schema()
+    problems = database.integrity_problems()
+    if problems:
+        raise DatabaseError("; ".join(problems))
+    typer.echo(f"{database.display_url}: revision {database.revision()}, no damage found")
+
+
+@db_cli.command("backup")
+def db_backup(out: Annotated[Path, typer.Option(help="A file that does not exist yet")]) -> None:
+    """Copy the SQLite database while it is in use."""
+    open_database().backup(out)
+    typer.echo(str(out))
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    typer.echo(json.dumps(value, allow_nan=False))
+
+
+if __name__ == "__main__":
+    main()

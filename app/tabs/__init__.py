@@ -1,0 +1,1 @@
+"""The tabs of a run's page, one a file: draw(run)."""

@@ -1,0 +1,175 @@
+"""What exactly was run? The scenario, the protocol, what was found at the start, and the log."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import data
+from app.page import download, show_table
+from app.scenario_file import as_table, as_toml
+from app.words import NOTHING, duration, now, percent, status
+from db.rows import AttemptRow, RunDetail
+
+_TIME = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss", timezone="UTC")
+
+
+def draw(run: RunDetail) -> None:
+    """Draw the scenario beside what the trainer found, then what happened."""
+    left, right = st.columns(2)
+    with left:
+        _draw_scenario(run)
+    with right:
+        _draw_facts(run)
+        _draw_card(run)
+    _draw_classes(run)
+    _draw_attempts(run)
+    _draw_events(run)
+
+
+def _draw_scenario(run: RunDetail) -> None:
+    st.subheader("Scenario", anchor=False)
+    st.dataframe(
+        as_table(run.scenario),
+        hide_index=True,
+        key="scenario-table",
+        height=560,
+        column_config={"setting": "Setting", "value": "Value"},
+    )
+    st.download_button(
+        "Download as TOML",
+        as_toml(run.scenario),
+        file_name=f"scenario-{run.id[:8]}.toml",
+        mime="application/toml",
+        icon=":material/download:",
+        key="scenario-toml",
+        on_click="ignore",
+        help="Runs again, identically, with caat run FILE.toml",
+    )
+
+
+def _draw_facts(run: RunDetail) -> None:
+    st.subheader("What was found", anchor=False)
+    facts = run.facts
+    if not facts:
+        st.caption("The trainer tells sizes, device and versions when it starts.")
+        return
+    flipped = facts.get("flipped_labels")
+    share = percent(flipped / facts["num_train"]) if flipped and facts.get("num_train") else ""
+    rows = {
+        "Training images": _number(facts.get("num_train")),
+        "Wrong labels among them": f"{_number(flipped)} {f'({share})' if share else ''}".strip(),
+        "Validation images": _number(facts.get("num_validation")),
+        "Meta images": _number(facts.get("num_meta")),
+        "Test images": _number(facts.get("num_test")),
+        "Parameters": _number(facts.get("num_parameters")),
+        "Steps per epoch": _number(facts.get("steps_per_epoch")),
+        "Device": str(facts.get("device", NOTHING)),
+        "CPU threads": _number(facts.get("num_threads")),
+        "Data digest": str(facts.get("data_digest", NOTHING))[:16],
+        "Scenario digest": run.scenario_digest[:16],
+        "Versions": _versions(facts.get("versions")),
+    }
+    _pairs(rows, "facts")
+
+
+def _draw_card(run: RunDetail) -> None:
+    st.subheader("Evaluation card", anchor=False)
+    if not run.evaluation_card:
+        st.caption("The protocol of the test numbers stands here once they are measured.")
+        return
+    card = {key: _said(value) for key, value in run.evaluation_card.items()}
+    _pairs({key.replace("_", " ").capitalize(): value for key, value in card.items()}, "card")
+
+
+def _draw_classes(run: RunDetail) -> None:
+    facts = run.facts or {}
+    names = data.class_names(run)
+    if not names or "class_counts" not in facts:
+        return
+    table = pd.DataFrame(
+        {
+            "class": names,
+            "given_label": facts["class_counts"],
+            "true_label": facts.get("true_class_counts", facts["class_counts"]),
+        }
+    )
+    st.markdown("**Training images by class**")
+    show_table(table, key="class-counts", file_name=f"class-counts-{run.id[:8]}.csv")
+
+
+def _draw_attempts(run: RunDetail) -> None:
+    st.subheader("Attempts", anchor=False)
+    if not run.attempts:
+        st.caption("No worker has taken this run yet.")
+        return
+    table = pd.DataFrame([_attempt(attempt) for attempt in run.attempts])
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="attempts",
+        column_config={"started": _TIME},
+    )
+
+
+def _attempt(attempt: AttemptRow) -> dict[str, Any]:
+    end = attempt.ended_at or now()
+    return {
+        "attempt": attempt.number,
+        "started": attempt.started_at,
+        "lasted": duration((end - attempt.started_at).total_seconds()),
+        "outcome": attempt.outcome or "at work",
+        "reached epoch": attempt.epoch,
+        "host": attempt.host,
+        "device": attempt.device,
+        "process": attempt.pid,
+    }
+
+
+def _draw_events(run: RunDetail) -> None:
+    st.subheader("Log", anchor=False)
+    events = data.events(run.id)
+    if not events:
+        st.caption("Every change of the run's status is noted here.")
+        return
+    table = pd.DataFrame(
+        [
+            {
+                "at": event.at,
+                "status": status(event.to_status).label,
+                "reason": event.reason or "",
+                "message": event.message or "",
+                "by": event.actor,
+                "attempt": event.attempt,
+            }
+            for event in events
+        ]
+    )
+    st.dataframe(table, hide_index=True, key="events", column_config={"at": _TIME})
+    download(table, key="events", file_name=f"log-{run.id[:8]}.csv")
+
+
+def _pairs(rows: Mapping[str, str], key: str) -> None:
+    table = pd.DataFrame({"what": list(rows), "value": list(rows.values())})
+    st.dataframe(
+        table, hide_index=True, key=key, column_config={"what": "", "value": ""}, height="content"
+    )
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else NOTHING
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _versions(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _versions(versions: Any) -> str:
+    if not isinstance(versions, Mapping):
+        return NOTHING
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

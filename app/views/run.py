@@ -1,0 +1,95 @@
+"""How is it going, and how did it go? One run, by the id in its link."""
+
+import streamlit as st
+
+from app import data
+from app.actions import asked, open_asked_dialog, stop_and_resume_buttons
+from app.page import page, title_of
+from app.run_line import badge, whereabouts
+from app.tabs import classes, live, samples, setup
+from app.words import count, literal
+from db.rows import RunDetail
+from tasks import commands
+
+TABS = {
+    "Live": live.draw,
+    "Classes": classes.draw,
+    "Samples": samples.draw,
+    "Setup": setup.draw,
+}
+
+
+@page
+def render() -> None:
+    commands.sweep()
+    run = data.run(st.query_params.get("id", ""))
+    if run is None:
+        _say_gone(st.query_params.get("id", ""))
+        return
+    every = data.REFRESH_SECONDS if run.is_active else None
+    st.fragment(_draw_header, run_every=every)(run.id, live=run.is_active)
+    open_asked_dialog()
+    tabs = st.tabs(list(TABS), key="tab", on_change="rerun", bind="query-params")
+    for tab, draw in zip(tabs, TABS.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw(run)
+
+
+def _say_gone(run_id: str) -> None:
+    st.title("No such run", anchor=False)
+    if run_id:
+        st.text(f"There is no run with the id {run_id}: it was deleted, or the link is cut short.")
+    else:
+        st.text("This link names no run.")
+    st.page_link("views/runs.py", label="All runs", icon=":material/arrow_back:")
+
+
+def _draw_header(run_id: str, *, live: bool) -> None:
+    run = data.run(run_id)
+    if asked() or run is None or (live and not run.is_active):
+        st.rerun()
+    st.page_link("views/runs.py", label="All runs", icon=":material/arrow_back:")
+    with st.container(horizontal=True, vertical_alignment="center", key="run-title"):
+        st.title(literal(title_of(run)), width="content", anchor=False)
+        badge(run)
+        st.space("stretch")
+        stop_and_resume_buttons(run, "header")
+        st.page_link(
+            "views/new_run.py",
+            label="New run from this",
+            icon=":material/content_copy:",
+            query_params={"like": run.id},
+        )
+    st.caption(_facts_line(run))
+    if run.is_active:
+        st.progress(min(run.progress, 1.0), text=literal(whereabouts(run)))
+    else:
+        st.caption(literal(whereabouts(run)))
+    _say_message(run)
+
+
+def _facts_line(run: RunDetail) -> str:
+    parts = [run.method, f"on {run.dataset}", f"seed {run.seed}"]
+    if run.attempt > 1:
+        parts.append(f"attempt {run.attempt}")
+    if run.is_active and run.attempts and run.attempts[-1].ended_at is None:
+        holder = run.attempts[-1]
+        parts.append(f"{holder.device} of {holder.host}")
+    parts.append(f"id {run.id[:8]}")
+    return literal(" · ".join(parts))
+
+
+def _say_message(run: RunDetail) -> None:
+    """Say why a run stands where it stands, and what was kept."""
+    kept = f" Kept: {count(run.epoch, 'finished epoch')}." if run.epoch else ""
+    if run.status == "failed":
+        st.error(f"{literal(run.message or 'It failed.')}{kept}", icon=":material/error:")
+    elif run.status == "interrupted":
+        text = literal(run.message or "Its worker is gone.")
+        st.warning(f"{text}{kept} It is queued again by itself.", icon=":material/warning:")
+    elif run.status == "cancelled" and run.message:
+        st.info(f"{literal(run.message)}{kept}", icon=":material/info:")
+
+
+render()

@@ -1,0 +1,62 @@
+"""Colours stay apart, for every reader (CIE76 distance; Machado, Oliveira and Fernandes 2009)."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from app.palette import BOUNDARY, ERRORS, NATURAL, PETROFF_10, ROBUST, class_style
+
+VISION = {
+    "normal": np.eye(3),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}
+"""Full-severity matrices of Machado et al., applied to linear RGB."""
+
+XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+WHITE = XYZ @ np.ones(3)
+
+
+def lab(color: str, vision: str) -> np.ndarray:
+    srgb = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(VISION[vision] @ linear, 0, 1)
+    t = XYZ @ seen / WHITE
+    f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def smallest_distance(colors: tuple[str, ...], vision: str) -> float:
+    seen = [lab(color, vision) for color in colors]
+    return min(float(np.linalg.norm(a - b)) for a, b in combinations(seen, 2))
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_the_ten_class_colours_stay_apart(vision):
+    assert smallest_distance(PETROFF_10, vision) >= 16
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_the_three_errors_stay_apart(vision):
+    assert smallest_distance((NATURAL.color, BOUNDARY.color, ROBUST.color), vision) >= 16
+
+
+def test_no_error_is_told_by_colour_alone():
+    assert len({style.symbol for style in ERRORS.values()}) == len(ERRORS)
+    assert len({style.dash for style in ERRORS.values()}) == len(ERRORS)
+
+
+def test_a_hundred_classes_keep_their_style_and_neighbours_of_one_colour_differ():
+    styles = [class_style(index) for index in range(100)]
+    assert styles[3] == class_style(3)
+    assert all(styles[index][1:] != styles[index + 10][1:] for index in range(90))

@@ -1,0 +1,58 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from app import words
+from app.intervals import wilson
+from db.models import RunStatus
+
+
+def test_every_status_has_words_a_symbol_and_an_icon():
+    assert set(words.STATUSES) == {status.value for status in RunStatus}
+    assert len({words.tagged(name) for name in words.STATUSES}) == len(words.STATUSES)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (59.4, "59 s"), (61, "1 min 1 s"), (3000, "50 min"), (7500, "2 h 5 min")],
+)
+def test_a_duration_is_said_in_its_two_largest_units(seconds, said):
+    assert words.duration(seconds) == said
+
+
+def test_percent_of_no_number_is_a_dash():
+    assert words.percent(None) == words.percent(float("nan")) == words.NOTHING
+    assert words.percent(0.6734) == "67.3 %"
+
+
+@given(st.text(max_size=60))
+def test_a_literal_text_leaves_no_markdown_character_bare(text):
+    escaped = words.literal(text)
+    bare = escaped.replace("\\\\", "")
+    for position, character in enumerate(bare):
+        if character in "*_`[]<$:#|":
+            assert bare[position - 1] == "\\"
+
+
+def test_a_literal_text_breaks_icon_codes():
+    assert ":material/delete:" not in words.literal(":material/delete:").replace("\\", "")
+
+
+def test_time_left_follows_the_pace_so_far():
+    started = datetime.now(UTC) - timedelta(seconds=60)
+    assert words.eta_seconds(started, 0.5) == pytest.approx(60, abs=1)
+    assert words.eta_seconds(started, 0.0) is None
+    assert words.eta_seconds(None, 0.5) is None
+
+
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_wilson_interval_is_scipys(counted):
+    wrong, n = counted
+    expected = binomtest(wrong, n).proportion_ci(method="wilson")
+    low, high = wilson(np.array([wrong / n]), np.array([n]))
+    assert low[0] == pytest.approx(expected.low, abs=1e-9)
+    assert high[0] == pytest.approx(expected.high, abs=1e-9)
