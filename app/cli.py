@@ -23,6 +23,7 @@ from tasks.settings import open_database, settings
 from tasks.submit import submit
 
 ACTOR = "command line"
+UsageError = typer.BadParameter.__bases__[0]  # typer exports no other name for it
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -44,7 +45,7 @@ def main() -> None:
     """Run the command line; every mistake is one line on stderr."""
     try:
         code = cli(standalone_mode=False)
-    except UserError as error:
+    except (UserError, UsageError) as error:
         _complain(error)
         code = 2
     except DatabaseError as error:

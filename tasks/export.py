@@ -1,0 +1,106 @@
+"""A run's records as files, whole: nothing is sampled or rounded."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from safetensors.torch import save_file
+
+from db import queries
+from db.session import Database
+from engine.errors import UserError
+from engine.types import under
+from tasks.checkpoints import newest_good
+from tasks.settings import settings
+
+
+def export(database: Database, run_id: str, what: str, out: Path) -> int:
+    """Write one kind of a run's records and return how many rows (for a model: tensors).
+
+    Args:
+        database: Where the run is.
+        run_id: Which run.
+        what: ``metrics``, ``classes``, ``samples`` or ``model``.
+        out: ``.csv`` or ``.parquet``; for a model ``.safetensors``.
+
+    Raises:
+        UserError: There is nothing to export yet, or the file's ending does not fit.
+    """
+    if what not in EXPORTS:
+        raise UserError(f"--what: {what!r} is unknown; choose {', '.join(EXPORTS)}")
+    if not out.parent.is_dir():
+        raise UserError(f"--out: the folder {out.parent} does not exist")
+    return EXPORTS[what](database, run_id, out)
+
+
+def _metrics(database: Database, run_id: str, out: Path) -> int:
+    with database.read() as session:
+        frame = queries.metrics(session, run_id)
+    return _write(iter([frame]), out)
+
+
+def _classes(database: Database, run_id: str, out: Path) -> int:
+    with database.read() as session:
+        frame = queries.class_metrics(session, run_id)
+        run = queries.get_run(session, run_id)
+    names = (run.facts or {}).get("class_names", []) if run else []
+    frame["class"] = [names[index] for index in frame["class_index"]]
+    return _write(iter([frame]), out)
+
+
+def _samples(database: Database, run_id: str, out: Path) -> int:
+    return _write(_sample_frames(database, run_id), out)
+
+
+def _sample_frames(database: Database, run_id: str) -> Iterator[pd.DataFrame]:
+    """Give one row per training sample, an epoch at a time."""
+    with database.read() as session:
+        who = queries.snapshot(session, run_id, 0, "samples")
+        for epoch, columns in queries.snapshots(session, run_id, "assignment"):
+            given = {name: who[name] for name in ("given_label", "true_label")} if who else {}
+            sample = columns.pop("sample")
+            yield pd.DataFrame({"epoch": np.int64(epoch), "sample": sample, **given, **columns})
+
+
+def _write(frames: Iterator[pd.DataFrame], out: Path) -> int:
+    kinds = {".csv": pyarrow.csv.CSVWriter, ".parquet": pyarrow.parquet.ParquetWriter}
+    if out.suffix not in kinds:
+        raise UserError(f"--out: {out.name} must end in .csv or .parquet")
+    first = next(frames, None)
+    if first is None or first.empty:
+        raise UserError("RUN: nothing of the kind is recorded yet")
+    table = pa.Table.from_pandas(first, preserve_index=False)
+    rows = 0
+    with kinds[out.suffix](out, table.schema) as writer:
+        while True:
+            writer.write_table(table)
+            rows += len(table)
+            following = next(frames, None)
+            if following is None:
+                return rows
+            table = pa.Table.from_pandas(following, schema=table.schema, preserve_index=False)
+
+
+def _model(database: Database, run_id: str, out: Path) -> int:
+    """Write the newest checkpoint's model; its first layer is the normalisation."""
+    if out.suffix != ".safetensors":
+        raise UserError(f"--out: {out.name} must end in .safetensors")
+    with database.read() as session:
+        found = newest_good(settings().data_dir, queries.checkpoints(session, run_id))
+    if found is None:
+        raise UserError("RUN: no undamaged checkpoint is here yet")
+    model = under("model.", found[1])
+    save_file(model, out, {"epoch": str(found[0]), "run": run_id})
+    return len(model)
+
+
+EXPORTS: dict[str, Callable[[Database, str, Path], int]] = {
+    "metrics": _metrics,
+    "classes": _classes,
+    "samples": _samples,
+    "model": _model,
+}

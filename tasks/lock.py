@@ -1,0 +1,41 @@
+"""A lock that the kernel frees the moment its holder is gone, however it went."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def held(folder: Path, *, patience: float = 0) -> Iterator[bool]:
+    """Hold a run's lock for a block; False says that another process of this host has it.
+
+    flock, not lockf: it belongs to this open file, so looking at it elsewhere in the same process
+    neither passes nor frees it, and a trainer does not inherit it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / "attempt.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield _taken(handle, time.monotonic() + patience)
+    finally:
+        os.close(handle)
+
+
+def _taken(handle: int, deadline: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
+
+
+def is_held(folder: Path) -> bool:
+    """Tell whether a process of this host holds a run's lock."""
+    with held(folder) as mine:
+        return not mine

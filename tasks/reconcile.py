@@ -1,0 +1,54 @@
+"""Find runs whose worker is gone, and bring them back or say why not."""
+
+from sqlalchemy.orm import Session
+
+from db import transitions
+from db.models import Attempt, RunStatus
+from db.session import Database
+from tasks import lock
+from tasks.host import boot_id, host_name
+from tasks.settings import settings
+from tasks.submit import ring
+
+ACTOR = "reconciler"
+
+
+def sweep(database: Database) -> None:
+    """End what is lost, queue it again while tries are left, and ring for what waits.
+
+    Raises:
+        DatabaseError: The database did not answer.
+    """
+    silent = _silent_here(database)
+    with database.write() as session:
+        for attempt in transitions.expired_attempts(session):
+            _end(session, attempt, f"{attempt.worker_id} has not been heard of")
+        for attempt in silent:
+            _end(session, attempt, f"{attempt.worker_id} is gone")
+        for run_id, lost in transitions.resumable(session, settings().retry_after_seconds):
+            _queue_again(session, run_id, lost)
+    ring(database)
+
+
+def _silent_here(database: Database) -> list[Attempt]:
+    """Return this host's attempts whose lock is free: the kernel says that their worker is dead."""
+    with database.read() as session:
+        mine = transitions.live_attempts(session, host_name(), boot_id())
+    return [attempt for attempt in mine if not lock.is_held(settings().run_dir(attempt.run_id))]
+
+
+def _end(session: Session, attempt: Attempt, what: str) -> None:
+    """End an attempt whose worker is dead; nothing happens if it ended by itself meanwhile."""
+    message = f"Interrupted at epoch {max(attempt.epoch, 1)}: {what}"
+    run_id, number = attempt.run_id, attempt.number
+    if not transitions.interrupt(session, run_id, number, "lost", message, ACTOR):
+        stopped = "Stopped; its worker was gone before it could say so"
+        transitions.finish(session, run_id, number, RunStatus.CANCELLED, transitions.USER, stopped)
+
+
+def _queue_again(session: Session, run_id: str, lost: int) -> None:
+    if lost < settings().max_lost_attempts:
+        transitions.requeue(session, run_id, ACTOR, "retry")
+        return
+    message = f"Lost {lost} attempts in a row without finishing an epoch; not tried again"
+    transitions.give_up(session, run_id, ACTOR, "poison", message)

@@ -1,0 +1,192 @@
+"""Claim a run and see its trainer process through to the end."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from db import transitions
+from db.errors import DatabaseBusyError, DatabaseUnreachableError
+from db.models import RunStatus
+from db.session import Database
+from engine.scenario import Scenario
+from tasks import lock
+from tasks.host import identity
+from tasks.settings import settings
+from tasks.submit import new_run
+
+LOCK_PATIENCE = 2.0
+"""Seconds; whoever only looks whether the lock is held, holds it for less."""
+TICK = 0.1
+
+
+def run_attempt(
+    database: Database, run_id: str, *, draining: Callable[[], bool] = lambda: False
+) -> bool:
+    """Claim a queued run and train it in a child process; False if it was not to be had.
+
+    Args:
+        database: Where the run is.
+        run_id: Which run.
+        draining: Asked ten times a second; True makes the trainer stop and queues the run again.
+    """
+    with lock.held(settings().run_dir(run_id), patience=LOCK_PATIENCE) as mine:
+        if not mine:
+            return False
+        with database.write() as session:
+            number = transitions.claim(session, run_id, identity(), settings().lease_seconds)
+        if number is None:
+            return False
+        _see_through(database, run_id, number, draining)
+    return True
+
+
+def run_now(
+    database: Database,
+    scenario: Scenario,
+    actor: str,
+    *,
+    started: Callable[[str], None],
+    tick: Callable[[], None],
+) -> str:
+    """Store a run and train it here; no worker can come first. Return its id.
+
+    Args:
+        database: Where the run is stored.
+        scenario: What to train.
+        actor: Who asked.
+        started: Called once with the run's id.
+        tick: Called ten times a second while it trains.
+
+    Raises:
+        UserError: The dataset is missing; nothing was stored.
+    """
+    run = new_run(scenario)
+    me, lease = identity(), settings().lease_seconds
+    with contextlib.ExitStack() as stack:
+        with database.write() as session:
+            run_id, _ = transitions.create_run(session, run, actor)
+            stack.enter_context(lock.held(settings().run_dir(run_id)))
+            number = transitions.claim(session, run_id, me, lease)
+        assert number is not None  # nobody saw the row before
+        started(run_id)
+
+        def not_draining() -> bool:
+            tick()
+            return False
+
+        _see_through(database, run_id, number, not_draining)
+    return run_id
+
+
+def _see_through(
+    database: Database, run_id: str, number: int, draining: Callable[[], bool]
+) -> None:
+    with _trainer(run_id, number) as child:
+        Supervisor(database, run_id, number, child, draining).watch()
+
+
+@contextlib.contextmanager
+def _trainer(run_id: str, attempt: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start the trainer in its own session, its output in the run's log; leave none behind."""
+    with (settings().run_dir(run_id) / "log.txt").open("ab") as log:
+        child = _start(run_id, attempt, log)
+        try:
+            yield child
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+
+
+def _start(run_id: str, attempt: int, log: IO[bytes]) -> "subprocess.Popen[bytes]":
+    words = [run_id, str(attempt), identity().device, str(os.getpid())]
+    return subprocess.Popen(
+        [sys.executable, "-m", "tasks.trainer", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+@dataclass
+class Supervisor:
+    """Renews the lease, carries a request to stop, and says how a dead trainer ended."""
+
+    database: Database
+    run_id: str
+    attempt: int
+    child: "subprocess.Popen[bytes]"
+    draining: Callable[[], bool]
+    _asked_at: float | None = None
+    _drained: bool = False
+
+    def watch(self) -> None:
+        """Return once the trainer is gone and its end is written down."""
+        lease_ends = time.monotonic() + settings().lease_seconds
+        beat_at = 0.0
+        while self.child.poll() is None:
+            now = time.monotonic()
+            if self.draining() and self._asked_at is None:
+                self._drained = True
+                self._ask_to_stop()
+            if now >= beat_at:
+                beat_at = now + settings().heartbeat_seconds
+                if self._beat():
+                    lease_ends = now + settings().lease_seconds
+            too_late = now > lease_ends or (
+                self._asked_at is not None and now > self._asked_at + settings().stop_grace_seconds
+            )
+            if too_late:
+                self.child.kill()
+            time.sleep(TICK)
+        self._say_how_it_ended(self.child.returncode)
+
+    def _beat(self) -> bool:
+        """Renew the lease and hear whether to stop; False if the database does not answer."""
+        try:
+            with self.database.write() as session:
+                status = transitions.heartbeat(
+                    session, self.run_id, self.attempt, settings().lease_seconds
+                )
+        except (DatabaseBusyError, DatabaseUnreachableError):
+            return False
+        if status is RunStatus.STOPPING and self._asked_at is None:
+            self._ask_to_stop()
+        if status is None:
+            # Either the trainer has just written the run's end and is leaving, or another attempt
+            # has the run and whatever this one still writes is refused.
+            self._ask_to_stop()
+        return True
+
+    def _ask_to_stop(self) -> None:
+        self._asked_at = self._asked_at or time.monotonic()
+        self.child.send_signal(signal.SIGTERM)
+
+    def _say_how_it_ended(self, code: int) -> None:
+        """Write the end that the trainer could not write itself; otherwise nothing happens."""
+        run_id, attempt = self.run_id, self.attempt
+        with self.database.write() as session:
+            cancelled = transitions.finish(
+                session, run_id, attempt, RunStatus.CANCELLED, transitions.USER, "Stopped"
+            )
+            if cancelled:
+                return
+            if self._drained:
+                message = "Paused while its worker restarts; it goes on by itself"
+                transitions.interrupt(session, run_id, attempt, transitions.DRAIN, message)
+            else:
+                transitions.interrupt(session, run_id, attempt, "lost", _cause(code))
+
+
+def _cause(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "Interrupted: the trainer was killed, perhaps for memory; a smaller batch needs less"
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"Interrupted: the trainer ended with {how}; see the run's log"
