@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,11 @@ def insert_or(session: Session, model: type[Base]) -> Any:
     return postgresql.insert(model)
 
 
+def plain(value: Any) -> Any:
+    """Return a NumPy number as Python's; SQLite would store its bytes without a word."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def finite(value: float | None) -> float | None:
     """Return the number, or nothing in the place of NaN and infinity."""
     return float(value) if value is not None and math.isfinite(value) else None
@@ -23,6 +29,7 @@ def finite(value: float | None) -> float | None:
 
 def finite_json(value: Any) -> Any:
     """Return the JSON value with nothing in the place of NaN and infinity, which JSON lacks."""
+    value = plain(value)
     if isinstance(value, dict):
         return {str(key): finite_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

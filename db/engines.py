@@ -18,6 +18,10 @@ BUSY_TIMEOUT_MS = 10_000
 STATEMENT_TIMEOUT_MS = 15_000
 IDLE_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 5
+_SQLITE_CACHE_KIB = 16_384
+
+SqliteError: type[Exception] = sqlite_driver.Error
+"""What the driver in use raises."""
 
 
 def parse_url(url: str) -> URL:
@@ -79,7 +83,7 @@ def _sqlite_engine(url: URL, *, begin: str, pragmas: list[str]) -> Engine:
         # Changing the mode wants the file for itself, so it is changed only where it differs.
         if cursor.execute("PRAGMA journal_mode").fetchone()[0] != journal_mode():
             cursor.execute(f"PRAGMA journal_mode={journal_mode()}")
-        for pragma in ["synchronous=FULL", *pragmas]:
+        for pragma in ["synchronous=FULL", f"cache_size=-{_SQLITE_CACHE_KIB}", *pragmas]:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from db.engines import migration_engine, parse_url, sqlite_driver
+from db.engines import SqliteError, migration_engine, parse_url
 from db.errors import DatabaseError, SchemaMismatchError
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -94,7 +94,7 @@ def backup_sqlite(engine: Engine, target: Path) -> None:
         assert driver_connection is not None
         try:  # straight to the driver: VACUUM refuses to run inside a transaction
             driver_connection.execute("VACUUM INTO ?", (str(target),))
-        except sqlite_driver.Error as error:
+        except SqliteError as error:
             raise DatabaseError(f"cannot copy the database to {target}: {error}") from error
 
 

@@ -67,6 +67,10 @@ class Base(DeclarativeBase):
     }
 
 
+_CLUSTERED = {"sqlite_with_rowid": False}
+"""SQLite keeps the rows of one run, split and name together, and their long key only once."""
+
+
 def new_run_id() -> str:
     """Return an id that is never used again."""
     return uuid4().hex
@@ -158,6 +162,7 @@ class Metric(Base):
     """One value of a whole split or of the training itself, at one step."""
 
     __tablename__ = "metric"
+    __table_args__ = _CLUSTERED
 
     run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
     split: Mapped[str] = mapped_column(String(16), primary_key=True)
@@ -175,6 +180,7 @@ class ClassMetric(Base):
     """One value of one class of a split after one epoch; errors are shares of the class's n."""
 
     __tablename__ = "class_metric"
+    __table_args__ = _CLUSTERED
 
     run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
     split: Mapped[str] = mapped_column(String(16), primary_key=True)

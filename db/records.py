@@ -9,7 +9,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from db import snapshot
-from db.dialect import finite, finite_json, insert_or
+from db.dialect import finite, finite_json, insert_or, plain
 from db.models import Base, Checkpoint, ClassMetric, ClassSummary, Metric, Run, Snapshot
 
 NUM_QUANTILES = 41
@@ -132,4 +132,6 @@ def _upsert(
         set_=replaced,
         where=statement.excluded.attempt >= model.__table__.c.attempt,
     )
-    session.execute(statement, [row | {"run_id": run_id, "attempt": attempt} for row in rows])
+    common = {"run_id": run_id, "attempt": attempt}
+    values = [common | {name: plain(value) for name, value in row.items()} for row in rows]
+    session.execute(statement, values)

@@ -2,7 +2,7 @@ import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from itertools import product
+from itertools import chain, product
 
 import pytest
 from sqlalchemy import select, text, update
@@ -404,7 +404,7 @@ def test_an_automatic_retry_does_not_undo_a_stop(database, running):
 def test_a_bell_is_rung_by_one_caller_and_again_when_it_is_due(database, queued):
     run_ids = [queued(database) for _ in range(3)]
     answers = at_once(database, lambda session, _: take_unrung(session, 30))
-    assert sorted(sum(answers, [])) == sorted(run_ids)
+    assert sorted(chain(*answers)) == sorted(run_ids)
     assert sorted(map(len, answers)) == [0] * 7 + [3]
     with database.write() as session:
         assert take_unrung(session, 30) == []

@@ -128,6 +128,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "run_id", "split", "name", "epoch", "class_index", name=op.f("pk_class_metric")
         ),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "class_summary",
@@ -170,6 +171,7 @@ def upgrade() -> None:
             ["run_id"], ["run.id"], name=op.f("fk_metric_run_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("run_id", "split", "name", "step", name=op.f("pk_metric")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "run_event",
