@@ -1,35 +1,28 @@
 import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from itertools import chain, product
+from itertools import chain
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
-from db.edges import Note, change
 from db.models import Attempt, Metric, Run, RunEvent, RunStatus
 from db.queries import checkpoints, events, get_run, queue_length, run_count, workers
 from db.records import MetricRow, write_checkpoint, write_metrics
 from db.session import Database
 from db.transitions import (
     DRAIN,
-    LEGAL_EDGES,
     USER,
     WorkerIdentity,
     WorkerReport,
     claim,
     create_run,
     epoch_done,
-    expired_attempts,
     fence,
     finish,
     finish_deletion,
-    give_up,
     heartbeat,
     interrupt,
-    live_attempts,
-    progress,
     request_stop,
     requeue,
     start_deletion,
@@ -38,83 +31,12 @@ from db.transitions import (
     worker_stopped,
 )
 
-PAIRS = list(product(RunStatus, RunStatus))
-LEGAL = [(source, target) for source, target in PAIRS if target in LEGAL_EDGES[source]]
 WORKER = WorkerIdentity("worker-2", "host-2", "boot-2", 99, "cuda:0")
-
-# Every public way out of a status, as what a caller may do with run 1, attempt 1.
-ACTIONS = {
-    "claim": lambda session, run_id: claim(session, run_id, WORKER, 60) is not None,
-    "stop": lambda session, run_id: request_stop(session, run_id, "tester") is not None,
-    "succeed": lambda session, run_id: finish(session, run_id, 1, RunStatus.SUCCEEDED),
-    "fail": lambda session, run_id: finish(session, run_id, 1, RunStatus.FAILED, "diverged"),
-    "cancel": lambda session, run_id: finish(session, run_id, 1, RunStatus.CANCELLED),
-    "interrupt": lambda session, run_id: interrupt(session, run_id, 1, "lost", "gone"),
-    "resume": lambda session, run_id: requeue(session, run_id, "tester", USER),
-    "retry": lambda session, run_id: requeue(session, run_id, "reconciler", "lost"),
-    "give up": lambda session, run_id: give_up(session, run_id, "reconciler", "lost", "3 times"),
-    "delete": lambda session, run_id: start_deletion(session, run_id, "tester"),
-}
 
 
 def status_of(database: Database, run_id: str) -> RunStatus:
     with database.read() as session:
         return session.execute(select(Run.status).where(Run.id == run_id)).scalar_one()
-
-
-def force_status(database: Database, run_id: str, status: RunStatus) -> None:
-    with database.write() as session:
-        session.execute(update(Run).where(Run.id == run_id).values(status=status))
-
-
-def test_the_table_of_edges_names_every_status():
-    assert set(LEGAL_EDGES) == set(RunStatus)
-
-
-def test_a_legal_edge_is_walked_once_and_told_once(database, running):
-    run_id, attempt = running(database)
-    for source, target in LEGAL:
-        force_status(database, run_id, source)
-        with database.write() as session:
-            first = change(session, run_id, (source, target), Note("tester", "why", "because"))
-            second = change(session, run_id, (source, target), Note("tester"))
-        assert (first, second) == (attempt, None)
-        with database.read() as session:
-            *_, event = events(session, run_id)
-        told = (event.from_status, event.to_status, event.reason, event.message, event.actor)
-        assert told == (source, target, "why", "because", "tester")
-    with database.read() as session:
-        assert len(events(session, run_id)) == 2 + len(LEGAL)
-
-
-def test_an_illegal_edge_is_refused_whatever_the_run(sqlite_database, running):
-    run_id, _ = running(sqlite_database)
-    for edge in set(PAIRS) - set(LEGAL):
-        with sqlite_database.write() as session, pytest.raises(ValueError, match="not legal"):
-            change(session, run_id, edge, Note("tester"))
-    assert status_of(sqlite_database, run_id) is RunStatus.RUNNING
-
-
-def test_no_action_leads_along_an_illegal_edge(database, running):
-    run_id, _ = running(database)
-    walked = set()
-    for source, action in product(RunStatus, ACTIONS):
-        with database.write() as session:
-            session.execute(update(Run).where(Run.id == run_id).values(status=source, attempt=1))
-            session.execute(update(Attempt).where(Attempt.number == 1).values(ended_at=None))
-            session.execute(text("DELETE FROM attempt WHERE number > 1"))
-            happened = ACTIONS[action](session, run_id)
-        target = status_of(database, run_id)
-        assert happened == (target is not source), f"{action} of a run that is {source}"
-        if happened:
-            walked.add((source, target))
-    assert walked == set(LEGAL)
-
-
-def test_only_a_status_of_the_table_can_be_stored(database, running):
-    run_id, _ = running(database)
-    with database.write() as session, pytest.raises(Exception, match="ck_run_status"):
-        session.execute(text("UPDATE run SET status = 'paused' WHERE id = :id"), {"id": run_id})
 
 
 def test_a_second_delivery_finds_nothing_to_claim(database, running):
@@ -235,127 +157,6 @@ def test_a_running_run_hears_the_request_to_stop_from_its_heartbeat(database, ru
         assert request_stop(session, run_id, "tester") is None
         assert heartbeat(session, run_id, attempt, 60) is None
         assert not fence(session, run_id, attempt)
-
-
-def test_a_replaced_attempt_can_do_nothing_any_more(database, running):
-    run_id, old = running(database)
-    with database.write() as session:
-        assert interrupt(session, run_id, old, "lost", "no heartbeat", actor="reconciler")
-        assert requeue(session, run_id, "reconciler", "lost")
-        new = claim(session, run_id, WORKER, 60)
-    assert new == old + 1
-    with database.write() as session:
-        assert heartbeat(session, run_id, old, 60) is None
-        assert not fence(session, run_id, old)
-        assert not interrupt(session, run_id, old, "lost", None)
-        assert not any(
-            finish(session, run_id, old, status)
-            for status in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
-        )
-        progress(session, run_id, old, epoch=9, step=9, num_steps=9, phase="testing")
-        epoch_done(session, run_id, old, 9)
-    with database.read() as session:
-        run = get_run(session, run_id)
-    assert (run.status, run.epoch, run.worker_id) == (RunStatus.RUNNING, 0, "worker-2")
-    assert [(held.number, held.epoch, held.outcome) for held in run.attempts] == [
-        (1, 0, "lost"),
-        (2, 0, None),
-    ]
-
-
-def test_rows_of_a_replaced_attempt_do_not_overwrite_newer_ones(database, running):
-    run_id, _ = running(database)
-    for attempt, value in ((2, 0.25), (1, 0.75)):
-        with database.write() as session:
-            write_metrics(session, run_id, attempt, [MetricRow("train", "loss", 10, 1, value)])
-    with database.read() as session:
-        assert session.execute(select(Metric.value, Metric.attempt)).one() == (0.25, 2)
-
-
-def test_a_fence_holds_until_the_transaction_ends(postgresql_database, running):
-    run_id, attempt = running(postgresql_database)
-    taken = []
-
-    def take():
-        with postgresql_database.write() as session:
-            taken.append(interrupt(session, run_id, attempt, "lost", None))
-
-    with postgresql_database.write() as session:
-        assert fence(session, run_id, attempt)
-        thief = threading.Thread(target=take)
-        thief.start()
-        thief.join(timeout=0.3)
-        assert taken == []
-        epoch_done(session, run_id, attempt, 1)  # no deadlock with who waits
-    thief.join(timeout=10)
-    assert taken == [True]
-
-
-def test_a_heartbeat_does_not_wait_for_a_fenced_transaction(postgresql_database, running):
-    run_id, attempt = running(postgresql_database)
-    with postgresql_database.write() as recorder:
-        assert fence(recorder, run_id, attempt)
-        with postgresql_database.write() as session:
-            session.execute(text("SET LOCAL lock_timeout = '1s'"))
-            assert heartbeat(session, run_id, attempt, 60) is RunStatus.RUNNING
-
-
-def test_a_lease_ends_by_the_clock_of_the_database_alone(database, running, monkeypatch):
-    lost, _ = running(database, lease_seconds=-1)
-    kept, _ = running(database, lease_seconds=60)
-
-    class WrongClock(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days=365 * 100)
-
-    monkeypatch.setattr("datetime.datetime", WrongClock)
-    for open_session in (database.read, database.write):
-        with open_session() as session:
-            assert [held.run_id for held in expired_attempts(session)] == [lost]
-    with database.write() as session:
-        assert heartbeat(session, lost, 1, 60) is RunStatus.RUNNING
-        assert expired_attempts(session) == []
-    assert status_of(database, kept) is RunStatus.RUNNING
-
-
-def test_an_attempt_that_ended_does_not_expire(database, running):
-    run_id, attempt = running(database, lease_seconds=-1)
-    with database.write() as session:
-        assert finish(session, run_id, attempt, RunStatus.SUCCEEDED)
-        assert expired_attempts(session) == []
-        assert live_attempts(session, "host-1", "boot-1") == []
-
-
-def test_what_expired_cannot_be_revived_while_it_is_being_taken(postgresql_database, running):
-    run_id, attempt = running(postgresql_database, lease_seconds=-1)
-    answers = []
-
-    def beat():
-        with postgresql_database.write() as session:
-            answers.append(heartbeat(session, run_id, attempt, 60))
-
-    with postgresql_database.write() as session:
-        (expired,) = expired_attempts(session)
-        late = threading.Thread(target=beat)
-        late.start()
-        late.join(timeout=0.3)
-        with postgresql_database.write() as other:
-            assert expired_attempts(other) == []
-        assert interrupt(session, expired.run_id, expired.number, "lost", None, actor="reconciler")
-    late.join(timeout=10)
-    assert answers == [None]
-
-
-def test_live_attempts_are_those_of_this_boot_of_this_host(database, running):
-    run_id, attempt = running(database)
-    with database.read() as session:
-        assert [held.run_id for held in live_attempts(session, "host-1", "boot-1")] == [run_id]
-        assert live_attempts(session, "host-1", "boot-2") == []
-        assert live_attempts(session, "host-2", "boot-1") == []
-    with database.write() as session:
-        assert interrupt(session, run_id, attempt, "lost", None)
-        assert live_attempts(session, "host-1", "boot-1") == []
 
 
 def test_lost_attempts_are_counted_until_an_epoch_is_recorded(database, queued):

@@ -1,0 +1,99 @@
+from itertools import product
+
+import pytest
+from sqlalchemy import select, text, update
+
+from db.edges import Note, change
+from db.models import Attempt, Run, RunStatus
+from db.queries import events
+from db.session import Database
+from db.transitions import (
+    LEGAL_EDGES,
+    USER,
+    WorkerIdentity,
+    claim,
+    finish,
+    give_up,
+    interrupt,
+    request_stop,
+    requeue,
+    start_deletion,
+)
+
+PAIRS = list(product(RunStatus, RunStatus))
+LEGAL = [(source, target) for source, target in PAIRS if target in LEGAL_EDGES[source]]
+WORKER = WorkerIdentity("worker-2", "host-2", "boot-2", 99, "cuda:0")
+
+# Every public way out of a status, as what a caller may do with run 1, attempt 1.
+ACTIONS = {
+    "claim": lambda session, run_id: claim(session, run_id, WORKER, 60) is not None,
+    "stop": lambda session, run_id: request_stop(session, run_id, "tester") is not None,
+    "succeed": lambda session, run_id: finish(session, run_id, 1, RunStatus.SUCCEEDED),
+    "fail": lambda session, run_id: finish(session, run_id, 1, RunStatus.FAILED, "diverged"),
+    "cancel": lambda session, run_id: finish(session, run_id, 1, RunStatus.CANCELLED),
+    "interrupt": lambda session, run_id: interrupt(session, run_id, 1, "lost", "gone"),
+    "resume": lambda session, run_id: requeue(session, run_id, "tester", USER),
+    "retry": lambda session, run_id: requeue(session, run_id, "reconciler", "lost"),
+    "give up": lambda session, run_id: give_up(session, run_id, "reconciler", "lost", "3 times"),
+    "delete": lambda session, run_id: start_deletion(session, run_id, "tester"),
+}
+
+
+def status_of(database: Database, run_id: str) -> RunStatus:
+    with database.read() as session:
+        return session.execute(select(Run.status).where(Run.id == run_id)).scalar_one()
+
+
+def force_status(database: Database, run_id: str, status: RunStatus) -> None:
+    with database.write() as session:
+        session.execute(update(Run).where(Run.id == run_id).values(status=status))
+
+
+def test_the_table_of_edges_names_every_status():
+    assert set(LEGAL_EDGES) == set(RunStatus)
+
+
+def test_a_legal_edge_is_walked_once_and_told_once(database, running):
+    run_id, attempt = running(database)
+    for source, target in LEGAL:
+        force_status(database, run_id, source)
+        with database.write() as session:
+            first = change(session, run_id, (source, target), Note("tester", "why", "because"))
+            second = change(session, run_id, (source, target), Note("tester"))
+        assert (first, second) == (attempt, None)
+        with database.read() as session:
+            *_, event = events(session, run_id)
+        told = (event.from_status, event.to_status, event.reason, event.message, event.actor)
+        assert told == (source, target, "why", "because", "tester")
+    with database.read() as session:
+        assert len(events(session, run_id)) == 2 + len(LEGAL)
+
+
+def test_an_illegal_edge_is_refused_whatever_the_run(sqlite_database, running):
+    run_id, _ = running(sqlite_database)
+    for edge in set(PAIRS) - set(LEGAL):
+        with sqlite_database.write() as session, pytest.raises(ValueError, match="not legal"):
+            change(session, run_id, edge, Note("tester"))
+    assert status_of(sqlite_database, run_id) is RunStatus.RUNNING
+
+
+def test_no_action_leads_along_an_illegal_edge(database, running):
+    run_id, _ = running(database)
+    walked = set()
+    for source, action in product(RunStatus, ACTIONS):
+        with database.write() as session:
+            session.execute(update(Run).where(Run.id == run_id).values(status=source, attempt=1))
+            session.execute(update(Attempt).where(Attempt.number == 1).values(ended_at=None))
+            session.execute(text("DELETE FROM attempt WHERE number > 1"))
+            happened = ACTIONS[action](session, run_id)
+        target = status_of(database, run_id)
+        assert happened == (target is not source), f"{action} of a run that is {source}"
+        if happened:
+            walked.add((source, target))
+    assert walked == set(LEGAL)
+
+
+def test_only_a_status_of_the_table_can_be_stored(database, running):
+    run_id, _ = running(database)
+    with database.write() as session, pytest.raises(Exception, match="ck_run_status"):
+        session.execute(text("UPDATE run SET status = 'paused' WHERE id = :id"), {"id": run_id})

@@ -1,0 +1,150 @@
+import threading
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select, text
+
+from db.models import Metric, Run, RunStatus
+from db.queries import get_run
+from db.records import MetricRow, write_metrics
+from db.session import Database
+from db.transitions import (
+    WorkerIdentity,
+    claim,
+    epoch_done,
+    expired_attempts,
+    fence,
+    finish,
+    heartbeat,
+    interrupt,
+    live_attempts,
+    progress,
+    requeue,
+)
+
+WORKER = WorkerIdentity("worker-2", "host-2", "boot-2", 99, "cuda:0")
+
+
+def status_of(database: Database, run_id: str) -> RunStatus:
+    with database.read() as session:
+        return session.execute(select(Run.status).where(Run.id == run_id)).scalar_one()
+
+
+def test_a_replaced_attempt_can_do_nothing_any_more(database, running):
+    run_id, old = running(database)
+    with database.write() as session:
+        assert interrupt(session, run_id, old, "lost", "no heartbeat", actor="reconciler")
+        assert requeue(session, run_id, "reconciler", "lost")
+        new = claim(session, run_id, WORKER, 60)
+    assert new == old + 1
+    with database.write() as session:
+        assert heartbeat(session, run_id, old, 60) is None
+        assert not fence(session, run_id, old)
+        assert not interrupt(session, run_id, old, "lost", None)
+        assert not any(
+            finish(session, run_id, old, status)
+            for status in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
+        )
+        progress(session, run_id, old, epoch=9, step=9, num_steps=9, phase="testing")
+        epoch_done(session, run_id, old, 9)
+    with database.read() as session:
+        run = get_run(session, run_id)
+    assert (run.status, run.epoch, run.worker_id) == (RunStatus.RUNNING, 0, "worker-2")
+    assert [(held.number, held.epoch, held.outcome) for held in run.attempts] == [
+        (1, 0, "lost"),
+        (2, 0, None),
+    ]
+
+
+def test_rows_of_a_replaced_attempt_do_not_overwrite_newer_ones(database, running):
+    run_id, _ = running(database)
+    for attempt, value in ((2, 0.25), (1, 0.75)):
+        with database.write() as session:
+            write_metrics(session, run_id, attempt, [MetricRow("train", "loss", 10, 1, value)])
+    with database.read() as session:
+        assert session.execute(select(Metric.value, Metric.attempt)).one() == (0.25, 2)
+
+
+def test_a_fence_holds_until_the_transaction_ends(postgresql_database, running):
+    run_id, attempt = running(postgresql_database)
+    taken = []
+
+    def take():
+        with postgresql_database.write() as session:
+            taken.append(interrupt(session, run_id, attempt, "lost", None))
+
+    with postgresql_database.write() as session:
+        assert fence(session, run_id, attempt)
+        thief = threading.Thread(target=take)
+        thief.start()
+        thief.join(timeout=0.3)
+        assert taken == []
+        epoch_done(session, run_id, attempt, 1)  # no deadlock with who waits
+    thief.join(timeout=10)
+    assert taken == [True]
+
+
+def test_a_heartbeat_does_not_wait_for_a_fenced_transaction(postgresql_database, running):
+    run_id, attempt = running(postgresql_database)
+    with postgresql_database.write() as recorder:
+        assert fence(recorder, run_id, attempt)
+        with postgresql_database.write() as session:
+            session.execute(text("SET LOCAL lock_timeout = '1s'"))
+            assert heartbeat(session, run_id, attempt, 60) is RunStatus.RUNNING
+
+
+def test_a_lease_ends_by_the_clock_of_the_database_alone(database, running, monkeypatch):
+    lost, _ = running(database, lease_seconds=-1)
+    kept, _ = running(database, lease_seconds=60)
+
+    class WrongClock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days=365 * 100)
+
+    monkeypatch.setattr("datetime.datetime", WrongClock)
+    for open_session in (database.read, database.write):
+        with open_session() as session:
+            assert [held.run_id for held in expired_attempts(session)] == [lost]
+    with database.write() as session:
+        assert heartbeat(session, lost, 1, 60) is RunStatus.RUNNING
+        assert expired_attempts(session) == []
+    assert status_of(database, kept) is RunStatus.RUNNING
+
+
+def test_an_attempt_that_ended_does_not_expire(database, running):
+    run_id, attempt = running(database, lease_seconds=-1)
+    with database.write() as session:
+        assert finish(session, run_id, attempt, RunStatus.SUCCEEDED)
+        assert expired_attempts(session) == []
+        assert live_attempts(session, "host-1", "boot-1") == []
+
+
+def test_what_expired_cannot_be_revived_while_it_is_being_taken(postgresql_database, running):
+    run_id, attempt = running(postgresql_database, lease_seconds=-1)
+    answers = []
+
+    def beat():
+        with postgresql_database.write() as session:
+            answers.append(heartbeat(session, run_id, attempt, 60))
+
+    with postgresql_database.write() as session:
+        (expired,) = expired_attempts(session)
+        late = threading.Thread(target=beat)
+        late.start()
+        late.join(timeout=0.3)
+        with postgresql_database.write() as other:
+            assert expired_attempts(other) == []
+        assert interrupt(session, expired.run_id, expired.number, "lost", None, actor="reconciler")
+    late.join(timeout=10)
+    assert answers == [None]
+
+
+def test_live_attempts_are_those_of_this_boot_of_this_host(database, running):
+    run_id, attempt = running(database)
+    with database.read() as session:
+        assert [held.run_id for held in live_attempts(session, "host-1", "boot-1")] == [run_id]
+        assert live_attempts(session, "host-1", "boot-2") == []
+        assert live_attempts(session, "host-2", "boot-1") == []
+    with database.write() as session:
+        assert interrupt(session, run_id, attempt, "lost", None)
+        assert live_attempts(session, "host-1", "boot-1") == []
