@@ -1,4 +1,7 @@
-"""What a trainer records. Writing twice changes nothing, and an older attempt never wins."""
+"""What a trainer records. Writing twice changes nothing, and an older attempt never wins.
+
+Ask `db.transitions.fence` first, in the same transaction: a replaced attempt adds nothing either.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
