@@ -13,7 +13,7 @@ from torch import Tensor
 from db.queries import CheckpointRow
 from engine.runtime import versions
 
-FORMAT = "1"
+FORMAT = 1
 KEPT = 2
 log = logging.getLogger(__name__)
 
@@ -43,14 +43,11 @@ def write(
     Raises:
         OSError: The disk is full or failing; the temporary file is gone again.
     """
-    metadata = {
-        "format": FORMAT,
-        "epoch": str(epoch),
-        "scenario": scenario_digest,
-        "versions": json.dumps(versions(), sort_keys=True),
-    }
+    about = {"format": FORMAT, "epoch": epoch, "scenario": scenario_digest, "versions": versions()}
     content = save(
-        {name: value.detach().cpu().contiguous() for name, value in state.items()}, metadata
+        {name: value.detach().cpu().contiguous() for name, value in state.items()},
+        # One key: the order of several is not the same in every process.
+        {"caat": json.dumps(about, sort_keys=True)},
     )
     sha256 = hashlib.sha256(content).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
