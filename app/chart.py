@@ -17,6 +17,14 @@ CONFIG: dict[str, Any] = {"showSendToCloud": False, "displaylogo": False, "respo
 """For every figure: nothing leaves this machine."""
 
 GRID = "rgba(128, 138, 154, 0.22)"
+LEGEND: dict[str, Any] = {
+    "orientation": "h",
+    "traceorder": "normal",  # else groups stand below each other
+    "yanchor": "bottom",
+    "y": 1.0,
+    "xanchor": "left",
+    "x": 0,
+}
 AXIS: dict[str, Any] = {
     "automargin": True,
     "gridcolor": GRID,
@@ -76,7 +84,7 @@ def figure(height: int, **layout: Any) -> go.Figure:
     fig.update_layout(
         height=height,
         margin={"l": 8, "r": 12, "t": 28, "b": 8},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0},
+        legend=LEGEND,
         hoverlabel={"namelength": -1},
         bargap=0.25,
         xaxis=AXIS,

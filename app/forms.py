@@ -78,7 +78,7 @@ def _draw_plugin_choice(place: Place, errors: Mapping[str, str]) -> None:
         st.caption(literal(summary[0]))
 
 
-def draw_fields(some: list[Place], errors: Mapping[str, str], columns: int = 2) -> None:
+def draw_fields(some: list[Place], errors: Mapping[str, str], columns: int = 3) -> None:
     """Draw simple fields in columns, each with its mistake below it."""
     for start in range(0, len(some), columns):
         row = some[start : start + columns]

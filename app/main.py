@@ -1,12 +1,18 @@
 """The dashboard: its pages, in their order."""
 
+from pathlib import Path
+
 import streamlit as st
 
-st.set_page_config(page_title="CAAT Studio", page_icon=":material/balance:", layout="wide")
+HERE = Path(__file__).parent
+
+st.set_page_config(page_title="CAAT Studio", page_icon=HERE / "mark.svg", layout="wide")
+st.logo(HERE / "logo.svg", size="large")
 st.navigation(
     [
-        st.Page("views/runs.py", title="Runs", icon=":material/list:", url_path="", default=True),
+        st.Page("views/runs.py", title="Runs", icon=":material/list:", default=True),
         st.Page("views/new_run.py", title="New run", icon=":material/add_circle:", url_path="new"),
         st.Page("views/run.py", title="Run", url_path="run", visibility="hidden"),
-    ]
+    ],
+    position="top",
 ).run()

@@ -23,7 +23,7 @@ def time_left(run: RunRow) -> str:
     if run.status != "running":
         return ""
     seconds = eta_seconds(run.started_at, run.progress)
-    return "soon known" if seconds is None else f"about {duration(seconds)}"
+    return "estimating" if seconds is None else f"about {duration(seconds)}"
 
 
 def whereabouts(run: RunRow) -> str:
@@ -35,9 +35,7 @@ def whereabouts(run: RunRow) -> str:
         case "running":
             steps = f", step {run.step} of {run.num_steps}" if run.num_steps else ""
             phase = PHASES.get(run.phase or "", run.phase or "starting")
-            return f"{epochs}: {phase}{steps} · {time_left(run)} left".replace(
-                "soon known left", "time left soon known"
-            )
+            return f"{epochs}: {phase}{steps} · time left: {time_left(run)}"
         case "stopping":
             return f"{epochs}: stopping after this step"
         case "interrupted":

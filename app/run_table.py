@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,14 +13,14 @@ from app.words import NOTHING, STATUSES, ago, count, literal, percent, tagged
 from db.rows import RunRow
 
 PILLS = {
-    "queued": "#94a4a2",
-    "running": "#3f90da",
-    "stopping": "#e69f00",
-    "interrupted": "#e69f00",
-    "succeeded": "#2e9e5b",
-    "failed": "#d1493f",
-    "cancelled": "#8e6bbf",
-    "deleting": "#94a4a2",
+    "queued": "#66727f",
+    "running": "#2a6fb8",
+    "stopping": "#a86200",
+    "interrupted": "#a86200",
+    "succeeded": "#23804a",
+    "failed": "#c03a30",
+    "cancelled": "#7a55ad",
+    "deleting": "#66727f",
 }
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -29,34 +30,35 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "stopped": ("cancelled",),
 }
 
-_error = st.column_config.NumberColumn
+
+def _error(label: str, explained: str) -> Any:
+    return st.column_config.NumberColumn(label, format="%.1f %%", width=88, help=explained)
+
 
 COLUMNS = {
     "status": st.column_config.MultiselectColumn(
         "Status",
         options=[tagged(name) for name in STATUSES],
         color=[PILLS[name] for name in STATUSES],
-        width=130,
+        width=105,
     ),
-    "name": st.column_config.TextColumn("Name", width=230),
+    "name": st.column_config.TextColumn("Name", width=175),
     "progress": st.column_config.ProgressColumn(
-        "Progress", format="percent", min_value=0.0, max_value=1.0, width=120
+        "Progress", format="%d %%", min_value=0, max_value=100, width=88
     ),
-    "time_left": st.column_config.TextColumn("Time left", width=110),
-    "method": st.column_config.TextColumn("Method"),
-    "dataset": st.column_config.TextColumn("Dataset"),
-    "seed": st.column_config.NumberColumn("Seed", format="%d", width=60),
-    "natural_error": _error("Natural error", format="percent", help="Average over all images"),
-    "robust_error": _error(
-        "Robust error", format="percent", help="Wrong with or without an attack, average"
-    ),
-    "worst_robust_error": _error(
-        "Worst class", format="percent", help="Robust error of the class where it is largest"
-    ),
+    "time_left": st.column_config.TextColumn("Time left", width=85),
+    "method": st.column_config.TextColumn("Method", width=80),
+    "dataset": st.column_config.TextColumn("Dataset", width=100),
+    "seed": st.column_config.NumberColumn("Seed", format="%d", width=55),
+    "natural_error": _error("Natural error", "Average over all images"),
+    "robust_error": _error("Robust error", "Wrong with or without an attack, average"),
+    "worst_robust_error": _error("Worst class", "Robust error of the class where it is largest"),
     "measured_on": st.column_config.TextColumn(
-        "Measured on", help="Test data once the run is finished, until then validation data"
+        "Measured on",
+        width=85,
+        help="Test data once the run is finished, until then validation data",
     ),
-    "created": st.column_config.TextColumn("Created"),
+    "created": st.column_config.TextColumn("Created", width=85),
 }
 
 
@@ -88,25 +90,29 @@ def filtered(runs: list[RunRow], wanted: RunFilter) -> list[RunRow]:
 
 
 def run_table(runs: list[RunRow]) -> pd.DataFrame:
-    """Return one row per run; errors are shares of 1."""
+    """Return one row per run, as it is shown: errors and progress in percent."""
     rows = [
         {
             "status": [tagged(run.status)],
             "name": title_of(run),
-            "progress": run.progress,
+            "progress": 100 * run.progress,
             "time_left": time_left(run),
+            "natural_error": _percents(run.natural_error),
+            "robust_error": _percents(run.robust_error),
+            "worst_robust_error": _percents(run.worst_robust_error),
+            "measured_on": run.result_split or NOTHING,
             "method": run.method,
             "dataset": run.dataset,
-            "seed": run.seed,
-            "natural_error": run.natural_error,
-            "robust_error": run.robust_error,
-            "worst_robust_error": run.worst_robust_error,
-            "measured_on": run.result_split or NOTHING,
             "created": ago(run.created_at),
+            "seed": run.seed,
         }
         for run in runs
     ]
     return pd.DataFrame(rows)
+
+
+def _percents(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def say_overview(runs: list[RunRow]) -> None:

@@ -5,6 +5,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel
+
+from app.fields import Place, places
+from engine.scenario import Scenario
+from engine.section import in_255ths
 
 
 def as_toml(scenario: Mapping[str, Any]) -> str:
@@ -30,23 +35,47 @@ def _value(value: Any) -> str:
 
 
 def as_table(scenario: Mapping[str, Any]) -> pd.DataFrame:
-    """Return one row per setting, by its dotted path."""
-    rows = [{"setting": path, "value": value} for path, value in _flat(scenario, "")]
-    return pd.DataFrame(rows, columns=["setting", "value"])
+    """Return one row per setting: its dotted path, its value and what it means."""
+    return pd.DataFrame(
+        list(_rows(scenario, "", Scenario)), columns=["setting", "value", "meaning"]
+    )
 
 
-def _flat(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+def _rows(
+    values: Mapping[str, Any], path: str, model: type[BaseModel] | None
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the settings of one table; one that the model does not know has no meaning."""
+    known = {place.name: place for place in places(model, path, "")} if model else {}
     for key, value in values.items():
         name = f"{path}.{key}".lstrip(".")
+        place = known.get(key)
         if isinstance(value, Mapping):
-            yield from _flat(value, name)
+            yield from _rows(value, name, _model_of(place, value))
+        elif value is None:
+            yield name, place.empty_means if place else "default", _meaning(place)
         else:
-            yield name, "default" if value is None else _in_words(value)
+            yield name, in_words(key, value), _meaning(place)
 
 
-def _in_words(value: Any) -> str:
+def _model_of(place: Place | None, value: Mapping[str, Any]) -> type[BaseModel] | None:
+    if place is None or place.kind not in ("section", "plugin"):
+        return None
+    if place.registry is None:
+        return place.model
+    name = value.get("name")
+    return place.registry[name] if name in place.registry.names() else None
+
+
+def _meaning(place: Place | None) -> str:
+    return (place.info.description or "").partition("; empty ")[0] if place else ""
+
+
+def in_words(name: str, value: Any) -> str:
+    """Write one value of a setting or of an evaluation card; distances as n/255."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(_in_words(item) for item in value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(in_words(name, item) for item in value)
+    if isinstance(value, float):
+        return in_255ths(value) if name in ("epsilon", "step_size") else f"{value:.6g}"
+    return str(value)

@@ -80,7 +80,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 def points(difference: float) -> str:
     """Write a difference of two shares in percentage points, with its sign."""
-    return f"{100 * difference:+.1f} points"
+    return f"{100 * difference:+.0f} points"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

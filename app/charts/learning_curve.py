@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.chart import figure, register
-from app.palette import MUTED, SERIES, Style, translucent
+from app.palette import PETROFF_10, SERIES, Style, translucent
 from app.words import metric
 
 FADED = {"batch_loss"}
@@ -29,7 +29,7 @@ def learning_curve(table: pd.DataFrame) -> go.Figure:
         showlegend=True,
     )
     for name, rows in table.groupby("name", sort=False):
-        style = SERIES.get(str(name), Style(MUTED, "circle", "solid"))
+        style = SERIES.get(str(name), Style(PETROFF_10[0], "circle", "solid"))
         known = rows.dropna(subset=["low", "high"])
         if len(known) > 1:
             _add_band(fig, name, known, style)
@@ -46,6 +46,8 @@ def learning_curve(table: pd.DataFrame) -> go.Figure:
                 "width": 1 if faded else 2,
             },
             marker={"symbol": style.symbol, "size": 5},
+            legendgroup=str(name),
+            cliponaxis=False,
         )
     return fig
 

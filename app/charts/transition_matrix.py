@@ -1,10 +1,13 @@
 """Where label noise moves labels."""
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from app.chart import figure, plain, register
-from app.palette import SEQUENTIAL
+
+SHADES = ((0.0, "#b9d3ef"), (1.0, "#134a8e"))
+"""From little to all; what never happens stays empty."""
 
 
 @register("Label noise", ("true", "given", "probability"))
@@ -28,14 +31,14 @@ def transition_matrix(table: pd.DataFrame) -> go.Figure:
         },
     )
     fig.add_heatmap(
-        z=values,
+        z=np.where(values > 0, values, np.nan),
         x=names,
         y=names,
         zmin=0,
         zmax=1,
         xgap=1,
         ygap=1,
-        colorscale=SEQUENTIAL,
+        colorscale=SHADES,
         colorbar={"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
         text=[[f"{100 * p:.0f}" if p else "" for p in row] for row in values] if few else None,
         texttemplate="%{text}" if few else None,

@@ -105,7 +105,7 @@ def _panel(plan: PanelPlan, table: pd.DataFrame) -> Panel:
     if plan.tick_format:
         figure.update_layout(yaxis={"rangemode": "tozero", "hoverformat": ".1%"})
     if plan.log:
-        figure.update_layout(yaxis={"type": "log", "dtick": 1})
+        figure.update_layout(yaxis={"type": "log", "dtick": 1, "exponentformat": "power"})
     return Panel(key=plan.key, title=plan.title, alt=_alt(plan, table), figure=figure)
 
 

@@ -12,7 +12,6 @@ from app.images import amplification, amplified, enlarged, moved
 from app.page import download
 from app.words import count, literal, percent
 from db.rows import RunDetail
-from engine.section import in_255ths
 
 PER_PAGE = 6
 ALL = "All classes"
@@ -105,7 +104,7 @@ def _draw_sample(sample: Sample, factor: int) -> None:
                 delta = sample[f"{kind}_delta"]
                 told = _told(sample, f"{kind}_prediction", f"{kind}_probability")
                 _tile(next(places), moved(image, delta), name, told)
-                _tile(next(places), amplified(delta, factor), "Change", f"{factor} times enlarged")
+                _tile(next(places), amplified(delta, factor), "Change", f"enlarged {factor} times")
         with words:
             _say_sample(sample)
 
@@ -113,8 +112,7 @@ def _draw_sample(sample: Sample, factor: int) -> None:
 def _tile(column: Any, image: Any, title: str, told: str) -> None:
     with column:
         st.image(enlarged(image), width="stretch", alt=f"{title}: {told}", output_format="PNG")
-        st.markdown(f"**{title}**")
-        st.caption(literal(told))
+        st.caption(f"**{title}** {literal(told)}")
 
 
 def _told(sample: Sample, prediction: str, probability: str) -> str:
@@ -122,7 +120,7 @@ def _told(sample: Sample, prediction: str, probability: str) -> str:
     if not sample.has(prediction):
         return ""
     given = percent(float(sample[probability]), 0)
-    return f"→ {sample.label(prediction)}; P(given label) {given}"
+    return f"→ {sample.label(prediction)}, P(given) {given}"
 
 
 def _say_sample(sample: Sample) -> None:
@@ -139,8 +137,12 @@ def _say_sample(sample: Sample) -> None:
         if sample.has(name):
             lines.append(f"{title} **{float(sample[name]):.3f}**")
     if sample.has("bound"):
-        lines.append(f"bound **{in_255ths(round(float(sample['bound']), 6))}**")
+        lines.append(f"bound **{_in_255ths(float(sample['bound']))}**")
     st.markdown("  \n".join(lines))
+
+
+def _in_255ths(bound: float) -> str:
+    return f"{255 * bound:.1f}/255"
 
 
 def _table(samples: list[Sample]) -> pd.DataFrame:

@@ -8,16 +8,34 @@ import streamlit as st
 
 from app import data
 from app.page import download, show_table
-from app.scenario_file import as_table, as_toml
+from app.scenario_file import as_table, as_toml, in_words
 from app.words import NOTHING, duration, now, percent, status
 from db.rows import AttemptRow, RunDetail
 
-_TIME = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss", timezone="UTC")
+_AT = {"format": "YYYY-MM-DD HH:mm:ss", "timezone": "UTC"}
+_ATTEMPT_COLUMNS: dict[str, Any] = {
+    "attempt": "Attempt",
+    "started": st.column_config.DatetimeColumn("Started (UTC)", **_AT),
+    "lasted": "Lasted",
+    "outcome": "Outcome",
+    "epoch": "Reached epoch",
+    "host": "Host",
+    "device": "Device",
+    "process": st.column_config.NumberColumn("Process", format="%d"),
+}
+_EVENT_COLUMNS: dict[str, Any] = {
+    "at": st.column_config.DatetimeColumn("When (UTC)", **_AT),
+    "status": "Status",
+    "reason": "Reason",
+    "message": st.column_config.TextColumn("Message", width="large"),
+    "by": "By",
+    "attempt": "Attempt",
+}
 
 
 def draw(run: RunDetail) -> None:
     """Draw the scenario beside what the trainer found, then what happened."""
-    left, right = st.columns(2)
+    left, right = st.columns([3, 2])
     with left:
         _draw_scenario(run)
     with right:
@@ -34,8 +52,12 @@ def _draw_scenario(run: RunDetail) -> None:
         as_table(run.scenario),
         hide_index=True,
         key="scenario-table",
-        height=560,
-        column_config={"setting": "Setting", "value": "Value"},
+        height=760,
+        column_config={
+            "setting": st.column_config.TextColumn("Setting", width=180),
+            "value": st.column_config.TextColumn("Value", width=130),
+            "meaning": st.column_config.TextColumn("Meaning", width="large"),
+        },
     )
     st.download_button(
         "Download as TOML",
@@ -69,8 +91,8 @@ def _draw_facts(run: RunDetail) -> None:
         "CPU threads": _number(facts.get("num_threads")),
         "Data digest": str(facts.get("data_digest", NOTHING))[:16],
         "Scenario digest": run.scenario_digest[:16],
-        "Versions": _versions(facts.get("versions")),
     }
+    rows |= {f"Version of {name}": text for name, text in (facts.get("versions") or {}).items()}
     _pairs(rows, "facts")
 
 
@@ -79,8 +101,12 @@ def _draw_card(run: RunDetail) -> None:
     if not run.evaluation_card:
         st.caption("The protocol of the test numbers stands here once they are measured.")
         return
-    card = {key: _said(value) for key, value in run.evaluation_card.items()}
-    _pairs({key.replace("_", " ").capitalize(): value for key, value in card.items()}, "card")
+    card = {
+        key.replace("_", " ").capitalize(): in_words(key, value)
+        for key, value in run.evaluation_card.items()
+        if not isinstance(value, Mapping)  # versions stand with the facts
+    }
+    _pairs(card, "card")
 
 
 def _draw_classes(run: RunDetail) -> None:
@@ -109,7 +135,7 @@ def _draw_attempts(run: RunDetail) -> None:
         table,
         hide_index=True,
         key="attempts",
-        column_config={"started": _TIME},
+        column_config=_ATTEMPT_COLUMNS,
     )
 
 
@@ -120,7 +146,7 @@ def _attempt(attempt: AttemptRow) -> dict[str, Any]:
         "started": attempt.started_at,
         "lasted": duration((end - attempt.started_at).total_seconds()),
         "outcome": attempt.outcome or "at work",
-        "reached epoch": attempt.epoch,
+        "epoch": attempt.epoch,
         "host": attempt.host,
         "device": attempt.device,
         "process": attempt.pid,
@@ -146,30 +172,20 @@ def _draw_events(run: RunDetail) -> None:
             for event in events
         ]
     )
-    st.dataframe(table, hide_index=True, key="events", column_config={"at": _TIME})
+    st.dataframe(table, hide_index=True, key="events", column_config=_EVENT_COLUMNS)
     download(table, key="events", file_name=f"log-{run.id[:8]}.csv")
 
 
 def _pairs(rows: Mapping[str, str], key: str) -> None:
     table = pd.DataFrame({"what": list(rows), "value": list(rows.values())})
     st.dataframe(
-        table, hide_index=True, key=key, column_config={"what": "", "value": ""}, height="content"
+        table,
+        hide_index=True,
+        key=key,
+        column_config={"what": "Fact", "value": "Value"},
+        height="content",
     )
 
 
 def _number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else NOTHING
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return _versions(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _versions(versions: Any) -> str:
-    if not isinstance(versions, Mapping):
-        return NOTHING
-    return ", ".join(f"{name} {version}" for name, version in versions.items())

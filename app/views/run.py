@@ -61,35 +61,39 @@ def _draw_header(run_id: str, *, live: bool) -> None:
             icon=":material/content_copy:",
             query_params={"like": run.id},
         )
-    st.caption(_facts_line(run))
     if run.is_active:
+        st.caption(literal(_facts_line(run)))
         st.progress(min(run.progress, 1.0), text=literal(whereabouts(run)))
     else:
-        st.caption(literal(whereabouts(run)))
+        st.caption(literal(f"{_facts_line(run)} · {whereabouts(run)}"))
     _say_message(run)
 
 
 def _facts_line(run: RunDetail) -> str:
-    parts = [run.method, f"on {run.dataset}", f"seed {run.seed}"]
+    parts = [f"{run.method} on {run.dataset}", f"seed {run.seed}"]
     if run.attempt > 1:
         parts.append(f"attempt {run.attempt}")
     if run.is_active and run.attempts and run.attempts[-1].ended_at is None:
         holder = run.attempts[-1]
         parts.append(f"{holder.device} of {holder.host}")
     parts.append(f"id {run.id[:8]}")
-    return literal(" · ".join(parts))
+    return " · ".join(parts)
 
 
 def _say_message(run: RunDetail) -> None:
     """Say why a run stands where it stands, and what was kept."""
     kept = f" Kept: {count(run.epoch, 'finished epoch')}." if run.epoch else ""
     if run.status == "failed":
-        st.error(f"{literal(run.message or 'It failed.')}{kept}", icon=":material/error:")
+        st.error(f"{_sentence(run.message or 'It failed')}{kept}", icon=":material/error:")
     elif run.status == "interrupted":
-        text = literal(run.message or "Its worker is gone.")
+        text = _sentence(run.message or "Its worker is gone")
         st.warning(f"{text}{kept} It is queued again by itself.", icon=":material/warning:")
     elif run.status == "cancelled" and run.message:
-        st.info(f"{literal(run.message)}{kept}", icon=":material/info:")
+        st.info(f"{_sentence(run.message)}{kept}", icon=":material/info:")
+
+
+def _sentence(message: str) -> str:
+    return literal(message.rstrip(". ")) + "."
 
 
 render()
