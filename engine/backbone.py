@@ -18,7 +18,7 @@ class BackboneConfig(Section):
         raise NotImplementedError  # pragma: no cover - every registered backbone overrides it
 
 
-BACKBONES: Registry[BackboneConfig] = Registry("backbone", default="small-cnn")
+BACKBONES: Registry[BackboneConfig] = Registry("backbone", default="small-cnn", alias="backbone")
 
 
 class Classifier(nn.Module):

@@ -17,12 +17,11 @@ class Registry(Generic[ConfigT]):
     """Configuration classes by name; the name is the default of the class's ``name`` field.
 
     Used inside ``Annotated`` it validates a table by its ``name`` key, so that a plug-in's own
-    fields stand beside its name in a scenario file.
+    fields stand beside its name in a scenario file. ``alias`` is a second word for that key.
     """
 
-    def __init__(self, kind: str, default: str) -> None:
-        self.kind = kind
-        self.default = default
+    def __init__(self, kind: str, default: str, alias: str = "name") -> None:
+        self.kind, self.default, self.alias = kind, default, alias
         self._entries: dict[str, type[ConfigT]] = {}
 
     def register(self, config: type[ConfigT]) -> type[ConfigT]:
@@ -44,10 +43,14 @@ class Registry(Generic[ConfigT]):
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return core_schema.tagged_union_schema(
-            {name: handler.generate_schema(self._entries[name]) for name in self.names()},
-            discriminator=self._name_of,
-        )
+        choices = {name: handler.generate_schema(self._entries[name]) for name in self.names()}
+        tables = core_schema.tagged_union_schema(choices, discriminator=self._name_of)
+        return core_schema.no_info_before_validator_function(self._named, tables)
+
+    def _named(self, value: Any) -> Any:
+        if isinstance(value, dict) and self.alias in value and "name" not in value:
+            return {"name" if key == self.alias else key: v for key, v in value.items()}
+        return value
 
     def _name_of(self, value: Any) -> Any:
         if isinstance(value, Section):

@@ -57,6 +57,8 @@ def _say(detail: dict[str, Any], field: FieldInfo | None) -> str:
             return f"{_shorten(detail['ctx']['tag'])} is unknown; choose {_listed(detail)}"
         case "missing":
             return "is required"
+        case "model_type" | "union_tag_not_found":
+            return f"{value} is not valid; write a table of fields"
     allowed = allowed_values(field) if field else ""
     reason = f"allowed: {allowed}" if allowed else detail["msg"].lower()
     return f"{value} is not valid; {reason}"

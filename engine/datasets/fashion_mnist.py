@@ -39,20 +39,25 @@ class FashionMnist(Dataset):
     test_counts = (1000,) * 10
     held_out_per_class = 100
 
+    def is_here(self, folder: Path) -> bool:
+        return _find(folder) is not None
+
     def ensure(self, folder: Path) -> None:
-        self._files(folder)
+        if not self.is_here(folder):
+            _download(folder)
 
     def load(self, folder: Path) -> tuple[ImageSet, ImageSet]:
-        source = self._files(folder)
+        self.ensure(folder)
+        source = _find(folder) or DEBIAN_FOLDER
         return _read_part(source, "train", 60_000), _read_part(source, "t10k", 10_000)
 
-    def _files(self, folder: Path) -> Path:
-        downloaded = folder / "FashionMNIST" / "raw"  # torchvision's own layout
-        for place in (DEBIAN_FOLDER, downloaded):
-            if len(list(place.glob("*-ubyte.gz"))) == 4:
-                return place
-        _download(folder)
-        return downloaded
+
+def _find(folder: Path) -> Path | None:
+    """Return the folder that has the four files: Debian's, or torchvision's own layout."""
+    for place in (DEBIAN_FOLDER, folder / "FashionMNIST" / "raw"):
+        if len(list(place.glob("*-ubyte.gz"))) == 4:
+            return place
+    return None
 
 
 def _download(folder: Path) -> None:

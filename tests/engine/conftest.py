@@ -1,0 +1,197 @@
+"""Tiny scenarios, models and runs, small enough that hundreds fit in a minute."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine.attack import TrainingAttack
+from engine.characteristics import Characteristics, characteristics
+from engine.loop import train
+from engine.method import Learner, Method, Step
+from engine.objective import per_sample_losses
+from engine.observer import EpochReport, FinalReport, Progress, RunFacts
+from engine.perturb import ThreatConfig
+from engine.scenario import Scenario
+from engine.types import Batch
+
+LEARNING = {
+    "caat": {"meta_every": 2, "meta_batch_size": 16, "hidden": 8, "fairness_from": 0.0, "slack": 0}
+}
+"""Fields that make a method learn something in a run of eight steps."""
+
+
+class Record:
+    """An observer that keeps everything, and stops the run when its step comes."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.stop_at = stop_at
+        self.epochs: list[EpochReport] = []
+        self.progress: list[Progress] = []
+        self.facts: RunFacts | None = None
+        self.samples: dict[str, Any] = {}
+        self.final: FinalReport | None = None
+
+    def on_start(self, facts: RunFacts, samples: dict[str, Any]) -> None:
+        self.facts, self.samples = facts, samples
+
+    def on_progress(self, progress: Progress) -> None:
+        self.progress.append(progress)
+
+    def on_epoch(self, report: EpochReport) -> None:
+        self.epochs.append(report)
+
+    def on_finish(self, report: FinalReport) -> None:
+        self.final = report
+
+    def should_stop(self) -> bool:
+        return self.stop_at is not None and len(self.progress) >= self.stop_at
+
+
+@pytest.fixture(autouse=True)
+def _process_as_it_was() -> Iterator[None]:
+    """Compute on one thread, and undo what a run sets for its whole process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_flush_denormal(False)
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def scenario_of() -> Callable[..., Scenario]:
+    """Return a tiny scenario on digits; keywords replace single fields: ``training={"lr": 1}``."""
+
+    def make(method: str = "pgd-at", backbone: str = "small-cnn", /, **changes: Any) -> Scenario:
+        tables: dict[str, dict[str, Any]] = {
+            "data": {"train_size": 64, "test_size": 20, "noise": {"kind": "pair", "ratio": 0.2}},
+            "threat": {"epsilon": "8/255", "num_steps": 2},
+            "model": {"name": backbone, "width": 2},
+            "method": {"name": method, **LEARNING.get(method, {})},
+            "training": {"epochs": 2, "batch_size": 16},
+            "evaluation": {"num_steps": 2, "val_num_steps": 2},
+        }
+        for table, fields in changes.items():
+            tables[table] = {**tables.get(table, {}), **fields}
+        return Scenario.model_validate(tables)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Record]:
+    """Train a scenario on the CPU and return what its observer was told."""
+
+    def start(scenario: Scenario, record: Record | None = None, resume: Any = None) -> Record:
+        record = record or Record()
+        train(
+            scenario,
+            record,
+            data_folder=Path("not-used"),
+            device=torch.device("cpu"),
+            resume=resume,
+        )
+        return record
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def finished(
+    scenario_of: Callable[..., Scenario], run: Callable[..., Record]
+) -> Callable[[str, str], Record]:
+    """Return the finished tiny run of a method and a backbone, trained once."""
+
+    @cache
+    def trained(method: str, backbone: str = "small-cnn") -> Record:
+        return run(scenario_of(method, backbone))
+
+    return trained
+
+
+@pytest.fixture(scope="session")
+def new_record() -> type[Record]:
+    return Record
+
+
+class ConvNet(nn.Sequential):
+    """One convolution, batch norm and a linear layer; smooth, so that differences are exact."""
+
+    def __init__(self, num_classes: int = 3) -> None:
+        super().__init__(
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.Tanh(),
+            nn.Flatten(),
+            nn.Linear(4 * 16, num_classes),
+        )
+
+
+@pytest.fixture
+def conv_net() -> nn.Module:
+    torch.manual_seed(0)
+    net = ConvNet()
+    net(torch.rand(16, 1, 4, 4))  # running statistics that are not the initial ones
+    return net
+
+
+@pytest.fixture
+def batch() -> Batch:
+    rng = torch.Generator().manual_seed(1)
+    x = torch.rand(10, 1, 4, 4, generator=rng)
+    y = torch.tensor([0, 1, 2, 0, 1, 2, 0, 0, 1, 2])
+    return Batch(x, y, torch.arange(10))
+
+
+@pytest.fixture
+def learner(conv_net: nn.Module) -> Learner:
+    rng = torch.Generator().manual_seed(2)
+    x = torch.rand(12, 1, 4, 4, generator=rng)
+    meta = Batch(x, torch.arange(12) % 3, torch.arange(12))
+    threat = ThreatConfig(epsilon=0.1, num_steps=3)
+    return Learner(
+        model=conv_net,
+        optimizer=torch.optim.SGD(conv_net.parameters(), lr=0.1, momentum=0.9),
+        attack=TrainingAttack(conv_net, threat, torch.Generator().manual_seed(3)),
+        device=torch.device("cpu"),
+        seed=0,
+        epochs=4,
+        epsilon=0.1,
+        num_classes=3,
+        meta=meta,
+    )
+
+
+@pytest.fixture
+def traits_of() -> Callable[[Learner, Batch], Characteristics]:
+    """Return a batch's characteristics, as the loop computes them."""
+
+    def look(learner: Learner, batch: Batch) -> Characteristics:
+        return characteristics(
+            learner.log_probabilities(batch.x),
+            batch.y,
+            class_loss=torch.tensor([0.5, 1.0, 1.5]),
+            class_counts=torch.tensor([4, 3, 3]),
+        )
+
+    return look
+
+
+@pytest.fixture
+def step_of(traits_of: Callable[..., Characteristics]) -> Callable[..., Step]:
+    """Return one batch on its way through a training step, as the loop makes it."""
+
+    def make(method: Method, learner: Learner, batch: Batch, number: int = 0) -> Step:
+        traits = traits_of(learner, batch)
+        bound: Tensor = method.assign(batch, traits).bound
+        log_p = learner.log_probabilities(batch.x)
+        copies = learner.attack(batch, log_p, bound, method.objective)
+        losses = per_sample_losses(learner.model, batch, copies, method.objective)
+        return Step(batch, traits, copies, losses, epoch=1, number=number)
+
+    return make

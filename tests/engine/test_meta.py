@@ -1,0 +1,187 @@
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.func import functional_call
+
+from engine.backbones.preact_resnet18 import PreActResNet18
+from engine.meta import prediction_with, virtual_step, weight_gradient
+from engine.method import Objective
+from engine.objective import per_sample_losses
+from engine.types import Batch, Copies
+
+OPTIMIZERS = {
+    "plain": {},
+    "momentum": {"momentum": 0.9},
+    "weight decay": {"weight_decay": 0.05},
+    "momentum and weight decay": {"momentum": 0.8, "weight_decay": 0.05},
+    "nesterov": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.05},
+}
+OBJECTIVE = Objective(adversary_loss="kl", start="normal", clean=True, anti_adversary=True)
+
+
+class Problem:
+    """Six samples, their copies and a meta loss, in float64."""
+
+    def __init__(self, model: nn.Module, options: dict, *, filled: bool) -> None:
+        torch.manual_seed(5)
+        self.model = model.double().train()
+        self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1, **options)
+        x = torch.rand(6, 1, 8, 8, dtype=torch.float64)
+        self.batch = Batch(x, torch.tensor([0, 1, 2, 0, 1, 2]), torch.arange(6))
+        self.copies = Copies(x + 0.1 * torch.randn_like(x), x - 0.1 * torch.randn_like(x))
+        self.meta_x = torch.rand(6, 1, 8, 8, dtype=torch.float64)
+        self.weights = torch.rand(6, 3, dtype=torch.float64)
+        for _ in range(2 if filled else 0):
+            self.optimizer.zero_grad()
+            F.cross_entropy(model(torch.rand_like(x)), self.batch.y).backward()
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def losses_at(self, parameters):
+        predict = prediction_with(self.model, parameters, train=True)
+        return per_sample_losses(predict, self.batch, self.copies, OBJECTIVE)
+
+    def meta_loss(self, parameters):
+        predict = prediction_with(self.model, parameters, train=False)
+        return F.cross_entropy(predict(self.meta_x), self.batch.y)
+
+    def meta_loss_after_a_step(self, weights):
+        """Write one step of SGD out, with its graph to the weights."""
+        parameters = dict(self.model.named_parameters())
+        buffers = {name: value.clone() for name, value in self.model.named_buffers()}
+
+        def predict(x):
+            return functional_call(self.model, {**parameters, **copy.deepcopy(buffers)}, (x,))
+
+        loss = (weights * per_sample_losses(predict, self.batch, self.copies, OBJECTIVE)).sum() / 6
+        gradients = torch.autograd.grad(loss, list(parameters.values()), create_graph=True)
+        (group,) = self.optimizer.param_groups
+        landed = {}
+        for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
+            direction = gradient + group["weight_decay"] * parameter
+            velocity = direction
+            state = self.optimizer.state[parameter]
+            if group["momentum"] and "momentum_buffer" in state:
+                velocity = group["momentum"] * state["momentum_buffer"] + direction
+            if group["nesterov"]:
+                velocity = direction + group["momentum"] * velocity
+            landed[name] = parameter - group["lr"] * velocity
+        self.model.eval()
+        logits = functional_call(self.model, {**landed, **buffers}, (self.meta_x,))
+        self.model.train()
+        return F.cross_entropy(logits, self.batch.y)
+
+    def gradient(self):
+        # The training pass moves the running statistics, as it does in the loop.
+        losses = per_sample_losses(self.model, self.batch, self.copies, OBJECTIVE)
+        return weight_gradient(
+            self.model,
+            self.optimizer,
+            losses=losses,
+            weights=self.weights,
+            losses_at=self.losses_at,
+            meta_loss=self.meta_loss,
+        )
+
+
+def smooth_net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, stride=2),
+        nn.BatchNorm2d(3),
+        nn.Tanh(),
+        nn.Flatten(),
+        nn.Linear(27, 3),
+    )
+
+
+def resnet() -> nn.Module:
+    torch.manual_seed(0)
+    return PreActResNet18(1, 3, width=1)
+
+
+def relative_error(found, expected):
+    return ((found - expected).norm() / expected.norm()).item()
+
+
+@pytest.mark.parametrize("filled", [False, True], ids=["first step", "later step"])
+@pytest.mark.parametrize("options", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+@pytest.mark.parametrize("net", [smooth_net, resnet])
+def test_the_weight_gradient_equals_double_backward(net, options, filled):
+    problem = Problem(net(), options, filled=filled)
+    found = problem.gradient()
+    weights = problem.weights.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(problem.meta_loss_after_a_step(weights), weights)
+    assert expected.norm() > 0
+    assert relative_error(found, expected) < 1e-6
+
+
+@pytest.mark.parametrize("options", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+def test_the_weight_gradient_equals_central_differences(options):
+    problem = Problem(smooth_net(), options, filled=True)
+    found = problem.gradient()
+    expected = torch.zeros_like(found)
+    for entry in range(18):
+        shift = torch.zeros(18, dtype=torch.float64)
+        shift[entry] = 1e-4
+        shift = shift.view(6, 3)
+        above = problem.meta_loss_after_a_step(problem.weights + shift).item()
+        below = problem.meta_loss_after_a_step(problem.weights - shift).item()
+        expected.view(-1)[entry] = (above - below) / 2e-4
+    assert relative_error(found, expected) < 1e-6
+
+
+def test_descending_the_weight_gradient_lowers_the_meta_loss():
+    problem = Problem(smooth_net(), {"momentum": 0.9}, filled=True)
+    gradient = problem.gradient()
+    before = problem.meta_loss_after_a_step(problem.weights)
+    after = problem.meta_loss_after_a_step(problem.weights - 0.1 * gradient / gradient.norm())
+    assert after < before
+
+
+@pytest.mark.parametrize("filled", [False, True], ids=["first step", "later step"])
+@pytest.mark.parametrize("options", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+def test_a_virtual_step_lands_where_the_optimiser_lands(options, filled):
+    problem = Problem(resnet(), options, filled=filled)
+    parameters = dict(problem.model.named_parameters())
+    gradients = {name: torch.randn_like(value) for name, value in parameters.items()}
+    landed, _ = virtual_step(problem.optimizer, parameters, gradients)
+    for name, parameter in parameters.items():
+        parameter.grad = gradients[name]
+    problem.optimizer.step()
+    for name, parameter in parameters.items():
+        torch.testing.assert_close(landed[name], parameter.detach(), rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("options", [{"momentum": 0.5, "dampening": 0.1}, {"maximize": True}])
+def test_an_optimiser_that_the_virtual_step_does_not_know_is_refused(options):
+    problem = Problem(smooth_net(), options, filled=False)
+    parameters = dict(problem.model.named_parameters())
+    with pytest.raises(ValueError, match="dampening"):
+        virtual_step(problem.optimizer, parameters, parameters)
+
+
+@pytest.mark.parametrize("net", [smooth_net, resnet])
+def test_learning_weights_touches_neither_the_model_nor_its_optimiser(net):
+    problem = Problem(net(), OPTIMIZERS["nesterov"], filled=True)
+    losses = per_sample_losses(problem.model, problem.batch, problem.copies, OBJECTIVE)
+    model = copy.deepcopy(problem.model.state_dict())
+    optimizer = copy.deepcopy(problem.optimizer.state_dict())
+    weight_gradient(
+        problem.model,
+        problem.optimizer,
+        losses=losses,
+        weights=problem.weights,
+        losses_at=problem.losses_at,
+        meta_loss=problem.meta_loss,
+    )
+    assert problem.model.training
+    for name, value in problem.model.state_dict().items():
+        assert torch.equal(value, model[name]), name
+    for index, state in problem.optimizer.state_dict()["state"].items():
+        assert torch.equal(state["momentum_buffer"], optimizer["state"][index]["momentum_buffer"])
+    assert all(p.grad is None for p in problem.model.parameters())
+    losses.sum().backward()  # the graph of the real step is still there

@@ -1,0 +1,213 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from engine.attack import TrainingAttack
+from engine.method import Objective
+from engine.perturb import ThreatConfig, perturb, random_start
+from engine.types import Batch
+
+BOUNDS = torch.tensor([0.0, 0.02, 0.1, 0.3, 0.0, 0.05, 0.1, 0.02, 0.3, 0.1])
+MOVES = BOUNDS > 0
+BOTH = Objective(adversary_loss="kl", start="normal", clean=True, anti_adversary=True)
+
+
+def cross_entropy(model: nn.Module, y: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda x: F.cross_entropy(model(x), y, reduction="none")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    bounds=st.lists(st.just(0.0) | st.floats(0, 2, width=32), min_size=1, max_size=5),
+    seed=st.integers(0, 2**31),
+    start=st.sampled_from(["uniform", "normal"]),
+    length=st.floats(-0.5, 0.5),
+)
+def test_a_copy_stays_in_its_own_ball_and_among_images(bounds, seed, start, length):
+    rng = torch.Generator().manual_seed(seed)
+    epsilon = torch.tensor(bounds)
+    x = torch.rand(len(bounds), 1, 3, 3, generator=rng)
+    x[0, 0, 0, 0], x[0, 0, 0, 1] = 0.0, 1.0
+    slope = torch.randn(1, 3, 3, generator=rng)
+    moved = perturb(
+        lambda x: (x * slope).sin().sum(dim=(1, 2, 3)),
+        x,
+        random_start(x, epsilon, start=start, generator=rng),
+        epsilon=epsilon,
+        step=torch.full_like(epsilon, length),
+        num_steps=3,
+    )
+    assert (moved >= 0).all()
+    assert (moved <= 1).all()
+    distance = (moved - x).abs().amax(dim=(1, 2, 3))
+    assert (distance <= epsilon + 1e-6).all()
+    assert (distance[epsilon == 0] == 0).all()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_every_sample_that_may_move_goes_its_way_along_the_loss(conv_net, batch, sign):
+    conv_net.eval()
+    loss = cross_entropy(conv_net, batch.y)
+    rng = torch.Generator().manual_seed(0)
+    moved = perturb(
+        loss,
+        batch.x,
+        random_start(batch.x, BOUNDS, start="uniform", generator=rng),
+        epsilon=BOUNDS,
+        step=sign * BOUNDS / 4,
+        num_steps=10,
+    )
+    with torch.no_grad():
+        change = sign * (loss(moved) - loss(batch.x))
+    assert (change[MOVES] > 0).all()
+    assert (change[~MOVES] == 0).all()
+
+
+@pytest.mark.parametrize("bad", [-0.01, float("nan"), float("inf")])
+def test_a_bound_that_is_no_distance_is_refused(batch, bad):
+    epsilon = torch.full((10,), 0.1)
+    epsilon[7] = bad
+    with pytest.raises(ValueError, match="bound"):
+        perturb(
+            lambda x: x.sum(dim=(1, 2, 3)),
+            batch.x,
+            batch.x,
+            epsilon=epsilon,
+            step=torch.ones(10),
+            num_steps=1,
+        )
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_on_a_linear_model_the_walk_ends_in_the_closed_form(sign):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(9, 2))
+    x = torch.rand(6, 1, 3, 3) * 0.4 + 0.3
+    y = torch.tensor([0, 1, 0, 1, 0, 1])
+    epsilon = torch.tensor([0.0, 0.01, 0.05, 0.1, 0.2, 0.25])
+    rng = torch.Generator().manual_seed(1)
+    moved = perturb(
+        cross_entropy(model, y),
+        x,
+        random_start(x, epsilon, start="uniform", generator=rng),
+        epsilon=epsilon,
+        step=sign * epsilon / 2,
+        num_steps=4,
+    )
+    weight = model[1].weight.detach()
+    uphill = torch.stack([weight[1 - label] - weight[label] for label in y.tolist()]).sign()
+    expected = x + sign * epsilon.view(-1, 1, 1, 1) * uphill.view(-1, 1, 3, 3)
+    torch.testing.assert_close(moved, expected, rtol=0, atol=1e-6)
+
+
+def test_a_walk_may_not_start_outside_the_ball(batch):
+    far = torch.full_like(batch.x, 5.0)
+    moved = perturb(
+        lambda x: x.sum(dim=(1, 2, 3)) * 0,
+        batch.x,
+        far,
+        epsilon=BOUNDS,
+        step=BOUNDS,
+        num_steps=0,
+    )
+    expected = (batch.x + BOUNDS.view(-1, 1, 1, 1)).clamp(max=1)
+    torch.testing.assert_close(moved, expected)
+
+
+def test_starts_have_the_spread_that_their_papers_say():
+    rng = torch.Generator().manual_seed(0)
+    x = torch.full((50, 1, 20, 20), 0.5)
+    epsilon = torch.full((50,), 0.1)
+    normal = random_start(x, epsilon, start="normal", generator=rng) - x
+    uniform = random_start(x, epsilon, start="uniform", generator=rng) - x
+    assert normal.std().item() == pytest.approx(0.001, rel=0.02)
+    assert uniform.std().item() == pytest.approx(0.1 / 3**0.5, rel=0.02)
+    assert uniform.abs().max() <= 0.1
+
+
+def test_an_empty_step_size_is_a_quarter_of_epsilon():
+    assert ThreatConfig(epsilon=0.2).step == pytest.approx(0.05)
+    assert ThreatConfig(epsilon=0.2, step_size=0.03).step == 0.03
+
+
+@pytest.mark.parametrize("adversary_loss", ["ce", "kl"])
+def test_one_walk_for_both_copies_equals_two_walks_from_the_same_starts(
+    conv_net, batch, monkeypatch, adversary_loss
+):
+    starts = batch.x.repeat(2, 1, 1, 1) + 0.01 * torch.randn(20, 1, 4, 4)
+    monkeypatch.setattr("engine.attack.random_start", lambda x, *_, **__: starts)
+    threat = ThreatConfig(epsilon=0.1, num_steps=4)
+    attack = TrainingAttack(conv_net, threat, torch.Generator())
+    objective = Objective(adversary_loss=adversary_loss, start="normal", anti_adversary=True)
+    conv_net.eval()
+    p = conv_net(batch.x).softmax(dim=1).detach()
+    copies = attack(batch, p.log(), BOUNDS, objective)
+
+    def climb(x: Tensor) -> Tensor:
+        if adversary_loss == "ce":
+            return F.cross_entropy(conv_net(x), batch.y, reduction="none")
+        q = conv_net(x).softmax(dim=1)
+        return (p * (p.log() - q.log())).sum(dim=1)
+
+    walk = {"epsilon": BOUNDS, "num_steps": 4}
+    step = torch.full((10,), 0.025)
+    adversary = perturb(climb, batch.x, starts[:10], step=step, **walk)
+    descend = cross_entropy(conv_net, batch.y)
+    anti_adversary = perturb(descend, batch.x, starts[10:], step=-step, **walk)
+    torch.testing.assert_close(copies.adversary, adversary)
+    torch.testing.assert_close(copies.anti_adversary, anti_adversary)
+
+
+@pytest.mark.parametrize("adversary", [True, False])
+@pytest.mark.parametrize("anti_adversary", [True, False])
+@pytest.mark.parametrize("adversary_loss", ["ce", "kl"])
+def test_only_the_copies_that_are_asked_for_are_made(
+    learner, batch, adversary, anti_adversary, adversary_loss
+):
+    objective = Objective(
+        adversary_loss=adversary_loss,
+        start="uniform",
+        adversary=adversary,
+        anti_adversary=anti_adversary,
+    )
+    copies = learner.attack(batch, learner.log_probabilities(batch.x), BOUNDS, objective)
+    assert (copies.adversary is not None) == adversary
+    assert (copies.anti_adversary is not None) == anti_adversary
+
+
+def test_both_copies_move_the_losses_of_every_sample_their_way(learner, batch):
+    log_p = learner.log_probabilities(batch.x)
+    copies = learner.attack(batch, log_p, BOUNDS, BOTH)
+    log_q = learner.log_probabilities(copies.adversary)
+    divergence = (log_p.exp() * (log_p - log_q)).sum(dim=1)
+    assert (divergence[MOVES] > 1e-6).all()
+    label = batch.y[:, None]
+    gain = learner.log_probabilities(copies.anti_adversary).gather(1, label) - log_p.gather(
+        1, label
+    )
+    assert (gain.squeeze(1)[MOVES] > 0).all()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_attack_leaves_the_model_as_it_was(learner, batch, training):
+    model = learner.model.train(training)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    learner.attack(batch, learner.log_probabilities(batch.x), BOUNDS, BOTH)
+    assert all(module.training == training for module in model.modules())
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_probability_that_underflows_gives_finite_copies(learner, batch):
+    with torch.no_grad():
+        learner.model[-1].bias.copy_(torch.tensor([0.0, 300.0, -300.0]))
+    log_p = learner.log_probabilities(batch.x)
+    assert (log_p.exp() == 0).any()
+    copies = learner.attack(Batch(batch.x, batch.y, batch.index), log_p, BOUNDS, BOTH)
+    assert copies.adversary.isfinite().all()
+    assert copies.anti_adversary.isfinite().all()

@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from engine.errors import UserError
+from engine.runtime import pick_device, versions
+from engine.seeds import derive_seed, initialising, numpy_stream, torch_stream
+
+
+def test_the_cpu_is_always_there():
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device("auto").type in ("cpu", "cuda")
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "tpu?", "mps", "meta", "", "cuda:x", "cuda:-1"])
+def test_a_device_that_is_not_here_is_one_line(name):
+    with pytest.raises(UserError) as error:
+        pick_device(name)
+    assert str(error.value).startswith("device: ")
+    assert "\n" not in str(error.value)
+
+
+def test_versions_name_what_a_number_depends_on():
+    assert set(versions()) == {"caat-studio", "torch", "numpy", "python"}
+
+
+def test_streams_differ_by_seed_purpose_and_epoch():
+    seeds = {
+        derive_seed(seed, purpose, epoch)
+        for seed in (0, 1)
+        for purpose in ("shuffle", "noise")
+        for epoch in (0, 1, 11)
+    }
+    assert len(seeds) == 12
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert derive_seed(1, "1", 1) != derive_seed(1, "11", 0)
+
+
+def test_a_stream_is_the_same_wherever_it_is_made():
+    first, again = (torch.rand(5, generator=torch_stream(3, "shuffle", 2)) for _ in range(2))
+    assert torch.equal(first, again)
+    assert numpy_stream(3, "split").random() == numpy_stream(3, "split").random()
+
+
+def test_initialising_gives_the_same_layer_and_leaves_the_global_stream_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    with initialising(5, "model"):
+        first = torch.nn.Linear(3, 3).weight.detach().clone()
+    assert torch.equal(torch.rand(3), expected)
+    with initialising(5, "model"):
+        assert torch.equal(torch.nn.Linear(3, 3).weight, first)
