@@ -18,7 +18,7 @@ from engine.corruption import (
 from engine.registry import import_plugins
 from engine.section import Section
 from engine.seeds import derive_seed, numpy_stream
-from engine.types import ImageSet, IntArray
+from engine.types import ImageSet, IntArray, rows_by_class
 
 
 class Dataset(ABC):
@@ -233,7 +233,7 @@ def stratified_counts(available: IntArray, size: int) -> IntArray:
 
 def _shuffled_by_class(labels: IntArray, num_classes: int, seed: int) -> list[IntArray]:
     rng = numpy_stream(seed, "split")
-    return [rng.permutation(np.flatnonzero(labels == label)) for label in range(num_classes)]
+    return [rng.permutation(rows) for rows in rows_by_class(labels, num_classes)]
 
 
 def _sorted(piles: list[IntArray]) -> IntArray:

@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.method import Learner, Objective
 from engine.modes import eval_mode
 from engine.seeds import numpy_stream
-from engine.types import Columns, DeviceImages, ImageSet, IntArray
+from engine.types import Columns, DeviceImages, ImageSet, IntArray, rows_by_class
 
 PER_CLASS = 8
 MOST = 160
@@ -25,13 +25,11 @@ def choose(
     The extremes of the anti-adversary weight, and samples drawn once for the whole run.
     """
     rng = numpy_stream(seed, "gallery")
-    order_of = {
-        label: rng.permutation(np.flatnonzero(labels == label)) for label in range(num_classes)
-    }
+    orders = [rng.permutation(rows) for rows in rows_by_class(labels, num_classes)]
     per_class = max(1, min(PER_CLASS, MOST // num_classes))
     weight = columns["anti_adversary_weight"]
     chosen: dict[int, str] = {}
-    for order in list(order_of.values())[:MOST]:
+    for order in orders[:MOST]:
         if len(order) and np.ptp(weight[order]) > 0:
             by_weight = order[np.argsort(weight[order], kind="stable")]
             num_extreme = per_class // 3

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.types import IntArray
+from engine.types import IntArray, rows_by_class
 
 NUM_QUANTILES = 41
 ASSIGNMENT = ("clean_weight", "adversary_weight", "anti_adversary_weight", "bound")
@@ -43,14 +43,14 @@ def class_distributions(
 ) -> list[ClassDistribution]:
     """Summarise the assignment by class, and by clean and flipped label where both occur."""
     is_clean = given_labels == true_labels
-    groups = {"all": np.ones(len(given_labels), dtype=bool)}
+    groups = {"all": np.arange(len(given_labels))}
     if not is_clean.all():
-        groups |= {"clean": is_clean, "flipped": ~is_clean}
+        groups |= {"clean": np.flatnonzero(is_clean), "flipped": np.flatnonzero(~is_clean)}
     return [
-        _distribution(name, group, label, columns[name][chosen])
+        _distribution(name, group, label, columns[name][members[rows]])
         for group, members in groups.items()
-        for label in range(num_classes)
-        if (chosen := members & (given_labels == label)).any()
+        for label, rows in enumerate(rows_by_class(given_labels[members], num_classes))
+        if len(rows)
         for name in ASSIGNMENT
     ]
 

@@ -117,6 +117,12 @@ class Copies:
     anti_adversary: Tensor | None
 
 
+def rows_by_class(labels: IntArray, num_classes: int) -> list[IntArray]:
+    """Return the positions of each class's samples, ascending, in one pass over labels (N,)."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.searchsorted(labels[order], np.arange(1, num_classes)))
+
+
 def under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the entries whose names start with a prefix, without it."""
     return {

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.dataset import DataConfig, datasets, prepare, register, stratified_counts
+from engine.types import rows_by_class
 
 NOWHERE = Path("not-used")
 
@@ -85,6 +86,16 @@ def test_stratified_shares_are_within_one_of_the_exact_ones(available, data):
     assert (counts <= available).all()
     exact = np.array(available) * size / sum(available)
     assert (np.abs(counts - exact) < 1 + 1e-9).all()
+
+
+@given(st.lists(st.integers(0, 6), max_size=60))
+@settings(max_examples=40, deadline=None)
+def test_rows_by_class_are_where_each_label_stands(labels):
+    rows = rows_by_class(np.array(labels, dtype=np.int64), 7)
+    assert [found.tolist() for found in rows] == [
+        [row for row, given_label in enumerate(labels) if given_label == label]
+        for label in range(7)
+    ]
 
 
 def test_imbalance_is_the_ratio_of_largest_to_smallest_class():

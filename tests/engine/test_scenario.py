@@ -144,6 +144,16 @@ def test_a_scenario_survives_a_round_through_json(scenario):
     assert type(again.method) is type(scenario.method)
 
 
+def test_a_backbone_is_called_backbone_or_name():
+    wide = {"width": 3}
+    by_name = Scenario(model={"name": "preact-resnet18", **wide})
+    assert Scenario(model={"backbone": "preact-resnet18", **wide}) == by_name
+    assert by_name.model.name == "preact-resnet18"
+    assert (
+        "unknown key" in errors_of(model={"name": "small-cnn", "backbone": "x"})["model.backbone"]
+    )
+
+
 def test_everything_but_the_name_changes_the_digest():
     plain = Scenario()
     assert plain.digest() == Scenario(name="another").digest()
