@@ -1,1 +1,1 @@
-"""Datasets, one a file. A file here registers itself in `engine.dataset.DATASETS`."""
+"""Datasets, one a file. A file here registers itself by `engine.dataset.register`."""

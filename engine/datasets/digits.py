@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from engine.dataset import Dataset, register
 from engine.types import ImageSet
@@ -24,6 +22,10 @@ class Digits(Dataset):
     held_out_per_class = 20
 
     def load(self, folder: Path) -> tuple[ImageSet, ImageSet]:
+        # Imported here: it would take a second from the start of every command.
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+
         pixels, labels = load_digits(return_X_y=True)
         images = np.round(pixels * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
         labels = labels.astype(np.int64)
