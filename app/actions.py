@@ -79,8 +79,11 @@ def asked() -> bool:
     return _ASKED in st.session_state
 
 
-def open_asked_dialog() -> None:
-    """Open the dialog of the last click, and say what the last one led to."""
+def answer_click() -> None:
+    """Open the dialog of the last click, and say what the last one led to.
+
+    It is called before the page's fragments: one that still finds a click has the page drawn.
+    """
     notice = st.session_state.pop(_TOLD, None)
     if notice:
         st.toast(literal(notice), icon=":material/info:")
@@ -98,15 +101,17 @@ def _confirm(action: Action, run_id: str, name: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="confirm-no"):
             st.rerun()
-        if st.button(words.button, type="primary", key="confirm-yes"):
-            st.session_state[_TOLD] = _tell(action, run_id)
-            data.forget_runs()
+        sure = st.button(
+            words.button, type="primary", key="confirm-yes", on_click=_tell, args=(action, run_id)
+        )
+        if sure:
             st.rerun()
 
 
-def _tell(action: Action, run_id: str) -> str:
+def _tell(action: Action, run_id: str) -> None:
     command = commands.stop if action == "stop" else commands.resume
     try:
-        return command(run_id, ACTOR)
+        st.session_state[_TOLD] = command(run_id, ACTOR)
     except UserError as error:
-        return str(error)
+        st.session_state[_TOLD] = str(error)
+    data.forget_runs()

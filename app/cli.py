@@ -1,6 +1,7 @@
 """The ``caat`` command: one line says what went wrong, exit code 2 for the user's mistake."""
 
 import json
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +24,7 @@ from tasks.settings import open_database, settings
 from tasks.submit import submit
 
 ACTOR = "command line"
-UsageError = typer.BadParameter.__bases__[0]  # typer exports no other name for it
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer exports no name for it
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -45,22 +46,30 @@ def main() -> None:
     """Run the command line; every mistake is one line on stderr."""
     try:
         code = cli(standalone_mode=False)
+    except typer.Exit as end:
+        code = end.exit_code
+    except typer.Abort:
+        code = 130
     except (UserError, UsageError) as error:
         _complain(error)
         code = 2
     except DatabaseError as error:
         _complain(error)
         code = 1
-    except typer.Abort:
+    except Exception as error:
+        if os.environ.get("CAAT_DEBUG"):
+            raise
+        _complain(error, f"unexpected {type(error).__name__}: ", "; CAAT_DEBUG=1 shows where")
+        code = 1
+    except KeyboardInterrupt:
         code = 130
-    except typer.Exit as end:
-        code = end.exit_code
+        code = 130
     sys.exit(code or 0)
 
 
-def _complain(error: Exception) -> None:
-    for line in str(error).splitlines():
-        typer.echo(f"caat: {line}", err=True)
+def _complain(error: Exception, before: str = "", after: str = "") -> None:
+    for line in str(error).splitlines() or [""]:
+        typer.echo(f"caat: {before}{line}{after}", err=True)
 
 
 def _print_version(wanted: bool) -> None:

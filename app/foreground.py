@@ -43,7 +43,8 @@ class Bar:
     """A progress bar in steps, fed from the database like every page."""
 
     def __init__(self, *, disable: bool) -> None:
-        self._bar = tqdm(disable=disable, unit="step", dynamic_ncols=True, leave=True)
+        self._disable = disable
+        self._bar: tqdm[Any] | None = None
         self._run_id: str | None = None
         self._next = 0.0
         self._handler: Any = None
@@ -54,39 +55,38 @@ class Bar:
 
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGINT, self._handler)
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def follow(self, run_id: str) -> None:
         """Take the id of the run that is drawn from now on."""
         self._run_id = run_id
+        if not self._disable:
+            self._bar = tqdm(unit="step", dynamic_ncols=True)
 
     def draw(self, *, at_once: bool = False) -> None:
         """Draw where the run is, twice a second."""
-        if (
-            self._bar.disable
-            or self._run_id is None
-            or (time.monotonic() < self._next and not at_once)
-        ):
+        if self._bar is None or self._run_id is None:
+            return
+        if time.monotonic() < self._next and not at_once:
             return
         self._next = time.monotonic() + EVERY_SECONDS
         with open_database().read() as session:
             run = queries.get_run(session, self._run_id)
-        if run is not None:
-            self._show(run)
-
-    def _show(self, run: RunDetail) -> None:
-        steps = (run.facts or {}).get("steps_per_epoch")
-        if steps is None:
-            return
-        self._bar.total = steps * run.num_epochs
-        self._bar.n = round(run.progress * self._bar.total)
-        self._bar.set_description(f"epoch {run.epoch}/{run.num_epochs}", refresh=False)
-        if run.natural_error is not None and run.robust_error is not None:
-            errors = f"natural {run.natural_error:.1%}, robust {run.robust_error:.1%}"
-            self._bar.set_postfix_str(f"{run.result_split} error: {errors}", refresh=False)
-        self._bar.refresh()
+        if run is not None and run.facts is not None:
+            _show(self._bar, run, run.facts["steps_per_epoch"])
 
     def _interrupt(self, *_: object) -> None:
         signal.signal(signal.SIGINT, self._handler)
         if self._run_id is not None:
             commands.stop(self._run_id, "command line")
+
+
+def _show(bar: "tqdm[Any]", run: RunDetail, steps_per_epoch: int) -> None:
+    bar.total = steps_per_epoch * run.num_epochs
+    bar.n = round(run.progress * bar.total)
+    bar.set_description(f"epoch {run.epoch}/{run.num_epochs}", refresh=False)
+    if run.natural_error is not None and run.robust_error is not None:
+        errors = f"natural {run.natural_error:.1%}, robust {run.robust_error:.1%}"
+        bar.set_postfix_str(f"{run.result_split} error: {errors}", refresh=False)
+    bar.refresh()

@@ -12,10 +12,14 @@ from app.scenario_file import as_table, as_toml, in_words
 from app.words import NOTHING, duration, now, percent, status
 from db.rows import AttemptRow, RunDetail
 
-_AT = {"format": "YYYY-MM-DD HH:mm:ss", "timezone": "UTC"}
+
+def _time(label: str) -> Any:
+    return st.column_config.DatetimeColumn(label, format="YYYY-MM-DD HH:mm:ss", timezone="UTC")
+
+
 _ATTEMPT_COLUMNS: dict[str, Any] = {
     "attempt": "Attempt",
-    "started": st.column_config.DatetimeColumn("Started (UTC)", **_AT),
+    "started": _time("Started (UTC)"),
     "lasted": "Lasted",
     "outcome": "Outcome",
     "epoch": "Reached epoch",
@@ -24,7 +28,7 @@ _ATTEMPT_COLUMNS: dict[str, Any] = {
     "process": st.column_config.NumberColumn("Process", format="%d"),
 }
 _EVENT_COLUMNS: dict[str, Any] = {
-    "at": st.column_config.DatetimeColumn("When (UTC)", **_AT),
+    "at": _time("When (UTC)"),
     "status": "Status",
     "reason": "Reason",
     "message": st.column_config.TextColumn("Message", width="large"),

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import data
-from app.actions import asked, open_asked_dialog, stop_and_resume_buttons
+from app.actions import answer_click, asked, stop_and_resume_buttons
 from app.page import page, title_of
 from app.run_line import badge, whereabouts
 from app.tabs import classes, live, samples, setup
@@ -22,13 +22,13 @@ TABS = {
 @page
 def render() -> None:
     commands.sweep()
+    answer_click()
     run = data.run(st.query_params.get("id", ""))
     if run is None:
         _say_gone(st.query_params.get("id", ""))
         return
     every = data.REFRESH_SECONDS if run.is_active else None
     st.fragment(_draw_header, run_every=every)(run.id, live=run.is_active)
-    open_asked_dialog()
     tabs = st.tabs(list(TABS), key="tab", on_change="rerun", bind="query-params")
     for tab, draw in zip(tabs, TABS.values(), strict=True):
         if tab.open:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import data
-from app.actions import asked, open_asked_dialog, stop_and_resume_buttons
+from app.actions import answer_click, asked, stop_and_resume_buttons
 from app.page import nothing_here, page, title_of
 from app.run_line import badge, whereabouts
 from app.run_table import COLUMNS, RunFilter, filtered, run_table, say_overview
@@ -18,13 +18,13 @@ CHOSEN = "chosen-run"
 @page
 def render() -> None:
     commands.sweep()
+    answer_click()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.title("Runs", width="stretch", anchor=False)
         st.page_link("views/new_run.py", label="New run", icon=":material/add_circle:")
     live = any(run.is_active for run in data.runs())
     board = st.fragment(_board, run_every=data.REFRESH_SECONDS if live else None)
     board(live=live)
-    open_asked_dialog()
 
 
 def _board(*, live: bool) -> None:

@@ -1,0 +1,121 @@
+"""Charts draw an empty and a full history, say who they are, and stay small."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from app.chart import CONFIG, charts
+from app.live.curves import _script_url
+from app.live.panels import MAX_POINTS, PLANS, panels
+
+NUM_CLASSES = 10
+EPOCHS = 100
+BUDGET = 300_000
+"""Bytes of one figure's JSON."""
+
+
+def full_table(columns: tuple[str, ...]) -> pd.DataFrame:
+    """A long history: a row per class, epoch and series where the chart knows such columns."""
+    rows = pd.DataFrame({"class_index": np.arange(NUM_CLASSES)})
+    rows["class"] = [f"<b>class</b> {index}" for index in rows["class_index"]]
+    if "epoch" in columns:
+        rows = rows.merge(pd.DataFrame({"epoch": np.arange(1, EPOCHS + 1)}), how="cross")
+    if "name" in columns:
+        names = ["natural_error", "boundary_error", "robust_error"]
+        rows = rows.merge(pd.DataFrame({"name": names}), how="cross")
+    if "given" in columns:
+        given = rows["class"].rename("given")
+        rows = rows.rename(columns={"class": "true"}).merge(given, how="cross")
+    values = np.random.default_rng(0).uniform(0.1, 0.9, len(rows))
+    for column in set(columns) - set(rows.columns):
+        rows[column] = values
+    if "n" in columns:
+        rows["n"] = 100
+    if "card" in columns:
+        rows["card"] = "PGD-20"
+    if "quantiles" in columns:
+        rows["quantiles"] = [np.linspace(0, 1, 41).tolist()] * len(rows)
+    return rows[list(columns)]
+
+
+@pytest.mark.parametrize("name", charts())
+def test_a_chart_of_nothing_says_so(name):
+    chart = charts()[name]
+    figure = chart.draw(pd.DataFrame(columns=list(chart.columns)))
+    assert figure.layout.annotations[0].text == "Nothing recorded yet"
+
+
+@pytest.mark.parametrize("name", charts())
+def test_a_chart_of_a_long_history_is_drawn_within_budget(name):
+    chart = charts()[name]
+    figure = chart.draw(full_table(chart.columns))
+    assert len(figure.data) >= 1
+    assert len(figure.to_json()) < BUDGET
+
+
+@pytest.mark.parametrize("name", charts())
+def test_a_chart_shows_names_as_they_are(name):
+    chart = charts()[name]
+    figure = chart.draw(full_table(chart.columns))
+    said = json.dumps(json.loads(figure.to_json()))
+    # Plotly reads <b> as bold; only the tags of our own hover texts may stay.
+    ours = re.sub(r"<b>(%\{|&lt;)", "", said)
+    assert "<b>class" not in ours
+
+
+def test_nothing_can_be_sent_to_a_cloud():
+    assert CONFIG["showSendToCloud"] is False
+
+
+def test_plotlys_script_is_offered_by_this_server():
+    assert _script_url().startswith("/component/")
+    assert "plotly.min.js" in _script_url()
+
+
+def history(epochs: int, batches: int = 10) -> pd.DataFrame:
+    rows = [
+        ("train", "batch_loss", step, (step - 1) // batches + 1, 1 / step)
+        for step in range(1, epochs * batches + 1)
+    ]
+    for plan in PLANS:
+        for name in plan.names:
+            if name != "batch_loss":
+                rows += [(plan.split, name, e * batches, e, 0.5) for e in range(1, epochs + 1)]
+    return pd.DataFrame(rows, columns=["split", "name", "step", "epoch", "value"])
+
+
+def test_only_panels_with_data_are_drawn():
+    loss = history(3).query("name == 'loss'")
+    assert [panel["key"] for panel in panels(loss, 10, 100)] == ["loss"]
+    assert [panel["key"] for panel in panels(history(3), 10, 100)] == [plan.key for plan in PLANS]
+
+
+def test_batches_are_placed_within_their_epoch():
+    (panel,) = panels(history(2, batches=4).query("name == 'batch_loss'"), None, 0)
+    assert list(panel["figure"].data[0].x) == [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
+
+
+def test_a_long_series_is_thinned_and_keeps_its_spikes():
+    long = history(500).query("name == 'batch_loss'").reset_index(drop=True)
+    long.loc[2345, "value"] = 99.0
+    (panel,) = panels(long, 10, 0)
+    drawn = panel["figure"].data[0]
+    assert len(drawn.x) <= MAX_POINTS + 2
+    assert max(drawn.y) == 99.0
+    assert drawn.x[-1] == 500
+
+
+def test_a_panel_says_its_newest_values_to_those_who_cannot_see_it():
+    panel = panels(history(3), 10, 100)[0]
+    assert (
+        panel["alt"]
+        == "Error on validation data: Natural error now 50.0 %, Robust error now 50.0 %"
+    )
+
+
+def test_the_curves_of_a_long_run_stay_within_budget():
+    drawn = panels(history(200, batches=10), 10, 100)
+    assert sum(len(panel["figure"].to_json()) for panel in drawn) < BUDGET

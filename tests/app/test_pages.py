@@ -1,0 +1,169 @@
+"""Every page, empty, while a run trains and when it is done."""
+
+import pytest
+
+from db.models import RunStatus
+
+
+def words(page) -> str:
+    """Everything that a page says."""
+    kinds = (page.title, page.header, page.subheader, page.markdown, page.caption, page.text)
+    boxes = (page.warning, page.error, page.info, page.success)
+    return "\n".join(element.value for kind in (*kinds, *boxes) for element in kind)
+
+
+def test_without_runs_the_first_page_offers_to_make_one(open_page):
+    page = open_page("runs")
+    assert "No runs yet" in words(page)
+    assert "No worker is running" in words(page)
+    assert "caat worker" in words(page)
+
+
+def test_the_list_says_what_runs_and_what_is_done(studio, open_page):
+    studio.finished("Done")
+    studio.running("Still going")
+    studio.queued("Waits")
+    page = open_page("runs")
+    assert "1 run in training, 1 waiting, 1 finished" in words(page)
+    table = page.dataframe[0].value
+    assert list(table["name"]) == ["Waits", "Still going", "Done"]
+    assert list(table["measured_on"]) == ["–", "validation", "test"]  # noqa: RUF001
+    assert table["robust_error"].tolist()[2] == pytest.approx(30.0)
+    assert table["worst_robust_error"].tolist()[2] == pytest.approx(70.0)
+
+
+def test_filters_come_from_the_link(studio, open_page):
+    studio.finished("Clean", method={"name": "pgd-at"})
+    studio.finished("Noisy", method={"name": "caat"})
+    page = open_page("runs", method="pgd-at")
+    assert list(page.dataframe[0].value["name"]) == ["Clean"]
+    page = open_page("runs", q="noi")
+    assert list(page.dataframe[0].value["name"]) == ["Noisy"]
+    page = open_page("runs", status="failed")
+    assert "No run matches" in words(page)
+
+
+def test_workers_stand_with_what_they_do(studio, open_page):
+    run_id = studio.running("Busy run")
+    studio.report_worker(state="busy", run_id=run_id)
+    page = open_page("runs")
+    assert "1 worker, 1 busy" in words(page)
+    assert page.dataframe[1].value["run"].tolist() == ["Busy run"]
+
+
+def test_a_link_to_no_run_leads_home(open_page):
+    page = open_page("run", id="0" * 32)
+    assert "No such run" in words(page)
+    assert page.get("page_link")[0].proto.label == "All runs"
+
+
+@pytest.mark.parametrize("tab", ["Live", "Classes", "Samples", "Setup"])
+def test_a_tab_of_a_run_without_data_says_what_will_stand_there(studio, open_page, tab):
+    page = open_page("run", id=studio.queued("Waits"), tab=tab)
+    assert page.title[0].value == "Waits"
+    assert "Waiting for a worker" in page.get("progress")[0].proto.text
+    expected = {
+        "Live": "No curves",
+        "Classes": "No errors",
+        "Samples": "No weights",
+        "Setup": "No worker has taken this run",
+    }
+    assert expected[tab] in words(page)
+
+
+@pytest.mark.parametrize("tab", ["Live", "Classes", "Samples", "Setup"])
+@pytest.mark.parametrize("state", ["running", "finished"])
+def test_every_tab_draws(studio, open_page, state, tab):
+    page = open_page("run", id=getattr(studio, state)(), tab=tab)
+    kind, number = {
+        "Live": ("bidi_component", 1),
+        "Classes": ("plotly_chart", 2),
+        "Samples": ("plotly_chart", 2),
+        "Setup": ("dataframe", 5),
+    }[tab]
+    assert len(page.get(kind)) >= number
+
+
+def test_only_the_open_tab_is_drawn(studio, open_page):
+    page = open_page("run", id=studio.finished(), tab="Setup")
+    assert not page.get("plotly_chart")
+    assert not page.get("bidi_component")
+
+
+def test_the_classes_tab_names_the_worst_class_in_words(studio, open_page):
+    page = open_page("run", id=studio.finished(), tab="Classes")
+    said = words(page)
+    assert "Worst class: class j, 70 % robust error, +30 points over the average" in said
+    assert "n = 10" in said
+    assert "test data" in said
+
+
+def test_while_a_run_trains_its_classes_are_of_the_newest_validation_epoch(studio, open_page):
+    page = open_page("run", id=studio.running(epochs=3), tab="Classes")
+    assert "validation data after epoch 3" in words(page)
+
+
+def test_epoch_and_quantity_come_from_the_link(studio, open_page):
+    link = {"id": studio.finished(), "tab": "Samples", "epoch": "2", "quantity": "Bound"}
+    page = open_page("run", **link, labels="Wrong labels")
+    assert page.select_slider[0].value == 2
+    assert page.selectbox(key="quantity").value == "bound"
+    assert "Bound: highest mean in class j" in words(page)
+
+
+def test_the_gallery_shows_images_of_the_chosen_class(studio, open_page):
+    page = open_page("run", id=studio.finished(), tab="Samples", **{"class": "class a"})
+    said = words(page)
+    assert "**class a** :gray[· sample 0]" in said
+    assert "**class b**" not in said
+    assert len(page.get("image")) == 2 * 5
+
+
+def test_a_failed_run_says_why_and_what_was_kept(studio, open_page):
+    page = open_page("run", id=studio.failed("Broken", "Out of memory: 3 GiB"))
+    assert r"Out of memory\: 3 GiB. Kept: 1 finished epoch." in words(page)
+
+
+def test_a_name_is_shown_letter_by_letter(studio, open_page):
+    page = open_page("run", id=studio.queued("*a* <b> [c](d)"))
+    assert page.title[0].value == r"\*a\* \<b\> \[c\]\(d\)"
+
+
+def test_stop_asks_first_and_then_stops_the_run_that_it_named(studio, open_page):
+    run_id = studio.running("The one")
+    other = studio.running("Another")
+    page = open_page("run", id=run_id)
+    page.button(key="header-stop").click().run()
+    assert "**The one**" in words(page)
+    assert studio.status(run_id) == RunStatus.RUNNING
+    page.button(key="confirm-yes").click().run()
+    assert studio.status(run_id) == RunStatus.STOPPING
+    assert studio.status(other) == RunStatus.RUNNING
+
+
+def test_resume_queues_a_failed_run_again(studio, open_page):
+    run_id = studio.failed("Broken", "why")
+    page = open_page("run", id=run_id)
+    page.button(key="header-resume").click().run()
+    page.button(key="confirm-yes").click().run()
+    assert studio.status(run_id) == RunStatus.QUEUED
+
+
+def test_a_finished_run_offers_neither_stop_nor_resume(studio, open_page):
+    page = open_page("run", id=studio.finished())
+    assert not [b for b in page.button if b.key in ("header-stop", "header-resume")]
+
+
+def test_a_database_that_is_gone_is_told_in_one_line(open_page, monkeypatch):
+    from app import data
+    from db.errors import DatabaseUnreachableError
+
+    def gone():
+        raise DatabaseUnreachableError("cannot use the database at x: no route")
+
+    page = open_page("runs")
+    monkeypatch.setattr(data, "database", gone)
+    data.runs.clear()
+    page.run()
+    assert "cannot use the database" in words(page)
+    assert not page.exception
