@@ -46,6 +46,10 @@ class Dataset(ABC):
             UserError: The files are not there and cannot be fetched.
         """
 
+    def is_here(self, folder: Path) -> bool:
+        """Tell whether a run can start without a download; a bundled dataset always is."""
+        return True
+
     def ensure(self, folder: Path) -> None:  # noqa: B027 - a bundled dataset has nothing to fetch
         """Fetch the files if they are not there yet; a bundled dataset has none.
 

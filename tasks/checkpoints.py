@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors.torch import load, save
 from torch import Tensor
 
-from db.queries import CheckpointRow
+from db.rows import CheckpointRow
 from engine.runtime import versions
 
 FORMAT = 1

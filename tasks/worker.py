@@ -58,17 +58,17 @@ def _keep_house() -> None:
             return
 
 
-@signals.worker_ready.connect  # type: ignore[untyped-decorator]  # Celery's signals have no types
+@signals.worker_ready.connect
 def _start(**_: object) -> None:
     threading.Thread(target=_keep_house, name="housekeeper", daemon=True).start()
 
 
-@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]  # as above
+@signals.worker_shutting_down.connect
 def _drain(**_: object) -> None:
     draining.set()
 
 
-@signals.worker_shutdown.connect  # type: ignore[untyped-decorator]  # as above
+@signals.worker_shutdown.connect
 def _leave(**_: object) -> None:
     _done.set()
     try:

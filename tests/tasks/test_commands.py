@@ -1,0 +1,140 @@
+"""The ``caat`` command as people type it."""
+
+import json
+
+import pandas as pd
+import pyarrow.parquet
+import pytest
+from safetensors.torch import load_file
+
+from db import queries
+from engine.dataset import datasets
+from engine.errors import UserError
+from tasks.settings import open_database
+
+
+def test_run_prints_one_json_object_with_every_error_per_class(sqlite_studio):
+    done = sqlite_studio.caat("run", str(sqlite_studio.scenario), "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["status"] == "succeeded"
+    assert result["evaluation_card"]["epsilon"] == 0.1
+    assert result["evaluation_card"]["n"] == 50
+    for name in ("natural_error", "boundary_error", "robust_error"):
+        errors = result["metrics"][name]
+        per_class = errors["per_class"]
+        assert [item["class"] for item in per_class] == list("0123456789")
+        assert sum(item["n"] for item in per_class) == 50
+        wrong = sum(item["value"] * item["n"] for item in per_class)
+        assert errors["average"] == pytest.approx(wrong / 50)
+        assert errors["worst"] == max(item["value"] for item in per_class)
+    metrics = result["metrics"]
+    assert metrics["robust_error"]["average"] == pytest.approx(
+        metrics["natural_error"]["average"] + metrics["boundary_error"]["average"]
+    )
+
+
+def test_exports_hold_every_sample_of_every_epoch_and_the_model(sqlite_studio):
+    done = sqlite_studio.caat("run", str(sqlite_studio.scenario), "--json")
+    run_id = json.loads(done.stdout)["run_id"]
+    folder = sqlite_studio.folder
+
+    def export(what: str, name: str) -> None:
+        wrote = sqlite_studio.caat("export", run_id, "--what", what, "--out", str(folder / name))
+        assert wrote.returncode == 0, wrote.stderr
+
+    export("samples", "samples.csv")
+    samples = pd.read_csv(folder / "samples.csv")
+    assert list(samples) == [
+        "epoch", "sample", "given_label", "true_label", "clean_weight", "adversary_weight",
+        "anti_adversary_weight", "bound", "loss", "class_loss", "gradient_norm", "margin",
+        "entropy", "class_proportion",
+    ]  # fmt: skip
+    assert len(samples) == 3 * 200
+    assert samples.groupby("epoch")["sample"].nunique().tolist() == [200, 200, 200]
+    assert (samples["given_label"] != samples["true_label"]).any()
+    export("samples", "samples.parquet")
+    assert pyarrow.parquet.read_table(folder / "samples.parquet").num_rows == 600
+    export("metrics", "metrics.csv")
+    assert {"train", "validation", "test"} == set(pd.read_csv(folder / "metrics.csv")["split"])
+    export("classes", "classes.csv")
+    assert "class" in pd.read_csv(folder / "classes.csv")
+    export("model", "model.safetensors")
+    assert "backbone.0.weight" in load_file(folder / "model.safetensors")
+    for what, name in [("samples", "x.txt"), ("model", "x.csv"), ("nothing", "x.csv")]:
+        refused = sqlite_studio.caat("export", run_id, "--what", what, "--out", str(folder / name))
+        assert refused.returncode == 2
+        assert len(refused.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "allowed"),
+    [
+        ("threat.epsilon=300", "threat.epsilon: 300", "0 to 1"),
+        ("training.epochs=0", "training.epochs: 0", "1 to 1000"),
+        ("colour=1", "colour", "unknown key"),
+        ("data.dataset=imagenet", "data.dataset: 'imagenet'", "digits, fashion-mnist"),
+        ("data.meta_per_class=300", "data.meta_per_class: 300", "1 to"),
+        ("data.train_size=5", "data.train_size: 5", "10 to"),
+        ("method.name=magic", "method: 'magic'", "caat, pgd-at, trades"),
+        ("threat.epsilon", "--set", "a.b=value"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_no_row(caat_here, change, field, allowed):
+    code, line = caat_here("launch", "scenario.toml", "--set", change)
+    assert code == 2
+    assert line.count("\n") == 1
+    assert field in line
+    assert allowed in line
+    with open_database().read() as session:
+        assert queries.run_count(session) == 0
+
+
+@pytest.mark.parametrize(
+    "words", [["fly"], ["run"], ["run", "nowhere.toml"], ["stop", "nothing"], ["up", "--port", "0"]]
+)
+def test_what_is_no_command_no_file_or_no_run_is_one_line(caat_here, words):
+    code, line = caat_here(*words)
+    assert code == 2
+    assert line.startswith("caat: ")
+    assert line.count("\n") == 1
+
+
+def test_a_missing_dataset_is_one_line_and_writes_no_row(caat_here, monkeypatch):
+    def offline(self: object, folder: object) -> None:
+        raise UserError("data.dataset: fashion-mnist is not on this machine")
+
+    monkeypatch.setattr(type(datasets()["fashion-mnist"]), "ensure", offline)
+    code, line = caat_here("run", "scenario.toml", "--set", "data.dataset=fashion-mnist")
+    assert (code, line) == (2, "caat: data.dataset: fashion-mnist is not on this machine\n")
+    with open_database().read() as session:
+        assert queries.run_count(session) == 0
+
+
+def test_an_unreachable_database_is_one_line_without_its_password(sqlite_studio):
+    sqlite_studio.environment["CAAT_DATABASE_URL"] = "postgresql://me:secret@127.0.0.1:9/none"
+    refused = sqlite_studio.caat("status")
+    assert refused.returncode == 1
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert "secret" not in refused.stderr
+
+
+def test_the_doctor_names_every_part_and_hides_secrets(sqlite_studio):
+    sqlite_studio.environment["CAAT_BROKER_URL"] = "redis://:secret@127.0.0.1:9/0"
+    seen = sqlite_studio.caat("doctor", "--json")
+    assert seen.returncode == 1
+    findings = {finding["part"]: finding for finding in json.loads(seen.stdout)["findings"]}
+    assert findings["database"]["ok"]
+    assert not findings["broker"]["ok"]
+    assert not findings["workers"]["ok"]
+    assert {"versions", "settings", "device", "disk", "data digits"} <= findings.keys()
+    assert "secret" not in seen.stdout
+
+
+def test_the_database_can_be_checked_upgraded_and_backed_up(sqlite_studio):
+    assert "no damage" in sqlite_studio.caat("db", "check").stdout
+    assert sqlite_studio.caat("db", "upgrade").returncode == 0
+    copy = sqlite_studio.folder / "copy.db"
+    assert sqlite_studio.caat("db", "backup", "--out", str(copy)).returncode == 0
+    assert copy.read_bytes().startswith(b"SQLite format 3")
+    assert sqlite_studio.caat("db", "backup", "--out", str(copy)).returncode == 1

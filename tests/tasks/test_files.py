@@ -1,0 +1,116 @@
+"""Checkpoints, locks and exports."""
+
+import os
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from db.rows import CheckpointRow
+from tasks import checkpoints, lock
+from tasks.settings import LONGEST_SOCKET_PATH, socket_path
+
+STATE = {
+    "model.weight": torch.randn(3, 4),
+    "momentum.weight": torch.randn(3, 4, dtype=torch.float64),
+    "method.adam.step": torch.tensor(7.0),
+    "count": torch.tensor([1, 2]),
+}
+
+
+def row(folder: Path, written: checkpoints.Written, epoch: int) -> CheckpointRow:
+    path = str(written.path.relative_to(folder))
+    return CheckpointRow(epoch, 1, path, written.size, written.sha256, None)
+
+
+def test_a_checkpoint_restores_every_bit(tmp_path):
+    written = checkpoints.write(tmp_path, 3, 1, STATE, "digest")
+    found = checkpoints.newest_good(tmp_path, [row(tmp_path, written, 3)])
+    assert found is not None
+    assert found[0] == 3
+    assert found[1].keys() == STATE.keys()
+    for name, value in STATE.items():
+        assert found[1][name].dtype == value.dtype
+        assert torch.equal(found[1][name], value)
+
+
+def test_equal_states_give_equal_files(tmp_path):
+    one = checkpoints.write(tmp_path / "a", 1, 1, STATE, "digest")
+    two = checkpoints.write(tmp_path / "b", 1, 1, STATE, "digest")
+    assert one.path.read_bytes() == two.path.read_bytes()
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_any_flipped_byte_is_found_and_the_checkpoint_before_is_used(tmp_path_factory, at, change):
+    folder = tmp_path_factory.mktemp("run")
+    older = checkpoints.write(folder, 1, 1, STATE, "digest")
+    newer = checkpoints.write(folder, 2, 1, {**STATE, "more": torch.ones(9)}, "digest")
+    content = bytearray(newer.path.read_bytes())
+    content[at % len(content)] ^= change
+    newer.path.write_bytes(content)
+    found = checkpoints.newest_good(folder, [row(folder, newer, 2), row(folder, older, 1)])
+    assert found is not None
+    assert found[0] == 1
+
+
+def test_a_truncated_and_a_missing_checkpoint_are_passed_over(tmp_path):
+    older = checkpoints.write(tmp_path, 1, 1, STATE, "digest")
+    cut = checkpoints.write(tmp_path, 2, 1, STATE, "digest")
+    gone = checkpoints.write(tmp_path, 3, 1, STATE, "digest")
+    cut.path.write_bytes(cut.path.read_bytes()[:-10])
+    gone.path.unlink()
+    rows = [row(tmp_path, gone, 3), row(tmp_path, cut, 2), row(tmp_path, older, 1)]
+    found = checkpoints.newest_good(tmp_path, rows)
+    assert found is not None
+    assert found[0] == 1
+
+
+def test_a_failed_write_leaves_no_file_and_the_one_before(tmp_path, monkeypatch):
+    older = checkpoints.write(tmp_path, 1, 1, STATE, "digest")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoints.write(tmp_path, 2, 1, STATE, "digest")
+    assert list(tmp_path.iterdir()) == [older.path]
+
+
+def _hold(folder: Path, ready: object) -> None:
+    with lock.held(folder) as mine:
+        assert mine
+        ready.set()
+        time.sleep(60)
+
+
+def test_a_lock_is_free_as_soon_as_its_holder_is_killed(tmp_path):
+    context = get_context("spawn")
+    ready = context.Event()
+    holder = context.Process(target=_hold, args=(tmp_path, ready))
+    holder.start()
+    assert ready.wait(60)
+    assert lock.is_held(tmp_path)
+    with lock.held(tmp_path) as mine:
+        assert not mine
+    holder.kill()
+    holder.join()
+    assert not lock.is_held(tmp_path)
+
+
+def test_looking_at_a_lock_of_ones_own_does_not_free_it(tmp_path):
+    with lock.held(tmp_path) as mine:
+        assert mine
+        assert lock.is_held(tmp_path)
+        assert lock.is_held(tmp_path)
+
+
+def test_a_deep_data_directory_still_has_a_usable_socket_path():
+    assert socket_path(Path("/data")) == Path("/data/broker/broker.sock")
+    deep = socket_path(Path("/" + "d" * 200))
+    assert len(str(deep)) <= LONGEST_SOCKET_PATH
+    assert deep != socket_path(Path("/" + "e" * 200))

@@ -1,0 +1,191 @@
+"""A run from launch to end, with a real broker, a real worker and a real trainer process."""
+
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from db import queries
+from db.session import Database
+
+
+def records(database: Database, run_id: str) -> dict[str, object]:
+    """Everything of a run that must not depend on how it was executed."""
+    with database.read() as session:
+        return {
+            "metrics": queries.metrics(session, run_id),
+            "classes": queries.class_metrics(session, run_id),
+            "summaries": queries.class_summaries(session, run_id),
+            "snapshots": dict(queries.snapshots(session, run_id, "assignment")),
+            "galleries": dict(queries.snapshots(session, run_id, "gallery")),
+            "checkpoints": [
+                (row.epoch, row.sha256) for row in queries.checkpoints(session, run_id)
+            ],
+        }
+
+
+def assert_identical(database: Database, first: str, second: str) -> None:
+    one, two = records(database, first), records(database, second)
+    for name in ("metrics", "classes", "summaries"):
+        assert len(one[name]) > 0
+        pd.testing.assert_frame_equal(one[name], two[name], check_exact=True)
+    for name in ("snapshots", "galleries"):
+        assert one[name].keys() == two[name].keys()
+        for epoch, columns in one[name].items():
+            for column, values in columns.items():
+                np.testing.assert_array_equal(values, two[name][epoch][column], strict=True)
+    assert one["checkpoints"] == two["checkpoints"]
+
+
+@pytest.mark.parametrize("method", ["caat", "trades"])
+def test_a_run_killed_twice_ends_with_the_numbers_of_an_undisturbed_one(studio, method):
+    """kill -9 of the worker, then of the trainer; meta-learning and momentum are restored."""
+    longer = [f"method.name={method}", "training.epochs=6", "threat.num_steps=20"]
+    studio.start_broker()
+    worker = studio.start_worker()
+    run_id = studio.launch(*longer)
+    studio.wait_for_epoch(run_id, 1)
+    worker.send_signal(signal.SIGKILL)
+    studio.wait_for(lambda: not studio.trainers(run_id), "the trainer's end", seconds=5)
+    studio.start_worker()
+    studio.wait_for_epoch(run_id, 3)
+    for trainer in studio.trainers(run_id):
+        trainer.kill()
+    run = studio.wait_for_status(run_id, "succeeded")
+    assert [attempt.outcome for attempt in run.attempts] == ["lost", "lost", "succeeded"]
+    sets = [word for change in longer for word in ("--set", change)]
+    undisturbed = studio.caat("run", str(studio.scenario), *sets)
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    other = next(r for r in _run_ids(studio) if r != run_id)
+    assert_identical(studio.database, run_id, other)
+
+
+def _run_ids(studio) -> list[str]:
+    with studio.database.read() as session:
+        return [run.id for run in queries.list_runs(session)]
+
+
+def test_a_killed_run_says_so_and_then_goes_on(sqlite_studio):
+    sqlite_studio.start_broker()
+    worker = sqlite_studio.start_worker()
+    run_id = sqlite_studio.launch("training.epochs=500")
+    sqlite_studio.wait_for_epoch(run_id, 1)
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    sqlite_studio.start_worker()
+    sqlite_studio.wait_for(lambda: len(sqlite_studio.run(run_id).attempts) == 2, "attempt 2")
+    with sqlite_studio.database.read() as session:
+        events = queries.events(session, run_id)
+    lost = next(event for event in events if event.to_status == "interrupted")
+    assert lost.reason == "lost"
+    assert lost.message.startswith("Interrupted at epoch ")
+
+
+def test_a_worker_that_is_told_to_end_hands_its_run_on(studio):
+    studio.start_broker()
+    worker = studio.start_worker()
+    run_id = studio.launch("training.epochs=500")
+    studio.wait_for_epoch(run_id, 1)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=20) == 0
+    run = studio.run(run_id)
+    assert (run.status, run.attempts[0].outcome) in [("interrupted", "drain"), ("queued", "drain")]
+    assert not studio.trainers(run_id)
+    with studio.database.read() as session:
+        assert [worker.state for worker in queries.workers(session)] == ["stopped"]
+    epoch = run.epoch
+    studio.start_worker()
+    studio.wait_for_epoch(run_id, epoch + 1)
+
+
+def test_a_running_run_stops_and_keeps_what_it_recorded_and_resumes(studio):
+    studio.start_broker()
+    studio.start_worker()
+    run_id = studio.launch("training.epochs=500")
+    studio.wait_for_epoch(run_id, 2)
+    assert "Stopping" in studio.caat("stop", run_id[:8]).stdout
+    run = studio.wait_for_status(run_id, "cancelled")
+    assert run.epoch >= 2
+    assert not studio.trainers(run_id)
+    assert "already cancelled" in studio.caat("stop", run_id).stdout
+    assert "Queued again" in studio.caat("resume", run_id).stdout
+    studio.wait_for_epoch(run_id, run.epoch + 1)
+
+
+def test_a_run_stopped_before_it_started_never_trains(sqlite_studio):
+    sqlite_studio.start_broker()
+    run_id = sqlite_studio.launch()
+    assert "Cancelled" in sqlite_studio.caat("stop", run_id).stdout
+    sqlite_studio.start_worker()
+    later = sqlite_studio.launch()
+    sqlite_studio.wait_for_status(later, "succeeded")
+    run = sqlite_studio.run(run_id)
+    assert (run.status, run.attempt, run.attempts) == ("cancelled", 0, [])
+
+
+def test_a_run_launched_without_a_broker_starts_once_there_is_one(sqlite_studio):
+    done = sqlite_studio.caat("launch", str(sqlite_studio.scenario))
+    assert done.returncode == 0
+    assert "broker is unreachable" in done.stderr
+    sqlite_studio.start_broker()
+    sqlite_studio.start_worker()
+    run = sqlite_studio.wait_for_status(done.stdout.strip(), "succeeded")
+    assert run.attempt == 1
+
+
+def test_messages_lost_by_the_broker_are_sent_again(sqlite_studio):
+    broker = sqlite_studio.start_broker()
+    run_id = sqlite_studio.launch()
+    broker.kill()
+    broker.wait()
+    for file in (sqlite_studio.folder / "broker").rglob("*.aof"):
+        file.unlink()
+    sqlite_studio.start_broker()
+    sqlite_studio.start_worker()
+    assert sqlite_studio.wait_for_status(run_id, "succeeded").attempt == 1
+
+
+def test_a_message_that_is_delivered_three_times_trains_once(sqlite_studio):
+    sqlite_studio.start_broker()
+    run_id = sqlite_studio.launch()
+    ring = (
+        "from tasks.celery_app import celery_app as a\n"
+        f"for _ in range(3): a.send_task('tasks.train.train_run', args=['{run_id}'], queue='caat')"
+    )
+    sqlite_studio.start(sys.executable, "-c", ring).wait()
+    sqlite_studio.start_worker()
+    sqlite_studio.start_worker()
+    sqlite_studio.wait_for_status(run_id, "succeeded")
+    later = sqlite_studio.launch()
+    run = sqlite_studio.wait_for_status(later, "succeeded")
+    assert sqlite_studio.run(run_id).attempt == run.attempt == 1
+
+
+def test_a_run_that_diverges_says_where_and_is_not_tried_again(sqlite_studio):
+    changes = ["training.lr=10", "training.momentum=0.99", "training.epochs=40"]
+    sets = [word for change in [*changes, "method.name=trades"] for word in ("--set", change)]
+    done = sqlite_studio.caat("run", str(sqlite_studio.scenario), *sets)
+    assert done.returncode == 1
+    (run_id,) = _run_ids(sqlite_studio)
+    run = sqlite_studio.run(run_id)
+    assert (run.status, run.reason, run.attempt) == ("failed", "diverged", 1)
+    assert run.message.startswith("Diverged at epoch ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_whose_trainer_always_dies_is_given_up(sqlite_studio, tmp_path: Path):
+    poison = tmp_path / "sitecustomize.py"
+    poison.write_text(
+        "import os, sys\nif 'tasks.trainer' in getattr(sys, 'orig_argv', []): os._exit(139)\n"
+    )
+    sqlite_studio.environment["PYTHONPATH"] = str(tmp_path)
+    sqlite_studio.start_broker()
+    sqlite_studio.start_worker()
+    run_id = sqlite_studio.launch()
+    run = sqlite_studio.wait_for_status(run_id, "failed")
+    assert run.reason == "poison"
+    assert run.attempt == 3
+    assert "3 attempts" in run.message
