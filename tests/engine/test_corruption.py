@@ -78,6 +78,16 @@ def test_labels_are_drawn_by_inverting_each_row():
     assert np.array_equal(labels, before)
 
 
+def test_a_draw_on_an_edge_belongs_to_the_class_above_it(monkeypatch):
+    class Edges:
+        def random(self, n):
+            return np.array([0.0, 0.25, 0.75])[:n]
+
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Edges())
+    matrix = np.array([[0.0, 0.25, 0.5, 0.25]] * 4)
+    assert noisy_labels(np.array([0, 0, 0]), matrix, 0).tolist() == [1, 2, 3]
+
+
 def test_no_noise_changes_no_label():
     labels = np.random.default_rng(0).integers(0, 10, 500)
     for kind in KINDS:
@@ -98,6 +108,12 @@ def test_a_factor_of_ten_leaves_exactly_ten_of_a_hundred():
     assert counts[0] == 100
     assert counts[-1] == 10
     assert counts.tolist() == [100, 77, 59, 46, 35, 27, 21, 16, 12, 10]
+
+
+def test_rounding_takes_no_sample_from_a_class():
+    # In floats 243 ** (2 / 5) is a little above 9, and 2430 over it a little below 270.
+    counts = imbalanced_counts(np.full(6, 2430), 243.0)
+    assert counts.tolist() == [2430, 810, 270, 90, 30, 10]
 
 
 @given(
