@@ -8,45 +8,32 @@ import pytest
 from app.palette import BOUNDARY, ERRORS, NATURAL, PETROFF_10, ROBUST, class_style
 
 VISION = {
-    "normal": np.eye(3),
-    "protanopia": np.array(
-        [
-            [0.152286, 1.052583, -0.204868],
-            [0.114503, 0.786281, 0.099216],
-            [-0.003882, -0.048116, 1.051998],
-        ]
-    ),
-    "deuteranopia": np.array(
-        [
-            [0.367322, 0.860646, -0.227968],
-            [0.280085, 0.672501, 0.047413],
-            [-0.011820, 0.042940, 0.968881],
-        ]
-    ),
-    "tritanopia": np.array(
-        [
-            [1.255528, -0.076749, -0.178779],
-            [-0.078411, 0.930809, 0.147602],
-            [0.004733, 0.691367, 0.303900],
-        ]
-    ),
+    "normal": "1 0 0; 0 1 0; 0 0 1",
+    "protanopia": "0.152286 1.052583 -0.204868; 0.114503 0.786281 0.099216; "
+    "-0.003882 -0.048116 1.051998",
+    "deuteranopia": "0.367322 0.860646 -0.227968; 0.280085 0.672501 0.047413; "
+    "-0.011820 0.042940 0.968881",
+    "tritanopia": "1.255528 -0.076749 -0.178779; -0.078411 0.930809 0.147602; "
+    "0.004733 0.691367 0.303900",
 }
-"""Full-severity matrices of Machado et al., applied to linear RGB."""
+"""Full-severity matrices of Machado et al., row by row, applied to linear RGB."""
 
-XYZ = np.array(
-    [
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ]
-)
+XYZ_ROWS = "0.4124564 0.3575761 0.1804375; 0.2126729 0.7151522 0.0721750; "
+XYZ_ROWS += "0.0193339 0.1191920 0.9503041"
+
+
+def matrix(rows: str) -> np.ndarray:
+    return np.array([[float(value) for value in row.split()] for row in rows.split(";")])
+
+
+XYZ = matrix(XYZ_ROWS)
 WHITE = XYZ @ np.ones(3)
 
 
 def lab(color: str, vision: str) -> np.ndarray:
     srgb = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(VISION[vision] @ linear, 0, 1)
+    seen = np.clip(matrix(VISION[vision]) @ linear, 0, 1)
     t = XYZ @ seen / WHITE
     f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
