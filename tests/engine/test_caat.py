@@ -201,3 +201,13 @@ def test_a_batch_of_equal_samples_gets_equal_finite_weights(caat_of, batch, lear
     given = caat_of().assign(batch, type(traits)(**table))
     assert given.weights.isfinite().all()
     assert given.anti_adversary.unique().numel() == 1
+
+
+def test_a_prediction_that_underflows_still_gets_finite_weights(caat_of, learner, batch, step_of):
+    with torch.no_grad():
+        learner.model[-1].bias.copy_(torch.tensor([0.0, 300.0, -300.0]))
+    caat = caat_of()
+    step = step_of(caat, learner, batch)
+    assert step.characteristics.table().isfinite().all()
+    caat.learn(step)
+    assert caat.assign(batch, step.characteristics).weights.isfinite().all()

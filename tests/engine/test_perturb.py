@@ -208,6 +208,7 @@ def test_a_probability_that_underflows_gives_finite_copies(learner, batch):
         learner.model[-1].bias.copy_(torch.tensor([0.0, 300.0, -300.0]))
     log_p = learner.log_probabilities(batch.x)
     assert (log_p.exp() == 0).any()
+    assert log_p.isfinite().all()
     copies = learner.attack(Batch(batch.x, batch.y, batch.index), log_p, BOUNDS, BOTH)
     assert copies.adversary.isfinite().all()
     assert copies.anti_adversary.isfinite().all()
