@@ -15,6 +15,7 @@ from app.cli import main
 from db import queries
 from db.rows import RunDetail
 from db.session import Database
+from tasks.broker import is_up
 from tasks.settings import settings
 
 CAAT = [sys.executable, "-m", "app.cli"]
@@ -72,12 +73,10 @@ class Studio:
 
     def start(self, *words: str) -> "subprocess.Popen[bytes]":
         """Start a process that stays."""
-        process = subprocess.Popen(
-            list(words),
-            env=self.environment,
-            stdout=(self.folder / "output.txt").open("ab"),
-            stderr=subprocess.STDOUT,
-        )
+        with (self.folder / "output.txt").open("ab") as output:
+            process = subprocess.Popen(
+                list(words), env=self.environment, stdout=output, stderr=subprocess.STDOUT
+            )
         self.processes.append(process)
         return process
 
@@ -87,7 +86,8 @@ class Studio:
             "import os; from tasks.broker import server_command as c; w = c(); os.execv(w[0], w)"
         )
         process = self.start(sys.executable, "-c", script)
-        self.wait_for(lambda: (self.folder / "broker" / "broker.sock").exists(), "the broker")
+        socket = self.folder / "broker" / "broker.sock"
+        self.wait_for(lambda: is_up(f"redis+socket://{socket}"), "the broker")
         return process
 
     def start_worker(self) -> "subprocess.Popen[bytes]":
@@ -140,15 +140,15 @@ class Studio:
 
 
 @pytest.fixture
-def studio(data_dir: Path, database: Database) -> Iterator[Studio]:
-    """An installation on each kind of database."""
-    yield from _open(data_dir, database)
-
-
-@pytest.fixture
 def sqlite_studio(data_dir: Path, sqlite_database: Database) -> Iterator[Studio]:
     """An installation on SQLite."""
     yield from _open(data_dir, sqlite_database)
+
+
+@pytest.fixture
+def postgresql_studio(data_dir: Path, postgresql_database: Database) -> Iterator[Studio]:
+    """An installation on PostgreSQL."""
+    yield from _open(data_dir, postgresql_database)
 
 
 def _open(data_dir: Path, database: Database) -> Iterator[Studio]:

@@ -1,5 +1,6 @@
 """A run from launch to end, with a real broker, a real worker and a real trainer process."""
 
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -40,9 +41,10 @@ def assert_identical(database: Database, first: str, second: str) -> None:
     assert one["checkpoints"] == two["checkpoints"]
 
 
-@pytest.mark.parametrize("method", ["caat", "trades"])
-def test_a_run_killed_twice_ends_with_the_numbers_of_an_undisturbed_one(studio, method):
+@pytest.mark.parametrize(("kind", "method"), [("sqlite", "caat"), ("postgresql", "trades")])
+def test_a_run_killed_twice_ends_with_the_numbers_of_an_undisturbed_one(request, kind, method):
     """kill -9 of the worker, then of the trainer; meta-learning and momentum are restored."""
+    studio = request.getfixturevalue(f"{kind}_studio")
     longer = [f"method.name={method}", "training.epochs=6", "threat.num_steps=20"]
     studio.start_broker()
     worker = studio.start_worker()
@@ -84,35 +86,35 @@ def test_a_killed_run_says_so_and_then_goes_on(sqlite_studio):
     assert lost.message.startswith("Interrupted at epoch ")
 
 
-def test_a_worker_that_is_told_to_end_hands_its_run_on(studio):
-    studio.start_broker()
-    worker = studio.start_worker()
-    run_id = studio.launch("training.epochs=500")
-    studio.wait_for_epoch(run_id, 1)
+def test_a_worker_that_is_told_to_end_hands_its_run_on(postgresql_studio):
+    postgresql_studio.start_broker()
+    worker = postgresql_studio.start_worker()
+    run_id = postgresql_studio.launch("training.epochs=500")
+    postgresql_studio.wait_for_epoch(run_id, 1)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=20) == 0
-    run = studio.run(run_id)
+    run = postgresql_studio.run(run_id)
     assert (run.status, run.attempts[0].outcome) in [("interrupted", "drain"), ("queued", "drain")]
-    assert not studio.trainers(run_id)
-    with studio.database.read() as session:
+    assert not postgresql_studio.trainers(run_id)
+    with postgresql_studio.database.read() as session:
         assert [worker.state for worker in queries.workers(session)] == ["stopped"]
     epoch = run.epoch
-    studio.start_worker()
-    studio.wait_for_epoch(run_id, epoch + 1)
+    postgresql_studio.start_worker()
+    postgresql_studio.wait_for_epoch(run_id, epoch + 1)
 
 
-def test_a_running_run_stops_and_keeps_what_it_recorded_and_resumes(studio):
-    studio.start_broker()
-    studio.start_worker()
-    run_id = studio.launch("training.epochs=500")
-    studio.wait_for_epoch(run_id, 2)
-    assert "Stopping" in studio.caat("stop", run_id[:8]).stdout
-    run = studio.wait_for_status(run_id, "cancelled")
+def test_a_running_run_stops_and_keeps_what_it_recorded_and_resumes(sqlite_studio):
+    sqlite_studio.start_broker()
+    sqlite_studio.start_worker()
+    run_id = sqlite_studio.launch("training.epochs=500")
+    sqlite_studio.wait_for_epoch(run_id, 2)
+    assert "Stopping" in sqlite_studio.caat("stop", run_id[:8]).stdout
+    run = sqlite_studio.wait_for_status(run_id, "cancelled")
     assert run.epoch >= 2
-    assert not studio.trainers(run_id)
-    assert "already cancelled" in studio.caat("stop", run_id).stdout
-    assert "Queued again" in studio.caat("resume", run_id).stdout
-    studio.wait_for_epoch(run_id, run.epoch + 1)
+    assert not sqlite_studio.trainers(run_id)
+    assert "already cancelled" in sqlite_studio.caat("stop", run_id).stdout
+    assert "Queued again" in sqlite_studio.caat("resume", run_id).stdout
+    sqlite_studio.wait_for_epoch(run_id, run.epoch + 1)
 
 
 def test_a_run_stopped_before_it_started_never_trains(sqlite_studio):
@@ -141,8 +143,7 @@ def test_messages_lost_by_the_broker_are_sent_again(sqlite_studio):
     run_id = sqlite_studio.launch()
     broker.kill()
     broker.wait()
-    for file in (sqlite_studio.folder / "broker").rglob("*.aof"):
-        file.unlink()
+    shutil.rmtree(sqlite_studio.folder / "broker" / "appendonlydir")
     sqlite_studio.start_broker()
     sqlite_studio.start_worker()
     assert sqlite_studio.wait_for_status(run_id, "succeeded").attempt == 1
