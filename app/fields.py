@@ -23,6 +23,7 @@ MENUS: Mapping[str, Callable[[], dict[str, str]]] = {
 
 LABELS = {
     "lr": "Learning rate",
+    "meta_lr": "Meta learning rate",
     "num_threads": "CPU threads",
     "num_steps": "Attack steps",
     "val_num_steps": "Attack steps, validation",

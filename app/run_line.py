@@ -23,7 +23,7 @@ def time_left(run: RunRow) -> str:
     if run.status != "running":
         return ""
     seconds = eta_seconds(run.started_at, run.progress)
-    return "estimating" if seconds is None else f"about {duration(seconds)}"
+    return "estimating" if seconds is None else duration(seconds)
 
 
 def whereabouts(run: RunRow) -> str:

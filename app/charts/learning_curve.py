@@ -25,7 +25,7 @@ def learning_curve(table: pd.DataFrame) -> go.Figure:
         240,
         margin={"l": 8, "r": 8, "t": 34, "b": 8},
         hovermode="x unified",
-        xaxis={"title": {"text": "Epoch"}},
+        xaxis={"title": {"text": "Epoch"}, "rangemode": "tozero"},
         showlegend=True,
     )
     for name, rows in table.groupby("name", sort=False):

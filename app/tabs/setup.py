@@ -56,7 +56,7 @@ def _draw_scenario(run: RunDetail) -> None:
         as_table(run.scenario),
         hide_index=True,
         key="scenario-table",
-        height=760,
+        height=920,
         column_config={
             "setting": st.column_config.TextColumn("Setting", width=180),
             "value": st.column_config.TextColumn("Value", width=130),
