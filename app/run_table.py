@@ -42,23 +42,23 @@ COLUMNS = {
         color=[PILLS[name] for name in STATUSES],
         width=105,
     ),
-    "name": st.column_config.TextColumn("Name", width=175),
+    "name": st.column_config.TextColumn("Name", width=165),
     "progress": st.column_config.ProgressColumn(
         "Progress", format="%d %%", min_value=0, max_value=100, width=88
     ),
-    "time_left": st.column_config.TextColumn("Time left", width=85),
+    "time_left": st.column_config.TextColumn("Time left", width=76),
     "method": st.column_config.TextColumn("Method", width=80),
     "dataset": st.column_config.TextColumn("Dataset", width=100),
-    "seed": st.column_config.NumberColumn("Seed", format="%d", width=55),
+    "seed": st.column_config.NumberColumn("Seed", format="%d", width=50),
     "natural_error": _error("Natural error", "Average over all images"),
     "robust_error": _error("Robust error", "Wrong with or without an attack, average"),
     "worst_robust_error": _error("Worst class", "Robust error of the class where it is largest"),
     "measured_on": st.column_config.TextColumn(
         "Measured on",
-        width=85,
+        width=82,
         help="Test data once the run is finished, until then validation data",
     ),
-    "created": st.column_config.TextColumn("Created", width=85),
+    "created": st.column_config.TextColumn("Created", width=80),
 }
 
 

@@ -36,22 +36,32 @@ function makeFigure(panel) {
   return figure;
 }
 
-function draw(Plotly, curves, data) {
+// All figures stand in the grid before any is drawn: a plot takes the width that it finds.
+function placeFigures(Plotly, curves, panels) {
   const known = new Map([...curves.children].map((child) => [child.dataset.panel, child]));
-  const style = pageStyle(curves);
-  for (const panel of data.panels) {
-    const figure = known.get(panel.key) ?? curves.appendChild(makeFigure(panel));
+  const placed = panels.map((panel) => {
+    const figure = known.get(panel.key) ?? makeFigure(panel);
     known.delete(panel.key);
-    const [caption, plot] = figure.children;
-    caption.textContent = panel.title;
-    plot.setAttribute("aria-label", panel.alt);
-    const layout = { ...panel.figure.layout, ...style, autosize: true };
-    Plotly.react(plot, panel.figure.data, layout, data.config);
-  }
+    if (!figure.isConnected) curves.append(figure);
+    return figure;
+  });
   for (const gone of known.values()) {
     Plotly.purge(gone.querySelector(".plot"));
     gone.remove();
   }
+  return placed;
+}
+
+function draw(Plotly, curves, data) {
+  const figures = placeFigures(Plotly, curves, data.panels);
+  const style = pageStyle(curves);
+  data.panels.forEach((panel, position) => {
+    const [caption, plot] = figures[position].children;
+    caption.textContent = panel.title;
+    plot.setAttribute("aria-label", panel.alt);
+    const layout = { ...panel.figure.layout, ...style, autosize: true };
+    Plotly.react(plot, panel.figure.data, layout, data.config);
+  });
 }
 
 export default function ({ parentElement, data }) {

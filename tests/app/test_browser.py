@@ -180,6 +180,18 @@ def test_zoom_legend_and_node_survive_three_refreshes(studio, visit):
         assert kept == ["mine", zoomed, "legendonly"]
 
 
+def test_every_panel_fits_its_frame(studio, visit):
+    page = visit.go(f"/run?id={studio.running('Live')}")
+    plot(page, "rate").locator(".nsewdrag").wait_for()
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll("figure[data-panel]")].filter((figure) =>
+            figure.querySelector(".main-svg").getBoundingClientRect().right
+                > figure.getBoundingClientRect().right
+        ).map((figure) => figure.dataset.panel)"""
+    )
+    assert wide == []
+
+
 def test_launch_clicked_three_times_quickly_makes_one_run(studio, visit):
     page = visit.go("/new")
     button = page.locator(".st-key-launch button")
