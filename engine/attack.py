@@ -27,7 +27,12 @@ class TrainingAttack(Attack):
     rng: torch.Generator
 
     def __call__(
-        self, batch: Batch, log_p: Tensor | None, bound: Tensor, objective: Objective
+        self,
+        batch: Batch,
+        log_p: Tensor | None,
+        bound: Tensor,
+        objective: Objective,
+        step: Tensor | None = None,
     ) -> Copies:
         """Return the copies that the objective asks for.
 
@@ -36,6 +41,7 @@ class TrainingAttack(Attack):
             log_p: (B, C) clean log p(x) in eval mode; needed where the adversary climbs KL.
             bound: (B,) radius of each sample's ball.
             objective: Which copies, and what the adversary climbs.
+            step: (B,) length of each sample's step; None is the threat model's for all.
         """
         num_adv = len(batch) if objective.adversary else 0
         num_anti = len(batch) if objective.anti_adversary else 0
@@ -43,12 +49,13 @@ class TrainingAttack(Attack):
         if times == 0:
             return Copies(None, None)
         x, epsilon = batch.x.repeat(times, 1, 1, 1), bound.repeat(times)
+        length = self.threat.step if step is None else step.repeat(times)
         up = torch.ones(num_adv, device=x.device)
         down = -torch.ones(num_anti, device=x.device)
 
         def loss(x_moved: Tensor) -> Tensor:
             logits = self.model(x_moved)
-            if objective.adversary_loss == "ce" or not num_adv:
+            if objective.climbs == "ce" or not num_adv:
                 return F.cross_entropy(logits, batch.y.repeat(times), reduction="none")
             assert log_p is not None
             climb = kl_divergence(log_p, logits[:num_adv].log_softmax(dim=1))
@@ -61,7 +68,7 @@ class TrainingAttack(Attack):
                 x,
                 random_start(x, epsilon, start=objective.start, generator=self.rng),
                 epsilon=epsilon,
-                step=torch.cat([up, down]) * self.threat.step,
+                step=torch.cat([up, down]) * length,
                 num_steps=self.threat.num_steps,
             )
         return Copies(

@@ -43,8 +43,8 @@ def identity(train: ImageSet) -> Columns:
     return {"sample": train.source, "given_label": train.labels, "true_label": train.true_labels}
 
 
-def card_of_test(scenario: Scenario, data: Data) -> EvaluationCard:
-    """Return the protocol of the one look at the test data."""
+def card_of_test(scenario: Scenario, data: Data, *, averaged: bool) -> EvaluationCard:
+    """Return the protocol of the one look at the test data, at the model or at its average."""
     attack = attack_of(scenario.evaluation, scenario.threat, split="test")
     return EvaluationCard(
         attack=scenario.evaluation.attack,
@@ -59,7 +59,7 @@ def card_of_test(scenario: Scenario, data: Data) -> EvaluationCard:
         n=len(data.test),
         subset=scenario.data.test_size is not None,
         batch_norm="eval",
-        checkpoint="last epoch",
+        checkpoint="last epoch, averaged weights" if averaged else "last epoch",
         seed=scenario.seed,
         versions=versions(),
     )

@@ -28,13 +28,9 @@ class ClassMultipliers:
         natural, boundary = errors.natural.cpu(), errors.boundary.cpu()
         over_natural = natural - natural.mean() - self.slack
         over_boundary = boundary - boundary.mean() - self.slack
-        self.natural = self._limited(self.natural + self.rate * over_natural)
-        self.boundary = self._limited(self.boundary + 2 * self.rate * over_boundary)
+        self.natural = limited(self.natural + self.rate * over_natural, self.limit)
+        self.boundary = limited(self.boundary + 2 * self.rate * over_boundary, self.limit)
         self.margin = self.margin + self.bound_rate * over_boundary
-
-    def _limited(self, value: Tensor) -> Tensor:
-        value = value.clamp_min(0)
-        return value * (self.limit / value.sum().clamp_min(self.limit))
 
     def natural_weights(self) -> Tensor:
         """w0_c = 1/C + l0_c - mean(l0), (C,)."""
@@ -54,6 +50,12 @@ class ClassMultipliers:
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.natural, self.boundary = state["natural"].cpu(), state["boundary"].cpu()
         self.margin = state["margin"].cpu()
+
+
+def limited(multipliers: Tensor, limit: float) -> Tensor:
+    """N: clip (C,) multipliers at 0, then scale them down to a sum of at most ``limit``."""
+    multipliers = multipliers.clamp_min(0)
+    return multipliers * (limit / multipliers.sum().clamp_min(limit))
 
 
 def class_weights(multipliers: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.attack import TrainingAttack
+from engine.averaging import WeightAverage
 from engine.backbone import Classifier, channel_statistics
 from engine.characteristics import Characteristics, ClassLoss, characteristics
 from engine.dataset import Data, prepare
@@ -15,7 +16,7 @@ from engine.evaluate import Evaluation, attack_of, count_by_class, find_mistakes
 from engine.facts import card_of_test, identity, run_facts
 from engine.gallery import gallery
 from engine.method import ClassErrors, Learner, Step
-from engine.objective import per_sample_losses
+from engine.objective import logits_of, losses_of
 from engine.observer import EpochReport, FinalReport, Observer, Progress, Snapshot
 from engine.optimise import load_momentum_buffers, momentum_buffers, set_lr
 from engine.record import EpochRecord, class_errors
@@ -92,10 +93,13 @@ class Trainer:
             seed=self.seed,
             epochs=scenario.training.epochs,
             epsilon=scenario.threat.epsilon,
+            step_size=scenario.threat.step,
             num_classes=self.num_classes,
             meta=meta.batch(torch.arange(len(meta), device=device)),
+            validation=data.validation.to(device),
         )
         self.method = scenario.method.build(self.learner)
+        self.average = WeightAverage(self.method.average_decay or 0.0)
         self.class_loss = ClassLoss(self.num_classes, device)
         self.validation: ClassErrors | None = None
 
@@ -119,9 +123,7 @@ class Trainer:
             self._tell(epoch, number + 1, record)
         self._require_finite("model", self.model.parameters(), epoch, self.num_steps)
         self.class_loss.end_epoch()
-        validation = self._evaluate("validation", epoch)
-        self.validation = class_errors(validation, self.device)
-        return self._report(epoch, record, validation)
+        return self._report(epoch, record, self._validate(epoch))
 
     def _begin(self, epoch: int) -> None:
         set_lr(self.optimizer, self.scenario.training.lr_at(epoch))
@@ -142,9 +144,11 @@ class Trainer:
         log_p, traits = self._clean_view(batch)
         assignment = self.method.assign(batch, traits)
         self._require_finite("bound", [assignment.bound], epoch, number + 1)
-        copies = self.attack(batch, log_p, assignment.bound, objective)
-        losses = per_sample_losses(self.model, batch, copies, objective)
-        if self.method.learn(Step(batch, traits, copies, losses, epoch, number)):
+        copies = self.attack(batch, log_p, assignment.bound, objective, assignment.step)
+        logits = logits_of(self.model, batch, copies, objective)
+        losses = losses_of(logits, batch.y, objective)
+        said = None if logits.adversary is None else logits.adversary.detach()
+        if self.method.learn(Step(batch, traits, copies, losses, epoch, number, said)):
             assignment = self.method.assign(batch, traits)
         loss = (assignment.weights * losses).sum(dim=1).mean()
         self.optimizer.zero_grad()
@@ -155,7 +159,7 @@ class Trainer:
     def _clean_view(self, batch: Batch) -> tuple[Tensor | None, Characteristics | None]:
         """Look at the clean images once, in eval mode: log p(x), and the characteristics."""
         objective = self.method.objective
-        if not objective.characteristics and objective.adversary_loss != "kl":
+        if not objective.characteristics and objective.climbs != "kl":
             return None, None
         log_p = self.learner.log_probabilities(batch.x)
         if not objective.characteristics:
@@ -188,6 +192,18 @@ class Trainer:
 
     # -- evaluation
 
+    def _validate(self, epoch: int) -> Evaluation:
+        """Look at the validation data: for the policy at the model, to report at its average."""
+        own = self._evaluate("validation", epoch)
+        self.validation = class_errors(own, self.device)
+        averages = self.method.average_decay is not None
+        if averages and self.method.joins_average(epoch, self.validation):
+            self.average.update(self.model)
+        if self.average.is_empty:
+            return own
+        with self.average.applied(self.model):
+            return self._evaluate("validation", epoch)
+
     def _evaluate(self, split: str, epoch: int) -> Evaluation:
         phase = "testing" if split == "test" else "validating"
         self.observer.on_progress(Progress(phase, epoch, self.num_steps, self.num_steps))
@@ -205,8 +221,9 @@ class Trainer:
     def test(self) -> FinalReport:
         """Look at the test data, once."""
         epochs = self.scenario.training.epochs
-        result = self._evaluate("test", epochs)
-        card = card_of_test(self.scenario, self.data)
+        with self.average.applied(self.model):
+            result = self._evaluate("test", epochs)
+        card = card_of_test(self.scenario, self.data, averaged=not self.average.is_empty)
         return FinalReport(epochs, epochs * self.num_steps, result, card)
 
     # -- reports
@@ -233,10 +250,12 @@ class Trainer:
     def _snapshot(self, columns: Columns) -> Snapshot:
         train, objective = self.data.train, self.method.objective
         given, true = train.labels, train.true_labels
+        with self.average.applied(self.model):
+            shown = gallery(self.learner, objective, train, self.train_images, columns)
         return Snapshot(
             columns={"sample": train.source, **columns},
             distributions=class_distributions(columns, given, true, self.num_classes),
-            gallery=gallery(self.learner, objective, train, self.train_images, columns),
+            gallery=shown,
         )
 
     # -- state
@@ -247,6 +266,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "momentum": momentum_buffers(self.optimizer, self.model),
             "method": self.method.state(),
+            "average": self.average.state(),
             "validation": vars(self.validation) if self.validation is not None else {},
         }
         state = {f"{part}.{name}": v for part, held in parts.items() for name, v in held.items()}
@@ -259,6 +279,7 @@ class Trainer:
         self.model.load_state_dict(under("model.", state))
         load_momentum_buffers(self.optimizer, self.model, under("momentum.", state))
         self.method.load_state(under("method.", state))
+        self.average.load_state(under("average.", state))
         self.class_loss.last = state["class_loss"]
         validation = under("validation.", state)
         self.validation = ClassErrors(**validation) if validation else None

@@ -12,7 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
+from engine.method import Learner
+from engine.seeds import torch_stream
+from engine.types import Batch, under
+
 Parameters = dict[str, Tensor]
+LossOfParameters = Callable[[Parameters], Tensor]
 
 
 def prediction_with(
@@ -68,8 +73,8 @@ def weight_gradient(
     *,
     losses: Tensor,
     weights: Tensor,
-    losses_at: Callable[[Parameters], Tensor],
-    meta_loss: Callable[[Parameters], Tensor],
+    losses_at: LossOfParameters,
+    meta_loss: LossOfParameters,
 ) -> Tensor:
     """Return d L_meta(W_hat(weights)) / d weights, shape (B, 3).
 
@@ -99,3 +104,53 @@ def weight_gradient(
     here = {name: parameter.detach() for name, parameter in parameters.items()}
     change: Tensor = jvp(losses_at, (here,), (along,))[1]
     return change / len(losses)
+
+
+class MetaLearner:
+    """What teaches a weighting network: its Adam, and the draws of meta images it learns from."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        learner: Learner,
+        *,
+        lr: float,
+        weight_decay: float,
+        batch_size: int,
+    ) -> None:
+        self.network, self.learner, self.batch_size = network, learner, batch_size
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=lr, weight_decay=weight_decay)
+
+    def start_epoch(self, epoch: int) -> None:
+        self._stream = torch_stream(self.learner.seed, "meta batches", epoch)
+
+    def batch(self) -> Batch:
+        """Draw the next meta images."""
+        meta = self.learner.meta
+        size = min(self.batch_size, len(meta))
+        index = torch.randperm(len(meta), generator=self._stream)[:size].to(meta.y.device)
+        return Batch(meta.x[index], meta.y[index], meta.index[index])
+
+    def descend(self, weights: Tensor, gradient: Tensor) -> None:
+        """Move the network against d meta loss / d weights, through the graph of the weights."""
+        self.optimizer.zero_grad()
+        weights.backward(gradient)
+        self.optimizer.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the network and Adam's moments, by name."""
+        learned = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        moments = {
+            f"adam.{name}.{key}": value
+            for name, parameter in self.network.named_parameters()
+            for key, value in self.optimizer.state[parameter].items()
+        }
+        return learned | moments
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state` returned; entries with other names are left alone."""
+        self.network.load_state_dict(under("network.", state))
+        for name, parameter in self.network.named_parameters():
+            moments = under(f"adam.{name}.", state)
+            if moments:
+                self.optimizer.state[parameter] = dict(moments)

@@ -1,6 +1,7 @@
 """What a training method is: a policy that gives each sample of a batch its assignment."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +14,10 @@ from engine.modes import eval_mode
 from engine.perturb import Start
 from engine.registry import Registry
 from engine.section import Section
-from engine.types import Assignment, Batch, Copies
+from engine.types import Assignment, Batch, Copies, DeviceImages
 
-AdversaryLoss = Literal["ce", "kl"]
+AdversaryLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""l_adv (B,) from the adversary's logits (B, C), the clean logits (B, C) and the labels (B,)."""
 
 
 @dataclass(frozen=True)
@@ -23,19 +25,26 @@ class Objective:
     """Which terms of the loss a method uses, and what its adversary climbs.
 
     Attributes:
-        adversary_loss: l_adv and the inner attack: ``ce`` against the label, or ``kl`` from the
-            clean prediction (label-free).
+        climbs: What the adversary climbs: ``ce`` against the label, or ``kl`` from the clean
+            prediction (label-free).
         start: The first guess of the inner attack.
         clean, adversary, anti_adversary: Whether the term can have a weight other than zero.
         characteristics: Whether the policy reads the samples' characteristics.
+        adversary_loss: l_adv, where it is not the very loss that the adversary climbs.
     """
 
-    adversary_loss: AdversaryLoss
+    climbs: Literal["ce", "kl"]
     start: Start
     clean: bool = False
     adversary: bool = True
     anti_adversary: bool = False
     characteristics: bool = False
+    adversary_loss: AdversaryLoss | None = None
+
+    @property
+    def reads_clean_logits(self) -> bool:
+        """Whether the loss of a batch needs a pass of the clean images."""
+        return self.clean or self.climbs == "kl" or self.adversary_loss is not None
 
 
 @dataclass(frozen=True)
@@ -45,17 +54,27 @@ class ClassErrors:
     natural: Tensor
     boundary: Tensor
 
+    @property
+    def robust(self) -> Tensor:
+        return self.natural + self.boundary
+
 
 class Attack(ABC):
     """The run's own attack, as a policy sees it."""
 
     @abstractmethod
     def __call__(
-        self, batch: Batch, log_p: Tensor | None, bound: Tensor, objective: Objective
+        self,
+        batch: Batch,
+        log_p: Tensor | None,
+        bound: Tensor,
+        objective: Objective,
+        step: Tensor | None = None,
     ) -> Copies:
         """Return the copies that the objective asks for, made in eval mode.
 
-        ``log_p`` (B, C) is the clean log p(x) in eval mode, for an adversary that climbs KL.
+        ``log_p`` (B, C) is the clean log p(x) in eval mode, for an adversary that climbs KL;
+        ``bound`` and ``step`` are those of an `Assignment`.
         """
 
 
@@ -70,9 +89,17 @@ class Learner:
     seed: int
     epochs: int
     epsilon: float
+    step_size: float
+    """Step of the training attack in a ball of radius epsilon, in pixels."""
     num_classes: int
     meta: Batch
     """The whole meta set: clean labels, balanced over the classes."""
+    validation: DeviceImages
+    """The whole validation set, likewise."""
+
+    def has_reached(self, share: float, epoch: int) -> bool:
+        """Tell whether an epoch, counted from 1, begins after this share of the run."""
+        return (epoch - 1) / self.epochs >= share
 
     @torch.no_grad()
     def log_probabilities(self, x: Tensor) -> Tensor:
@@ -93,6 +120,7 @@ class Step:
         losses: (B, 3) CE(f(x), y), l_adv(x, x+), CE(f(x-), y), with the graph to the parameters.
         epoch: Counted from 1.
         number: Steps taken in this epoch before this one.
+        adversary_logits: (B, C) of x+, in train mode and without a graph; None without one.
     """
 
     batch: Batch
@@ -101,12 +129,25 @@ class Step:
     losses: Tensor
     epoch: int
     number: int
+    adversary_logits: Tensor | None = None
 
 
 class Method(ABC):
-    """A policy. Subclasses give assignments, and may learn between batches and epochs."""
+    """A policy. Subclasses give assignments, and may learn between batches and epochs.
+
+    The loop asks `assign` before the attack, shows `learn` what came of it, and asks `assign` again
+    if `learn` says so. That is all a policy needs, a reinforcement-learning one too: the state is
+    what `assign` reads, the action its `Assignment` (direction and bound), the reward what `learn`
+    reads off the `Step`.
+
+    Attributes:
+        objective: The terms of its loss.
+        average_decay: Decay of an average of the weights over epochs, which is evaluated and
+            exported in the model's place; None keeps no average.
+    """
 
     objective: Objective
+    average_decay: float | None = None
 
     @abstractmethod
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
@@ -120,6 +161,13 @@ class Method(ABC):
         self, epoch: int, validation: ClassErrors | None
     ) -> None:
         """Take in the validation errors of the epoch before (None in the first)."""
+
+    def joins_average(self, epoch: int, validation: ClassErrors) -> bool:
+        """Tell whether the model as this epoch left it joins the average of the weights.
+
+        ``validation`` are that model's own errors.
+        """
+        return True
 
     def diagnostics(self) -> dict[str, float]:
         """Return what the policy says of itself for this epoch, by name."""

@@ -1,6 +1,7 @@
 """The one loss that every method shares, sample by sample."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -18,27 +19,55 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     return F.kl_div(log_q, log_p, reduction="none", log_target=True).sum(dim=1)
 
 
+@dataclass(frozen=True)
+class Logits:
+    """What the model says of the three kinds of image, (B, C) each; None where none is needed."""
+
+    clean: Tensor | None
+    adversary: Tensor | None
+    anti_adversary: Tensor | None
+
+
+def logits_of(predict: Predict, batch: Batch, copies: Copies, objective: Objective) -> Logits:
+    """Show the model every kind of image that the objective needs.
+
+    Each kind is a forward pass of its own, so that in train mode batch norm sees one kind at a
+    time, as in TRADES.
+    """
+    clean = batch.x if objective.reads_clean_logits else None
+    shown = (clean, copies.adversary, copies.anti_adversary)
+    return Logits(*(predict(x) if x is not None else None for x in shown))
+
+
+def losses_of(logits: Logits, y: Tensor, objective: Objective) -> Tensor:
+    """Return CE(f(x), y), l_adv(x, x+) and CE(f(x-), y) of each sample, (B, 3).
+
+    A term that the objective does not use is a column of zeros.
+    """
+    nothing = torch.zeros(len(y), device=y.device)
+    clean = logits.clean if objective.clean else None
+    natural, anti_adversary = (
+        nothing if said is None else F.cross_entropy(said, y, reduction="none")
+        for said in (clean, logits.anti_adversary)
+    )
+    adversary = nothing if logits.adversary is None else _adversary_loss(logits, y, objective)
+    return torch.stack([natural, adversary, anti_adversary], dim=1)
+
+
+def _adversary_loss(logits: Logits, y: Tensor, objective: Objective) -> Tensor:
+    assert logits.adversary is not None
+    if objective.climbs == "ce" and objective.adversary_loss is None:
+        return F.cross_entropy(logits.adversary, y, reduction="none")
+    assert logits.clean is not None
+    return (objective.adversary_loss or _divergence)(logits.adversary, logits.clean, y)
+
+
+def _divergence(logits_adv: Tensor, logits: Tensor, y: Tensor) -> Tensor:
+    return kl_divergence(logits.log_softmax(dim=1), logits_adv.log_softmax(dim=1))
+
+
 def per_sample_losses(
     predict: Predict, batch: Batch, copies: Copies, objective: Objective
 ) -> Tensor:
-    """Return CE(f(x), y), l_adv(x, x+) and CE(f(x-), y) of each sample, (B, 3).
-
-    A term that the objective does not use is a column of zeros. Each kind of image is a forward
-    pass of its own, so that in train mode batch norm sees one kind at a time, as in TRADES.
-    """
-    nothing = torch.zeros(len(batch), device=batch.x.device, dtype=batch.x.dtype)
-    clean = adversary = anti_adversary = nothing
-    needs_clean = objective.clean or objective.adversary_loss == "kl"
-    logits = predict(batch.x) if needs_clean else None
-    if objective.clean and logits is not None:
-        clean = F.cross_entropy(logits, batch.y, reduction="none")
-    if copies.adversary is not None:
-        logits_adv = predict(copies.adversary)
-        if logits is not None and objective.adversary_loss == "kl":
-            adversary = kl_divergence(logits.log_softmax(dim=1), logits_adv.log_softmax(dim=1))
-        else:
-            adversary = F.cross_entropy(logits_adv, batch.y, reduction="none")
-    if copies.anti_adversary is not None:
-        logits_anti = predict(copies.anti_adversary)
-        anti_adversary = F.cross_entropy(logits_anti, batch.y, reduction="none")
-    return torch.stack([clean, adversary, anti_adversary], dim=1)
+    """Return the losses of a batch, (B, 3), from one look at each kind of image."""
+    return losses_of(logits_of(predict, batch, copies, objective), batch.y, objective)

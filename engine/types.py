@@ -96,12 +96,14 @@ class Assignment:
         adversary: (B,) a_i, weight of the worst-case copy x+.
         anti_adversary: (B,) b_i, weight of the best-case copy x-.
         bound: (B,) radius of the ball that holds both copies, in pixels.
+        step: (B,) step of the attack in that ball, in pixels; None is the threat model's.
     """
 
     clean: Tensor
     adversary: Tensor
     anti_adversary: Tensor
     bound: Tensor
+    step: Tensor | None = None
 
     @property
     def weights(self) -> Tensor:

@@ -1,6 +1,5 @@
 """CAAT: adversaries for some samples, anti-adversaries for others, chosen by meta-learning."""
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -10,13 +9,17 @@ from torch import Tensor, nn
 
 from engine.characteristics import Characteristics
 from engine.fairness import ClassMultipliers
-from engine.meta import Parameters, prediction_with, weight_gradient
+from engine.meta import (
+    LossOfParameters,
+    MetaLearner,
+    Parameters,
+    prediction_with,
+    weight_gradient,
+)
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective, Step
 from engine.objective import per_sample_losses
-from engine.seeds import initialising, torch_stream
+from engine.seeds import initialising
 from engine.types import Assignment, Batch, under
-
-LossOfParameters = Callable[[Parameters], Tensor]
 
 ON_ADVERSARY_SIDE = 2.0
 """Where the weighting network's last bias starts: alpha is about 0.88 for every sample."""
@@ -93,16 +96,20 @@ class Caat(Method):
     """
 
     objective = Objective(
-        adversary_loss="kl", start="normal", clean=True, anti_adversary=True, characteristics=True
+        climbs="kl", start="normal", clean=True, anti_adversary=True, characteristics=True
     )
-    meta_objective = Objective(adversary_loss="kl", start="normal", clean=True)
+    meta_objective = Objective(climbs="kl", start="normal", clean=True)
 
     def __init__(self, config: CaatConfig, learner: Learner) -> None:
         self.config, self.learner = config, learner
         with initialising(learner.seed, "weighting network"):
             self.network = WeightingNetwork(config.hidden, config.temperature).to(learner.device)
-        self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=config.meta_lr, weight_decay=config.meta_weight_decay
+        self.meta = MetaLearner(
+            self.network,
+            learner,
+            lr=config.meta_lr,
+            weight_decay=config.meta_weight_decay,
+            batch_size=config.meta_batch_size,
         )
         self.multipliers = ClassMultipliers(
             learner.num_classes,
@@ -163,9 +170,9 @@ class Caat(Method):
 
     def start_epoch(self, epoch: int, validation: ClassErrors | None) -> None:
         self._start_counting()
-        self._meta_stream = torch_stream(self.learner.seed, "meta batches", epoch)
-        done = (epoch - 1) / self.learner.epochs
-        if validation is not None and done >= self.config.fairness_from:
+        self.meta.start_epoch(epoch)
+        moves = self.learner.has_reached(self.config.fairness_from, epoch)
+        if validation is not None and moves:
             self.multipliers.update(validation)
 
     def learn(self, step: Step) -> bool:
@@ -180,11 +187,9 @@ class Caat(Method):
             losses=step.losses,
             weights=weights,
             losses_at=self._training_losses(step),
-            meta_loss=self._meta_loss(self._meta_batch()),
+            meta_loss=self._meta_loss(self.meta.batch()),
         )
-        self.optimizer.zero_grad()
-        weights.backward(gradient)
-        self.optimizer.step()
+        self.meta.descend(weights, gradient)
         self._gradient_norms.append(gradient.norm())
         self._saturated.append(((alpha - 0.5).abs() > 0.5 - SATURATED).float().mean())
         return True
@@ -195,12 +200,6 @@ class Caat(Method):
             return per_sample_losses(predict, step.batch, step.copies, self.objective)
 
         return losses
-
-    def _meta_batch(self) -> Batch:
-        meta = self.learner.meta
-        size = min(self.config.meta_batch_size, len(meta))
-        index = torch.randperm(len(meta), generator=self._meta_stream)[:size].to(meta.y.device)
-        return Batch(meta.x[index], meta.y[index], meta.index[index])
 
     def _meta_loss(self, batch: Batch) -> LossOfParameters:
         """Sum w0 CE / sum w0 + beta sum w1 KL / sum w1 on clean, balanced images; no anti term."""
@@ -228,19 +227,9 @@ class Caat(Method):
         }
 
     def state(self) -> dict[str, Tensor]:
-        learned = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         prices = {f"multipliers.{name}": v for name, v in self.multipliers.state().items()}
-        moments = {
-            f"adam.{name}.{key}": value
-            for name, parameter in self.network.named_parameters()
-            for key, value in self.optimizer.state[parameter].items()
-        }
-        return learned | prices | moments
+        return self.meta.state() | prices
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        self.network.load_state_dict(under("network.", state))
+        self.meta.load_state(state)
         self.multipliers.load_state(under("multipliers.", state))
-        for name, parameter in self.network.named_parameters():
-            moments = under(f"adam.{name}.", state)
-            if moments:
-                self.optimizer.state[parameter] = dict(moments)

@@ -22,7 +22,7 @@ class PgdAtConfig(MethodConfig):
 class PgdAt(Method):
     """a = 1: min E max CE(f(x + delta), y)."""
 
-    objective = Objective(adversary_loss="ce", start="uniform")
+    objective = Objective(climbs="ce", start="uniform")
 
     def __init__(self, learner: Learner) -> None:
         self.epsilon = learner.epsilon

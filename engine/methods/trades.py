@@ -24,7 +24,7 @@ class TradesConfig(MethodConfig):
 class Trades(Method):
     """c = 1, a = beta: CE(f(x), y) + beta KL(p(x) || p(x+))."""
 
-    objective = Objective(adversary_loss="kl", start="normal", clean=True)
+    objective = Objective(climbs="kl", start="normal", clean=True)
 
     def __init__(self, config: TradesConfig, learner: Learner) -> None:
         self.beta = config.beta

@@ -7,20 +7,29 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from engine.attack import TrainingAttack
 from engine.characteristics import Characteristics, characteristics
 from engine.loop import train
 from engine.method import Learner, Method, Step
-from engine.objective import per_sample_losses
+from engine.objective import logits_of, losses_of
 from engine.observer import EpochReport, FinalReport, Progress, RunFacts
 from engine.perturb import ThreatConfig
 from engine.scenario import Scenario
-from engine.types import Batch
+from engine.types import Batch, DeviceImages
 
+AT_ONCE = {"fairness_from": 0.0, "slack": 0}
 LEARNING = {
-    "caat": {"meta_every": 2, "meta_batch_size": 16, "hidden": 8, "fairness_from": 0.0, "slack": 0}
+    "caat": {"meta_every": 2, "meta_batch_size": 16, "hidden": 8, **AT_ONCE},
+    "cfa": {"fairness_from": 0.0, "average_from": 0.0, "average_threshold": 0.0},
+    "dafa": {"warm_up": 0.5},
+    "faal": {"fairness_from": 0.0},
+    "frl-remargin": AT_ONCE,
+    "frl-reweight": AT_ONCE,
+    "frl-reweight-remargin": AT_ONCE,
+    "meta-weight-net": {"meta_batch_size": 16, "hidden": 8},
+    "reweight": AT_ONCE,
 }
 """Fields that make a method learn something in a run of eight steps."""
 
@@ -163,8 +172,10 @@ def learner(conv_net: nn.Module) -> Learner:
         seed=0,
         epochs=4,
         epsilon=0.1,
+        step_size=0.025,
         num_classes=3,
         meta=meta,
+        validation=DeviceImages((meta.x * 255).byte(), meta.y),
     )
 
 
@@ -189,10 +200,12 @@ def step_of(traits_of: Callable[..., Characteristics]) -> Callable[..., Step]:
 
     def make(method: Method, learner: Learner, batch: Batch, number: int = 0) -> Step:
         traits = traits_of(learner, batch)
-        bound: Tensor = method.assign(batch, traits).bound
+        assignment = method.assign(batch, traits)
         log_p = learner.log_probabilities(batch.x)
-        copies = learner.attack(batch, log_p, bound, method.objective)
-        losses = per_sample_losses(learner.model, batch, copies, method.objective)
-        return Step(batch, traits, copies, losses, epoch=1, number=number)
+        copies = learner.attack(batch, log_p, assignment.bound, method.objective, assignment.step)
+        logits = logits_of(learner.model, batch, copies, method.objective)
+        losses = losses_of(logits, batch.y, method.objective)
+        said = None if logits.adversary is None else logits.adversary.detach()
+        return Step(batch, traits, copies, losses, 1, number, said)
 
     return make

@@ -19,7 +19,7 @@ OPTIMIZERS = {
     "momentum and weight decay": {"momentum": 0.8, "weight_decay": 0.05},
     "nesterov": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.05},
 }
-OBJECTIVE = Objective(adversary_loss="kl", start="normal", clean=True, anti_adversary=True)
+OBJECTIVE = Objective(climbs="kl", start="normal", clean=True, anti_adversary=True)
 
 
 class Problem:

@@ -14,7 +14,7 @@ from engine.types import Batch
 
 BOUNDS = torch.tensor([0.0, 0.02, 0.1, 0.3, 0.0, 0.05, 0.1, 0.02, 0.3, 0.1])
 MOVES = BOUNDS > 0
-BOTH = Objective(adversary_loss="kl", start="normal", clean=True, anti_adversary=True)
+BOTH = Objective(climbs="kl", start="normal", clean=True, anti_adversary=True)
 
 
 def cross_entropy(model: nn.Module, y: Tensor) -> Callable[[Tensor], Tensor]:
@@ -135,21 +135,21 @@ def test_an_empty_step_size_is_a_quarter_of_epsilon():
     assert ThreatConfig(epsilon=0.2, step_size=0.03).step == 0.03
 
 
-@pytest.mark.parametrize("adversary_loss", ["ce", "kl"])
+@pytest.mark.parametrize("climbs", ["ce", "kl"])
 def test_one_walk_for_both_copies_equals_two_walks_from_the_same_starts(
-    conv_net, batch, monkeypatch, adversary_loss
+    conv_net, batch, monkeypatch, climbs
 ):
     starts = batch.x.repeat(2, 1, 1, 1) + 0.01 * torch.randn(20, 1, 4, 4)
     monkeypatch.setattr("engine.attack.random_start", lambda x, *_, **__: starts)
     threat = ThreatConfig(epsilon=0.1, num_steps=4)
     attack = TrainingAttack(conv_net, threat, torch.Generator())
-    objective = Objective(adversary_loss=adversary_loss, start="normal", anti_adversary=True)
+    objective = Objective(climbs=climbs, start="normal", anti_adversary=True)
     conv_net.eval()
     p = conv_net(batch.x).softmax(dim=1).detach()
     copies = attack(batch, p.log(), BOUNDS, objective)
 
     def climb(x: Tensor) -> Tensor:
-        if adversary_loss == "ce":
+        if climbs == "ce":
             return F.cross_entropy(conv_net(x), batch.y, reduction="none")
         q = conv_net(x).softmax(dim=1)
         return (p * (p.log() - q.log())).sum(dim=1)
@@ -165,12 +165,12 @@ def test_one_walk_for_both_copies_equals_two_walks_from_the_same_starts(
 
 @pytest.mark.parametrize("adversary", [True, False])
 @pytest.mark.parametrize("anti_adversary", [True, False])
-@pytest.mark.parametrize("adversary_loss", ["ce", "kl"])
+@pytest.mark.parametrize("climbs", ["ce", "kl"])
 def test_only_the_copies_that_are_asked_for_are_made(
-    learner, batch, adversary, anti_adversary, adversary_loss
+    learner, batch, adversary, anti_adversary, climbs
 ):
     objective = Objective(
-        adversary_loss=adversary_loss,
+        climbs=climbs,
         start="uniform",
         adversary=adversary,
         anti_adversary=anti_adversary,
