@@ -233,7 +233,7 @@ def methods(as_json: AsJson = False) -> None:
         )
     for config in METHODS:
         first = (config.__doc__ or "").strip().splitlines()[0]
-        typer.echo(f"{config.model_fields['name'].default:10} {first}")
+        typer.echo(f"{config.model_fields['name'].default:22} {first}")
     return None
 
 

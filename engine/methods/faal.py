@@ -1,0 +1,105 @@
+"""FAAL: each mini-batch is weighed by the worst class distribution near the uniform one."""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from engine.characteristics import Characteristics
+from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective, Step
+from engine.types import Assignment, Batch
+
+
+@METHODS.register
+class FaalConfig(MethodConfig):
+    """FAAL: fairness-aware adversarial learning (Zhang et al., CVPR 2024)."""
+
+    name: Literal["faal"] = "faal"
+    loss: Literal["pgd-at", "trades"] = Field("pgd-at", description="The loss that is weighed")
+    beta: float = Field(6.0, ge=0, le=100, description="Weight of the KL term, with trades")
+    tau: float = Field(
+        0.5,
+        gt=0,
+        le=10,
+        description="How far the class distribution may lie from the uniform one, in nats of KL",
+    )
+    fairness_from: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the run of plain training first, for the paper's robust checkpoint",
+    )
+
+    def build(self, learner: Learner) -> "Faal":
+        return Faal(self, learner)
+
+
+def worst_distribution(gain: Tensor, tau: float) -> Tensor:
+    """Return argmax_p sum_c p_c gain_c subject to KL(uniform || p) <= tau, (C,) float64 on the CPU.
+
+    The optimum is p_c in proportion to 1 / (nu - gain_c) with nu above every gain; the KL falls as
+    nu grows, so nu is found by bisection. Equal gains leave the uniform distribution.
+    """
+    gain = gain.detach().to("cpu", torch.float64)
+    below = gain.max() - gain
+    if below.max() == 0:
+        return torch.full_like(below, 1 / len(below))
+    below = below / below.max()
+    low, high = math.log(1e-300), math.log(1e12)  # of nu - max(gain), in units of the range
+    for _ in range(64):
+        middle = (low + high) / 2
+        share = _distribution(below, middle)
+        divergence = -(share * len(share)).log().mean()
+        low, high = (middle, high) if divergence > tau else (low, middle)
+    return _distribution(below, high)
+
+
+def _distribution(below: Tensor, log_distance: float) -> Tensor:
+    share = 1 / (math.exp(log_distance) + below)
+    return share / share.sum()
+
+
+class Faal(Method):
+    """C p_y times the assignment of PGD-AT (a = 1) or TRADES (c = 1, a = beta).
+
+    p is the worst distribution for the batch's class margins max_{k != y} p_k - p_y on x+, each
+    summed over the class's samples; so the batch is attacked first and weighed after.
+    """
+
+    def __init__(self, config: FaalConfig, learner: Learner) -> None:
+        self.config, self.learner = config, learner
+        self.objective = (
+            Objective(climbs="kl", start="normal", clean=True)
+            if config.loss == "trades"
+            else Objective(climbs="ce", start="uniform")
+        )
+        self.weights = torch.ones(learner.num_classes, device=learner.device)
+        self._weighs = False
+
+    def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
+        weight = self.weights[batch.y]
+        zero, is_trades = torch.zeros_like(weight), self.config.loss == "trades"
+        return Assignment(
+            clean=weight if is_trades else zero,
+            adversary=self.config.beta * weight if is_trades else weight,
+            anti_adversary=zero,
+            bound=torch.full_like(weight, self.learner.epsilon),
+        )
+
+    def start_epoch(self, epoch: int, validation: ClassErrors | None) -> None:
+        self._weighs = self.learner.has_reached(self.config.fairness_from, epoch)
+
+    def learn(self, step: Step) -> bool:
+        """Weigh the classes of this batch; its assignment is asked again."""
+        assert step.adversary_logits is not None
+        if not self._weighs:
+            return False
+        p = step.adversary_logits.softmax(dim=1)
+        one_hot = F.one_hot(step.batch.y, self.learner.num_classes).to(p.dtype)
+        p_label, p_rival = (p * one_hot).sum(dim=1), (p - 2 * one_hot).amax(dim=1)
+        worst = worst_distribution((p_rival - p_label) @ one_hot, self.config.tau)
+        self.weights = (len(worst) * worst).to(p)
+        return True

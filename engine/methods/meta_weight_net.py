@@ -1,0 +1,116 @@
+"""Meta-Weight-Net: a network gives each clean sample its weight from the sample's own loss."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from engine.characteristics import Characteristics
+from engine.meta import MetaLearner, Parameters, prediction_with, weight_gradient
+from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective, Step
+from engine.objective import per_sample_losses
+from engine.seeds import initialising
+from engine.types import Assignment, Batch
+
+
+@METHODS.register
+class MetaWeightNetConfig(MethodConfig):
+    """Meta-Weight-Net: an explicit mapping for sample weighting (Shu et al., NeurIPS 2019).
+
+    Clean training under label noise or imbalance; it makes nothing robust.
+    """
+
+    name: Literal["meta-weight-net"] = "meta-weight-net"
+    meta_every: int = Field(
+        1, ge=1, le=10_000, description="Batches from one meta step to the next"
+    )
+    meta_batch_size: int = Field(100, ge=1, le=8192, description="Meta images per meta step")
+    meta_lr: float = Field(1e-3, gt=0, le=1, description="Learning rate of the weighting network")
+    meta_weight_decay: float = Field(1e-4, ge=0, le=1, description="Its L2 penalty")
+    hidden: int = Field(100, ge=1, le=4096, description="Hidden units of the weighting network")
+
+    def build(self, learner: Learner) -> "MetaWeightNet":
+        return MetaWeightNet(self, learner)
+
+
+class WeightNetwork(nn.Module):
+    """V: from losses (B,) to weights (B,) in (0, 1)."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(1, hidden)
+        self.last = nn.Linear(hidden, 1)
+
+    def forward(self, loss: Tensor) -> Tensor:
+        logit: Tensor = self.last(F.relu(self.hidden(loss[:, None])))
+        return logit.sigmoid().squeeze(1)
+
+
+class MetaWeightNet(Method):
+    """c = V(CE(f(x), y)), with the loss detached: mean V CE. No attack is run.
+
+    The network learns by the gradient of the cross-entropy on clean, balanced meta images after one
+    virtual step of the model.
+    """
+
+    objective = Objective(
+        climbs="ce", start="uniform", clean=True, adversary=False, characteristics=True
+    )
+
+    def __init__(self, config: MetaWeightNetConfig, learner: Learner) -> None:
+        self.config, self.learner = config, learner
+        with initialising(learner.seed, "weighting network"):
+            self.network = WeightNetwork(config.hidden).to(learner.device)
+        self.meta = MetaLearner(
+            self.network,
+            learner,
+            lr=config.meta_lr,
+            weight_decay=config.meta_weight_decay,
+            batch_size=config.meta_batch_size,
+        )
+
+    @torch.no_grad()
+    def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
+        assert characteristics is not None
+        weight = self.network(characteristics.loss)
+        zero = torch.zeros_like(weight)
+        return Assignment(weight, adversary=zero, anti_adversary=zero, bound=zero)
+
+    def start_epoch(self, epoch: int, validation: ClassErrors | None) -> None:
+        self.meta.start_epoch(epoch)
+
+    def learn(self, step: Step) -> bool:
+        assert step.characteristics is not None
+        if step.number % self.config.meta_every:
+            return False
+        clean = self.network(step.characteristics.loss)
+        weights = torch.stack([clean, torch.zeros_like(clean), torch.zeros_like(clean)], dim=1)
+        self.meta.descend(weights, self._weight_gradient(step, weights))
+        return True
+
+    def _weight_gradient(self, step: Step, weights: Tensor) -> Tensor:
+        model, meta = self.learner.model, self.meta.batch()
+
+        def losses_at(parameters: Parameters) -> Tensor:
+            predict = prediction_with(model, parameters, train=True)
+            return per_sample_losses(predict, step.batch, step.copies, self.objective)
+
+        def meta_loss(parameters: Parameters) -> Tensor:
+            return F.cross_entropy(prediction_with(model, parameters, train=False)(meta.x), meta.y)
+
+        return weight_gradient(
+            model,
+            self.learner.optimizer,
+            losses=step.losses,
+            weights=weights,
+            losses_at=losses_at,
+            meta_loss=meta_loss,
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        return self.meta.state()
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        self.meta.load_state(state)
