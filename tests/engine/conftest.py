@@ -142,12 +142,16 @@ class ConvNet(nn.Sequential):
         )
 
 
-@pytest.fixture
-def conv_net() -> nn.Module:
+def net_of(num_classes: int) -> nn.Module:
     torch.manual_seed(0)
-    net = ConvNet()
+    net = ConvNet(num_classes)
     net(torch.rand(16, 1, 4, 4))  # running statistics that are not the initial ones
     return net
+
+
+@pytest.fixture
+def conv_net() -> nn.Module:
+    return net_of(3)
 
 
 @pytest.fixture
@@ -158,25 +162,35 @@ def batch() -> Batch:
     return Batch(x, y, torch.arange(10))
 
 
-@pytest.fixture
-def learner(conv_net: nn.Module) -> Learner:
+def learner_with(net: nn.Module, num_classes: int) -> Learner:
     rng = torch.Generator().manual_seed(2)
     x = torch.rand(12, 1, 4, 4, generator=rng)
-    meta = Batch(x, torch.arange(12) % 3, torch.arange(12))
+    meta = Batch(x, torch.arange(12) % num_classes, torch.arange(12))
     threat = ThreatConfig(epsilon=0.1, num_steps=3)
     return Learner(
-        model=conv_net,
-        optimizer=torch.optim.SGD(conv_net.parameters(), lr=0.1, momentum=0.9),
-        attack=TrainingAttack(conv_net, threat, torch.Generator().manual_seed(3)),
+        model=net,
+        optimizer=torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9),
+        attack=TrainingAttack(net, threat, torch.Generator().manual_seed(3)),
         device=torch.device("cpu"),
         seed=0,
         epochs=4,
         epsilon=0.1,
         step_size=0.025,
-        num_classes=3,
+        num_classes=num_classes,
         meta=meta,
         validation=DeviceImages((meta.x * 255).byte(), meta.y),
     )
+
+
+@pytest.fixture
+def learner(conv_net: nn.Module) -> Learner:
+    return learner_with(conv_net, 3)
+
+
+@pytest.fixture
+def learner_of() -> Callable[[int], Learner]:
+    """Return a learner with so many classes."""
+    return lambda num_classes: learner_with(net_of(num_classes), num_classes)
 
 
 @pytest.fixture
@@ -187,8 +201,8 @@ def traits_of() -> Callable[[Learner, Batch], Characteristics]:
         return characteristics(
             learner.log_probabilities(batch.x),
             batch.y,
-            class_loss=torch.tensor([0.5, 1.0, 1.5]),
-            class_counts=torch.tensor([4, 3, 3]),
+            class_loss=torch.arange(1, learner.num_classes + 1) / 2,
+            class_counts=torch.bincount(batch.y, minlength=learner.num_classes),
         )
 
     return look
@@ -198,7 +212,9 @@ def traits_of() -> Callable[[Learner, Batch], Characteristics]:
 def step_of(traits_of: Callable[..., Characteristics]) -> Callable[..., Step]:
     """Return one batch on its way through a training step, as the loop makes it."""
 
-    def make(method: Method, learner: Learner, batch: Batch, number: int = 0) -> Step:
+    def make(
+        method: Method, learner: Learner, batch: Batch, number: int = 0, *, epoch: int = 1
+    ) -> Step:
         traits = traits_of(learner, batch)
         assignment = method.assign(batch, traits)
         log_p = learner.log_probabilities(batch.x)
@@ -206,6 +222,6 @@ def step_of(traits_of: Callable[..., Characteristics]) -> Callable[..., Step]:
         logits = logits_of(learner.model, batch, copies, method.objective)
         losses = losses_of(logits, batch.y, method.objective)
         said = None if logits.adversary is None else logits.adversary.detach()
-        return Step(batch, traits, copies, losses, 1, number, said)
+        return Step(batch, traits, copies, losses, epoch, number, said)
 
     return make

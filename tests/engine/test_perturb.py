@@ -212,3 +212,23 @@ def test_a_probability_that_underflows_gives_finite_copies(learner, batch):
     copies = learner.attack(Batch(batch.x, batch.y, batch.index), log_p, BOUNDS, BOTH)
     assert copies.adversary.isfinite().all()
     assert copies.anti_adversary.isfinite().all()
+
+
+def test_each_sample_takes_steps_of_its_own_length(learner, batch):
+    objective = Objective(climbs="ce", start="normal", anti_adversary=True)
+    bound, usual = torch.full((10,), 0.1), torch.full((10,), learner.step_size)
+
+    def moved(step: Tensor | None) -> tuple[Tensor, Tensor]:
+        learner.attack.rng.manual_seed(0)
+        copies = learner.attack(batch, None, bound, objective, step)
+        return tuple(
+            (copy - batch.x).abs().amax(dim=(1, 2, 3))
+            for copy in (copies.adversary, copies.anti_adversary)
+        )
+
+    own = usual.clone()
+    own[4] = 0.0
+    for plain, same, some in zip(moved(None), moved(usual), moved(own), strict=True):
+        assert torch.equal(plain, same)
+        assert some[4] < 0.01  # where the walk began
+        assert torch.equal(some[:4], plain[:4])

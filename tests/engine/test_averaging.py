@@ -1,0 +1,99 @@
+import pytest
+import torch
+from torch import nn
+
+from engine.averaging import WeightAverage
+from engine.backbone import Classifier
+
+
+def net(value: float) -> nn.Module:
+    model = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            tensor.fill_(value)
+    return model
+
+
+def test_the_average_by_hand():
+    average = WeightAverage(0.75)
+    for value in (8.0, 4.0, 1.0):  # 8; 8 + (4 - 8) / 4 = 7; 7 + (1 - 7) / 4 = 5.5
+        average.update(net(value))
+    state = average.state()
+    assert state["0.weight"].item() == pytest.approx(5.5)
+    assert state["1.running_var"].item() == pytest.approx(5.5)
+    assert state["1.num_batches_tracked"].item() == 1
+
+
+def test_the_average_stands_in_for_the_model_and_leaves_it_as_it_was():
+    average, model = WeightAverage(0.5), net(1.0)
+    average.update(net(2.0))
+    average.update(net(4.0))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    parameters = list(model.parameters())
+    with average.applied(model):
+        assert model[0].weight.item() == 3.0
+        assert model[1].running_mean.item() == 3.0
+        assert all(a is b for a, b in zip(parameters, model.parameters(), strict=True))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_the_model_comes_back_after_an_error():
+    average, model = WeightAverage(0.5), net(1.0)
+    average.update(net(2.0))
+    with pytest.raises(KeyError), average.applied(model):
+        raise KeyError
+    assert model[0].weight.item() == 1.0
+
+
+def test_an_empty_average_changes_nothing():
+    average, model = WeightAverage(0.5), net(1.0)
+    assert average.is_empty
+    assert average.state() == {}
+    with average.applied(model):
+        assert model[0].weight.item() == 1.0
+
+
+def test_the_state_goes_round_and_is_not_written_to():
+    one, other = WeightAverage(0.9), WeightAverage(0.9)
+    one.update(net(1.0))
+    state = one.state()
+    kept = {name: value.clone() for name, value in state.items()}
+    other.load_state(state)
+    other.update(net(3.0))
+    for name, value in kept.items():
+        assert torch.equal(state[name], value)
+    one.update(net(3.0))
+    for name, value in one.state().items():
+        assert torch.equal(value, other.state()[name])
+
+
+def test_what_is_reported_is_the_average_once_there_is_one(run, scenario_of, finished, monkeypatch):
+    looked_at: list[tuple[str, float]] = []
+    evaluate = Classifier.forward
+
+    def watched(self, x):
+        if not self.training:
+            looked_at.append(self.backbone[0].weight.flatten()[0].item())
+        return evaluate(self, x)
+
+    monkeypatch.setattr(Classifier, "forward", watched)
+    record = run(scenario_of("cfa"))
+    state = record.epochs[-1].state
+    own, averaged = (
+        state[f"{kind}.backbone.0.weight"].flatten()[0].item() for kind in ("model", "average")
+    )
+    assert own != averaged
+    assert looked_at[-1] == averaged  # the test
+    assert own in looked_at  # the validation that the policy reads
+    first = record.epochs[0].state
+    expected = 0.85 * first["model.backbone.0.weight"] + 0.15 * state["model.backbone.0.weight"]
+    torch.testing.assert_close(state["average.backbone.0.weight"], expected)
+    assert record.final.card.checkpoint == "last epoch, averaged weights"
+    assert finished("trades").final.card.checkpoint == "last epoch"
+
+
+def test_a_run_whose_epochs_are_all_too_weak_keeps_its_model(run, scenario_of):
+    record = run(scenario_of("cfa", method={"average_threshold": 1.0}))
+    assert not [name for name in record.epochs[-1].state if name.startswith("average.")]
+    assert record.final.card.checkpoint == "last epoch"

@@ -1,0 +1,100 @@
+import torch
+import torch.nn.functional as F
+from torch.func import functional_call
+
+from engine.method import METHODS
+from engine.types import Batch
+
+
+def build(learner, **fields):
+    method = METHODS["meta-weight-net"](hidden=8, meta_batch_size=12, **fields).build(learner)
+    method.start_epoch(1, None)
+    return method
+
+
+def test_a_weight_is_the_sigmoid_of_the_network_of_the_samples_own_loss(learner, batch, traits_of):
+    method = build(learner)
+    given = method.assign(batch, traits_of(learner, batch))
+    learner.model.eval()
+    loss = F.cross_entropy(learner.model(batch.x), batch.y, reduction="none").detach()
+    first, last = method.network.hidden, method.network.last
+    for i in range(10):
+        hidden = [
+            max(0.0, w.item() * loss[i].item() + b.item())
+            for w, b in zip(first.weight, first.bias, strict=True)
+        ]
+        logit = sum(w * h for w, h in zip(last.weight[0].tolist(), hidden, strict=True))
+        expected = torch.tensor(logit + last.bias.item()).sigmoid()
+        torch.testing.assert_close(given.clean[i], expected)
+    assert (given.adversary == 0).all()
+    assert (given.anti_adversary == 0).all()
+
+
+def test_the_gradient_of_the_network_is_that_of_double_backward(learner, batch, step_of):
+    learner.model.double()
+    learner.meta = Batch(learner.meta.x.double(), learner.meta.y, learner.meta.index)
+    batch = Batch(batch.x.double(), batch.y, batch.index)
+    method = build(learner, meta_weight_decay=0)
+    method.network.double()
+    learner.model.train()
+    step = step_of(method, learner, batch)
+
+    parameters = dict(learner.model.named_parameters())
+    buffers = {name: value.clone() for name, value in learner.model.named_buffers()}
+    weights = method.network(step.characteristics.loss.detach())
+    loss = (weights * step.losses[:, 0]).mean()
+    slopes = torch.autograd.grad(
+        loss, list(parameters.values()), create_graph=True, retain_graph=True
+    )
+    landed = {
+        name: value - 0.1 * slope  # the first step of SGD: momentum has no past
+        for (name, value), slope in zip(parameters.items(), slopes, strict=True)
+    }
+    learner.model.eval()
+    logits = functional_call(learner.model, {**landed, **buffers}, (learner.meta.x,))
+    learner.model.train()
+    expected = torch.autograd.grad(
+        F.cross_entropy(logits, learner.meta.y),
+        list(method.network.parameters()),
+        retain_graph=True,
+    )
+    assert method.learn(step)
+    for parameter, gradient in zip(method.network.parameters(), expected, strict=True):
+        assert gradient.norm() > 0
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-6, atol=1e-12)
+
+
+def test_a_meta_step_is_taken_every_so_many_batches(learner, batch, step_of):
+    method = build(learner, meta_every=2)
+    assert [method.learn(step_of(method, learner, batch, n)) for n in range(4)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+
+
+def test_samples_with_wrong_labels_lose_weight(learner, batch, step_of):
+    torch.manual_seed(0)
+    centres = torch.rand(3, 1, 4, 4)
+    y = torch.arange(48) % 3
+    x = (centres[y] + 0.05 * torch.randn(48, 1, 4, 4)).clamp(0, 1)
+    learner.meta = Batch(x[:12], y[:12], torch.arange(12))
+    given, wrong = y[12:].clone(), torch.arange(36) % 4 == 0
+    given[wrong] = (given[wrong] + 1) % 3
+    train = Batch(x[12:], given, torch.arange(36))
+    method = build(learner, meta_lr=0.02)
+    for _ in range(30):  # a wrong label is told by its loss once the model knows something
+        learner.optimizer.zero_grad()
+        F.cross_entropy(learner.model(train.x), given).backward()
+        learner.optimizer.step()
+    for number in range(50):
+        learner.model.train()
+        step = step_of(method, learner, train, number)
+        method.learn(step)
+        weights = method.assign(train, step.characteristics).weights
+        learner.optimizer.zero_grad()
+        (weights * step.losses).sum(dim=1).mean().backward()
+        learner.optimizer.step()
+    clean = method.assign(train, step.characteristics).clean
+    assert clean[wrong].mean() < 0.5 * clean[~wrong].mean()
