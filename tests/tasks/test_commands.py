@@ -67,6 +67,22 @@ def test_exports_hold_every_sample_of_every_epoch_and_the_model(sqlite_studio):
         assert len(refused.stderr.strip().splitlines()) == 1
 
 
+def test_the_exported_model_is_the_average_that_was_tested(sqlite_studio):
+    change = {"method.name": "cfa", "method.average_from": 0, "method.average_threshold": 0}
+    options = [part for path, value in change.items() for part in ("--set", f"{path}={value}")]
+    done = sqlite_studio.caat("run", str(sqlite_studio.scenario), *options, "--json")
+    result = json.loads(done.stdout)
+    assert result["evaluation_card"]["checkpoint"] == "last epoch, averaged weights"
+    out = sqlite_studio.folder / "average.safetensors"
+    wrote = sqlite_studio.caat("export", result["run_id"], "--what", "model", "--out", str(out))
+    assert wrote.returncode == 0, wrote.stderr
+    newest = max(sqlite_studio.folder.rglob("e000003-*.safetensors"))
+    state, exported = load_file(newest), load_file(out)
+    weight = "backbone.0.weight"
+    assert (exported[weight] == state[f"average.{weight}"]).all()
+    assert (exported[weight] != state[f"model.{weight}"]).any()
+
+
 @pytest.mark.parametrize(
     ("change", "field", "allowed"),
     [
