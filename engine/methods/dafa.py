@@ -50,11 +50,9 @@ def class_weights(similarity: Tensor, *, scale: float, floor: float) -> Tensor:
         floor: What each weight is raised to.
     """
     own = similarity.diagonal()
-    seen = similarity.sum(dim=1) > 0
     is_harder = own[:, None] < own[None, :]
     gain = torch.where(is_harder, similarity * own[None, :], -similarity.T * own[:, None])
-    gain = gain.fill_diagonal_(0) * (seen[:, None] & seen[None, :])
-    return (1 + scale * gain.sum(dim=1)).clamp_min(floor)
+    return (1 + scale * gain.fill_diagonal_(0).sum(dim=1)).clamp_min(floor)
 
 
 class Dafa(Method):

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -68,27 +70,41 @@ def test_the_state_goes_round_and_is_not_written_to():
         assert torch.equal(value, other.state()[name])
 
 
-def test_what_is_reported_is_the_average_once_there_is_one(run, scenario_of, finished, monkeypatch):
-    looked_at: list[tuple[str, float]] = []
-    evaluate = Classifier.forward
+def first_weight(state: dict[str, torch.Tensor], part: str) -> float:
+    return state[f"{part}.backbone.0.weight"].flatten()[0].item()
+
+
+def test_what_is_reported_is_the_average_once_there_is_one(
+    run, scenario_of, finished, new_record, monkeypatch
+):
+    looked_at: list[float] = []
+    last_of_epoch: list[float] = []
+    forward = Classifier.forward
 
     def watched(self, x):
         if not self.training:
             looked_at.append(self.backbone[0].weight.flatten()[0].item())
-        return evaluate(self, x)
+        return forward(self, x)
+
+    class Watching(new_record):
+        def on_epoch(self, report):
+            super().on_epoch(report)
+            last_of_epoch.append(looked_at[-1])
 
     monkeypatch.setattr(Classifier, "forward", watched)
-    record = run(scenario_of("cfa"))
-    state = record.epochs[-1].state
-    own, averaged = (
-        state[f"{kind}.backbone.0.weight"].flatten()[0].item() for kind in ("model", "average")
-    )
-    assert own != averaged
-    assert looked_at[-1] == averaged  # the test
-    assert own in looked_at  # the validation that the policy reads
-    first = record.epochs[0].state
-    expected = 0.85 * first["model.backbone.0.weight"] + 0.15 * state["model.backbone.0.weight"]
-    torch.testing.assert_close(state["average.backbone.0.weight"], expected)
+    training = {"epochs": 3, "record_every": 100}
+    record = run(scenario_of("cfa", training=training), Watching())
+    states = [report.state for report in record.epochs]
+    averaged = [first_weight(state, "average") for state in states]
+    own = [first_weight(state, "model") for state in states]
+    assert own[1] != averaged[1]
+    assert last_of_epoch == averaged  # validation, and in the last epoch the gallery
+    assert looked_at[-1] == averaged[2]  # the test
+    assert own[1] in looked_at  # the validation that decides whether an epoch joins
+    for before, after in itertools.pairwise(states):
+        name = "backbone.0.weight"
+        expected = 0.85 * before[f"average.{name}"] + 0.15 * after[f"model.{name}"]
+        torch.testing.assert_close(after[f"average.{name}"], expected)
     assert record.final.card.checkpoint == "last epoch, averaged weights"
     assert finished("trades").final.card.checkpoint == "last epoch"
 

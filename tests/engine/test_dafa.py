@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.attack import TrainingAttack
 from engine.method import METHODS
 from engine.methods.dafa import class_weights
 from engine.types import Batch
@@ -81,6 +82,25 @@ def test_the_predictions_are_those_of_the_last_warm_up_epoch(learner, batch, ste
     before = dafa.weights
     dafa.start_epoch(4, None)
     assert torch.equal(dafa.weights, before)
+
+
+def test_the_loop_attacks_with_the_steps_that_are_assigned(run, scenario_of, monkeypatch):
+    steps = []
+    attack = TrainingAttack.__call__
+
+    def watched(self, batch, log_p, bound, objective, step=None):
+        steps.append((bound, step))
+        return attack(self, batch, log_p, bound, objective, step)
+
+    monkeypatch.setattr(TrainingAttack, "__call__", watched)
+    record = run(scenario_of("dafa"))
+    weights = record.epochs[-1].state["method.weights"]
+    assert weights.unique().numel() > 1
+    last = [(bound, step) for bound, step in steps if step is not None][-4:]
+    assert len(last) == 4
+    for bound, step in last:
+        torch.testing.assert_close(step, bound / 4)
+        assert bound.unique().numel() > 1
 
 
 def test_clean_weight_ball_and_step_follow_the_class_and_the_kl_term_does_not(learner):
