@@ -1,5 +1,6 @@
 """The attack inside training: both copies of a batch in one walk."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from engine.method import Attack, Objective
 from engine.modes import eval_mode
 from engine.objective import kl_divergence
 from engine.perturb import ThreatConfig, perturb, random_start
-from engine.types import Batch, Copies
+from engine.types import Batch, Copies, Draw
 
 
 @dataclass
@@ -33,6 +34,7 @@ class TrainingAttack(Attack):
         bound: Tensor,
         objective: Objective,
         step: Tensor | None = None,
+        probability: Tensor | None = None,
     ) -> Copies:
         """Return the copies that the objective asks for.
 
@@ -42,36 +44,54 @@ class TrainingAttack(Attack):
             bound: (B,) radius of each sample's ball.
             objective: Which copies, and what the adversary climbs.
             step: (B,) length of each sample's step; None is the threat model's for all.
+            probability: (B,) chance of the adversary, where each sample gets one copy.
         """
-        num_adv = len(batch) if objective.adversary else 0
-        num_anti = len(batch) if objective.anti_adversary else 0
-        times = (num_adv > 0) + (num_anti > 0)
+        draw = None if probability is None else self._draw(probability)
+        climbs = _which_climb(batch, objective) if draw is None else draw.is_adversary
+        times = len(climbs) // len(batch)
         if times == 0:
             return Copies(None, None)
         x, epsilon = batch.x.repeat(times, 1, 1, 1), bound.repeat(times)
         length = self.threat.step if step is None else step.repeat(times)
-        up = torch.ones(num_adv, device=x.device)
-        down = -torch.ones(num_anti, device=x.device)
-
-        def loss(x_moved: Tensor) -> Tensor:
-            logits = self.model(x_moved)
-            if objective.climbs == "ce" or not num_adv:
-                return F.cross_entropy(logits, batch.y.repeat(times), reduction="none")
-            assert log_p is not None
-            climb = kl_divergence(log_p, logits[:num_adv].log_softmax(dim=1))
-            descend = F.cross_entropy(logits[num_adv:], batch.y[:num_anti], reduction="none")
-            return torch.cat([climb, descend])
-
         with eval_mode(self.model):
             moved = perturb(
-                loss,
+                self._loss(batch.y.repeat(times), log_p, climbs, objective),
                 x,
                 random_start(x, epsilon, start=objective.start, generator=self.rng),
                 epsilon=epsilon,
-                step=torch.cat([up, down]) * length,
+                step=torch.where(climbs, 1.0, -1.0) * length,
                 num_steps=self.threat.num_steps,
             )
+        if draw is not None:
+            return Copies(moved, None, draw)
+        num_adv = len(batch) if objective.adversary else 0
         return Copies(
             adversary=moved[:num_adv] if num_adv else None,
-            anti_adversary=moved[num_adv:] if num_anti else None,
+            anti_adversary=moved[num_adv:] if len(moved) > num_adv else None,
         )
+
+    def _draw(self, probability: Tensor) -> Draw:
+        return Draw(torch.bernoulli(probability, generator=self.rng).bool(), probability)
+
+    def _loss(
+        self, y: Tensor, log_p: Tensor | None, climbs: Tensor, objective: Objective
+    ) -> Callable[[Tensor], Tensor]:
+        """Return what each copy climbs or descends, from images (R, channels, h, w) to (R,)."""
+
+        def loss(x_moved: Tensor) -> Tensor:
+            logits = self.model(x_moved)
+            by_label = F.cross_entropy(logits, y, reduction="none")
+            if objective.climbs == "ce" or not objective.adversary:
+                return by_label
+            assert log_p is not None
+            clean = log_p.repeat(len(y) // len(log_p), 1)
+            return torch.where(climbs, kl_divergence(clean, logits.log_softmax(dim=1)), by_label)
+
+        return loss
+
+
+def _which_climb(batch: Batch, objective: Objective) -> Tensor:
+    """Return a row per copy, adversaries first: whether it is one."""
+    copies = [True] * objective.adversary + [False] * objective.anti_adversary
+    kinds = torch.tensor(copies, dtype=torch.bool, device=batch.x.device)
+    return kinds.repeat_interleave(len(batch))

@@ -144,9 +144,11 @@ class Trainer:
         log_p, traits = self._clean_view(batch)
         assignment = self.method.assign(batch, traits)
         self._require_finite("bound", [assignment.bound], epoch, number + 1)
-        copies = self.attack(batch, log_p, assignment.bound, objective, assignment.step)
+        copies = self.attack(
+            batch, log_p, assignment.bound, objective, assignment.step, assignment.probability
+        )
         logits = logits_of(self.model, batch, copies, objective)
-        losses = losses_of(logits, batch.y, objective)
+        losses = losses_of(logits, batch.y, objective, copies.draw)
         said = None if logits.adversary is None else logits.adversary.detach()
         if self.method.learn(Step(batch, traits, copies, losses, epoch, number, said)):
             assignment = self.method.assign(batch, traits)

@@ -70,11 +70,12 @@ class Attack(ABC):
         bound: Tensor,
         objective: Objective,
         step: Tensor | None = None,
+        probability: Tensor | None = None,
     ) -> Copies:
         """Return the copies that the objective asks for, made in eval mode.
 
         ``log_p`` (B, C) is the clean log p(x) in eval mode, for an adversary that climbs KL;
-        ``bound`` and ``step`` are those of an `Assignment`.
+        ``bound``, ``step`` and ``probability`` are those of an `Assignment`.
         """
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.method import Objective
-from engine.types import Batch, Copies
+from engine.types import Batch, Copies, Draw
 
 Predict = Callable[[Tensor], Tensor]
 """From images (B, channels, h, w) to logits (B, C)."""
@@ -39,18 +39,23 @@ def logits_of(predict: Predict, batch: Batch, copies: Copies, objective: Objecti
     return Logits(*(predict(x) if x is not None else None for x in shown))
 
 
-def losses_of(logits: Logits, y: Tensor, objective: Objective) -> Tensor:
+def losses_of(logits: Logits, y: Tensor, objective: Objective, draw: Draw | None = None) -> Tensor:
     """Return CE(f(x), y), l_adv(x, x+) and CE(f(x-), y) of each sample, (B, 3).
 
-    A term that the objective does not use is a column of zeros.
+    A term that the objective does not use is a column of zeros. With a draw, the two columns of
+    the copies are divided by the chance of the copy, and 0 where the sample got the other one.
     """
     nothing = torch.zeros(len(y), device=y.device)
     clean = logits.clean if objective.clean else None
+    anti = logits.anti_adversary if draw is None else logits.adversary
     natural, anti_adversary = (
         nothing if said is None else F.cross_entropy(said, y, reduction="none")
-        for said in (clean, logits.anti_adversary)
+        for said in (clean, anti)
     )
     adversary = nothing if logits.adversary is None else _adversary_loss(logits, y, objective)
+    if draw is not None:
+        for_adversary, for_anti = draw.scales
+        adversary, anti_adversary = for_adversary * adversary, for_anti * anti_adversary
     return torch.stack([natural, adversary, anti_adversary], dim=1)
 
 
@@ -70,4 +75,5 @@ def per_sample_losses(
     predict: Predict, batch: Batch, copies: Copies, objective: Objective
 ) -> Tensor:
     """Return the losses of a batch, (B, 3), from one look at each kind of image."""
-    return losses_of(logits_of(predict, batch, copies, objective), batch.y, objective)
+    logits = logits_of(predict, batch, copies, objective)
+    return losses_of(logits, batch.y, objective, copies.draw)

@@ -97,6 +97,8 @@ class Assignment:
         anti_adversary: (B,) b_i, weight of the best-case copy x-.
         bound: (B,) radius of the ball that holds both copies, in pixels.
         step: (B,) step of the attack in that ball, in pixels; None is the threat model's.
+        probability: (B,) above 0 and below 1, chance that a sample gets its adversary and not its
+            anti-adversary this time; None gives it both.
     """
 
     clean: Tensor
@@ -104,6 +106,7 @@ class Assignment:
     anti_adversary: Tensor
     bound: Tensor
     step: Tensor | None = None
+    probability: Tensor | None = None
 
     @property
     def weights(self) -> Tensor:
@@ -112,11 +115,37 @@ class Assignment:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """Which of its two copies each sample got, and what that copy's loss counts for.
+
+    Dividing by the chance of the draw leaves the expected loss, and so the expected gradient, what
+    it is with both copies.
+
+    Attributes:
+        is_adversary: (B,) bool.
+        probability: (B,) chance of the adversary.
+    """
+
+    is_adversary: Tensor
+    probability: Tensor
+
+    @property
+    def scales(self) -> tuple[Tensor, Tensor]:
+        """(B,) each: the factor of l_adv, 1[adversary] / p, and of CE(f(x-), y), the other."""
+        drawn = self.is_adversary.to(self.probability.dtype)
+        return drawn / self.probability, (1 - drawn) / (1 - self.probability)
+
+
+@dataclass(frozen=True)
 class Copies:
-    """The perturbed copies of a batch; None where the method does not use one."""
+    """The perturbed copies of a batch; None where the method does not use one.
+
+    With a draw, ``adversary`` holds the one copy that each sample got, of either kind.
+    """
 
     adversary: Tensor | None
     anti_adversary: Tensor | None
+    draw: Draw | None = None
 
 
 def rows_by_class(labels: IntArray, num_classes: int) -> list[IntArray]:
