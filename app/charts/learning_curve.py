@@ -58,6 +58,7 @@ def _add_band(fig: go.Figure, name: Hashable, rows: pd.DataFrame, style: Style) 
         y=pd.concat([rows["high"], rows["low"].iloc[::-1]]),
         uid=f"{name}-band",
         legendgroup=str(name),
+        mode="lines",
         fill="toself",
         fillcolor=translucent(style.color, 0.14),
         line={"width": 0},
