@@ -57,36 +57,48 @@ def test_a_run_is_configured_watched_and_inspected_in_the_browser(installation, 
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(address)
+    configure_and_launch(page, "My first run")
+    watch_it_move_and_end(page)
+    assert_every_class_is_recorded_at_every_epoch(data_dir, "My first run")
+    assert_samples_show_distributions_and_images(page)
+    context.close()
+    assert_nothing_outlives(up)
+
+
+def configure_and_launch(page: Any, name: str) -> None:
     page.get_by_text("New run").first.click()
     page.get_by_role("button", name="One-minute demo").click()
-    page.get_by_label("Name", exact=True).first.fill("My first run")
+    page.get_by_label("Name", exact=True).first.fill(name)
     page.get_by_label("Name", exact=True).first.press("Enter")
     page.get_by_role("button", name="Launch").click()
     page.get_by_text("Open the run").click()
-    page.get_by_role("heading", name="My first run").wait_for()
+    page.get_by_role("heading", name=name).wait_for()
 
-    batches = page.locator('figure[data-panel="loss"] .js-plotly-plot')
-    batches.wait_for()
-    count = "(plot) => Math.max(...plot._fullData.map((trace) => trace._length || 0))"
-    first = batches.evaluate(count)
-    page.wait_for_function(
-        f"""(first) => ({count})(document.querySelector(
-            'figure[data-panel="loss"] .js-plotly-plot')) > first""",
-        arg=first,
-    )
+
+def watch_it_move_and_end(page: Any) -> None:
+    panel = 'figure[data-panel="loss"] .js-plotly-plot'
+    page.locator(panel).wait_for()
+    points = "(plot) => Math.max(...plot._fullData.map((trace) => trace._length || 0))"
+    first = page.locator(panel).evaluate(points)
+    moved = f"(first) => ({points})(document.querySelector('{panel}')) > first"
+    page.wait_for_function(moved, arg=first)
     page.locator(".st-key-run-title").get_by_text("Finished").wait_for()
 
+
+def assert_every_class_is_recorded_at_every_epoch(data_dir: Path, name: str) -> None:
     database = Database(sqlite_url(data_dir / "caat.db"))
     with database.read() as session:
         (run,) = queries.list_runs(session)
         recorded = queries.recorded_epochs(session, run.id)
-        summaries = queries.class_summaries(session, run.id, quantity="anti_adversary_weight")
+        weights = queries.class_summaries(session, run.id, quantity="anti_adversary_weight")
     database.dispose()
-    assert (run.name, run.status, run.result_split) == ("My first run", "succeeded", "test")
-    everyone = summaries[summaries["label_group"] == "all"]
+    assert (run.name, run.status, run.result_split) == (name, "succeeded", "test")
     assert recorded == list(range(1, 16))
+    everyone = weights[weights["label_group"] == "all"]
     assert everyone.groupby("epoch")["class_index"].nunique().tolist() == [10] * 15
 
+
+def assert_samples_show_distributions_and_images(page: Any) -> None:
     page.get_by_role("tab", name="Samples").click()
     page.get_by_text(re.compile(r"Anti-adversary weight: highest mean")).wait_for()
     curves = page.locator(".st-key-distribution .js-plotly-plot")
@@ -95,10 +107,12 @@ def test_a_run_is_configured_watched_and_inspected_in_the_browser(installation, 
     images = page.get_by_role("img", name=re.compile("dversary"))
     images.first.wait_for()
     assert images.first.evaluate("(image) => image.naturalWidth") > 0
-    context.close()
 
+
+def assert_nothing_outlives(up: Any) -> None:
+    """Ctrl-C ends broker, worker and dashboard, and then `caat up` itself, in good order."""
     children = psutil.Process(up.pid).children(recursive=True)
-    assert len(children) >= 3  # broker, worker, dashboard
+    assert len(children) >= 3
     up.send_signal(signal.SIGINT)
     assert up.wait(timeout=60) == 0
     _, alive = psutil.wait_procs(children, timeout=10)
