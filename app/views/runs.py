@@ -107,12 +107,11 @@ def _draw_runs(shown: list[RunRow]) -> None:
 
 def _draw_chosen(run: RunRow | None) -> None:
     if run is None:
-        st.caption("Select a row to open, stop or resume its run.", width="stretch")
         st.button("Stop", icon=":material/stop_circle:", key="chosen-none", disabled=True)
+        st.caption("Select a row to open, stop or resume its run.")
         return
     badge(run)
     st.markdown(f"**{literal(title_of(run))}**", width="content")
-    st.caption(literal(whereabouts(run)), width="stretch")
     st.page_link(
         "views/run.py",
         label="Open",
@@ -120,6 +119,8 @@ def _draw_chosen(run: RunRow | None) -> None:
         query_params={"id": run.id},
     )
     stop_and_resume_buttons(run, "chosen")
+    # What changes stands last: the table's own tools come up over this end of the bar.
+    st.caption(literal(whereabouts(run)), width="stretch")
 
 
 render()
