@@ -72,7 +72,8 @@ def up(*, port: int, num_workers: int, demo: bool) -> None:
         DatabaseError: The database did not answer.
     """
     _refuse_taken_port(port)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have told us to ignore the first
+        signal.signal(number, signal.default_int_handler)
     database = open_database()
     children: list[Child] = []
     try:
