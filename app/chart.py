@@ -104,3 +104,9 @@ def nothing_yet() -> go.Figure:
 def plain(text: object) -> str:
     """Escape a user's own words for Plotly, which reads a few HTML tags."""
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def epoch_axis(epochs: "pd.Series[Any]") -> dict[str, Any]:
+    """Return an axis of epochs, whose ticks are whole numbers also when there are few."""
+    few = len(epochs) > 0 and epochs.max() <= 10
+    return {"title": {"text": "Epoch"}, "tickformat": "d", "dtick": 1 if few else None}

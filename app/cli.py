@@ -100,7 +100,7 @@ def up(
 @cli.command()
 def dashboard(port: Annotated[int, typer.Option(min=1, max=65535)] = 8501) -> None:
     """Start the dashboard alone."""
-    everything.become_dashboard(port)
+    everything.serve_dashboard(port)
 
 
 @cli.command()

@@ -72,7 +72,8 @@ def up(*, port: int, num_workers: int, demo: bool) -> None:
         DatabaseError: The database did not answer.
     """
     _refuse_taken_port(port)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have told us to ignore the first
+        signal.signal(number, signal.default_int_handler)
     database = open_database()
     children: list[Child] = []
     try:
@@ -117,8 +118,8 @@ def _queue_demonstration(database: Database) -> None:
         submit(Scenario.model_validate(changes), actor="demonstration", study="Demonstration")
 
 
-def become_dashboard(port: int) -> None:
-    """Turn this process into the dashboard's server.
+def serve_dashboard(port: int) -> None:
+    """Serve the dashboard in this process, which has loaded the engine: the first page is quick.
 
     Raises:
         UserError: The port is taken, or a public address was asked for without consent.
@@ -134,9 +135,11 @@ def become_dashboard(port: int) -> None:
     _refuse_taken_port(port)
     open_database()
     os.chdir(ROOT)  # where .streamlit/config.toml is
-    words = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py")]
+    # Imported here: it would take half a second from the start of every command.
+    from streamlit.web.cli import main as streamlit
+
     options = [f"--server.address={address}", f"--server.port={port}", "--server.headless=true"]
-    os.execv(sys.executable, [*words, *options])
+    streamlit(["run", str(ROOT / "app" / "main.py"), *options], standalone_mode=False)
 
 
 def database() -> Database:

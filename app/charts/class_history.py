@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, plain, register
+from app.chart import epoch_axis, figure, plain, register
 from app.palette import SEQUENTIAL
 
 
@@ -19,7 +19,7 @@ def class_history(table: pd.DataFrame) -> go.Figure:
     names = table.drop_duplicates("class_index").set_index("class_index")["class"]
     fig = figure(
         110 + max(22 * len(grid), 120),
-        xaxis={"title": {"text": "Epoch"}, "tickformat": "d", "showgrid": False},
+        xaxis={**epoch_axis(table["epoch"]), "showgrid": False},
         yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
     )
     fig.add_heatmap(

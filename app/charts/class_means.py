@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, plain, register
+from app.chart import epoch_axis, figure, plain, register
 from app.palette import class_style
 
 
@@ -16,7 +16,7 @@ def class_means(table: pd.DataFrame) -> go.Figure:
     """
     fig = figure(
         380,
-        xaxis={"title": {"text": "Epoch"}, "tickformat": "d"},
+        xaxis=epoch_axis(table["epoch"]),
         yaxis={"title": {"text": "Mean over the class"}},
         hovermode="closest",
     )

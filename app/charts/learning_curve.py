@@ -5,7 +5,7 @@ from collections.abc import Hashable
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, register
+from app.chart import epoch_axis, figure, register
 from app.palette import PETROFF_10, SERIES, Style, translucent
 from app.words import metric
 
@@ -25,7 +25,7 @@ def learning_curve(table: pd.DataFrame) -> go.Figure:
         240,
         margin={"l": 8, "r": 8, "t": 34, "b": 8},
         hovermode="x unified",
-        xaxis={"title": {"text": "Epoch"}, "rangemode": "tozero"},
+        xaxis={**epoch_axis(table["epoch"]), "rangemode": "tozero"},
         showlegend=True,
     )
     for name, rows in table.groupby("name", sort=False):
@@ -58,6 +58,7 @@ def _add_band(fig: go.Figure, name: Hashable, rows: pd.DataFrame, style: Style) 
         y=pd.concat([rows["high"], rows["low"].iloc[::-1]]),
         uid=f"{name}-band",
         legendgroup=str(name),
+        mode="lines",
         fill="toself",
         fillcolor=translucent(style.color, 0.14),
         line={"width": 0},

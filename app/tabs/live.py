@@ -1,5 +1,6 @@
 """How is it going? The curves of a run, growing while it trains."""
 
+import pandas as pd
 import streamlit as st
 
 from app import data
@@ -14,8 +15,13 @@ def draw(run: RunDetail) -> None:
     """Draw the curves; while the run is active they look for new points by themselves."""
     every = data.REFRESH_SECONDS if run.is_active else None
     st.fragment(_draw_curves, run_every=every)(run.id)
+    table = data.metrics(run.id, data.mark(run))
+    if not table.empty:
+        _draw_table(run, table)
+
+
+def _draw_table(run: RunDetail, table: pd.DataFrame) -> None:
     with st.expander("Table and download", icon=":material/table:", key="history"):
-        table = data.metrics(run.id, data.mark(run))
         st.dataframe(table, hide_index=True, key="history-table")
         st.download_button(
             "Download CSV",

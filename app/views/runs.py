@@ -81,6 +81,8 @@ def _draw_runs(shown: list[RunRow]) -> None:
     if not shown:
         st.info("No run matches these filters.", icon=":material/filter_alt_off:")
         return
+    # Above the table, so that a new row never moves a button away from under the mouse.
+    bar = st.container(border=True, horizontal=True, vertical_alignment="center", key="chosen")
     ids = [run.id for run in shown]
     chosen = st.session_state.get(CHOSEN)
     # The key changes with the order of rows, so a selection never slides to another run.
@@ -99,24 +101,26 @@ def _draw_runs(shown: list[RunRow]) -> None:
     rows = event["selection"]["rows"]
     run = shown[rows[0]] if rows and rows[0] < len(shown) else None
     st.session_state[CHOSEN] = run.id if run else None
-    _draw_chosen(run)
+    with bar:
+        _draw_chosen(run)
 
 
 def _draw_chosen(run: RunRow | None) -> None:
     if run is None:
+        st.button("Stop", icon=":material/stop_circle:", key="chosen-none", disabled=True)
         st.caption("Select a row to open, stop or resume its run.")
         return
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key="chosen"):
-        badge(run)
-        st.markdown(f"**{literal(title_of(run))}**", width="content")
-        st.caption(whereabouts(run), width="stretch")
-        st.page_link(
-            "views/run.py",
-            label="Open",
-            icon=":material/open_in_full:",
-            query_params={"id": run.id},
-        )
-        stop_and_resume_buttons(run, "chosen")
+    badge(run)
+    st.markdown(f"**{literal(title_of(run))}**", width="content")
+    st.page_link(
+        "views/run.py",
+        label="Open",
+        icon=":material/open_in_full:",
+        query_params={"id": run.id},
+    )
+    stop_and_resume_buttons(run, "chosen")
+    # What changes stands last: the table's own tools come up over this end of the bar.
+    st.caption(literal(whereabouts(run)), width="stretch")
 
 
 render()

@@ -155,7 +155,10 @@ class Caat(Method):
     def _weights(self, batch: Batch, alpha: Tensor) -> Tensor:
         """Return (B, 3): c, a and b, differentiable in alpha (B,)."""
         w0, w1 = self._class_weights(batch)
-        adversary_side = alpha / alpha.mean().clamp_min(0.05) if self.config.normalise else alpha
+        # The scale is a constant to the network: with its gradient, every alpha could fall together
+        # at no cost, and would.
+        scale = alpha.detach().mean().clamp_min(0.05) if self.config.normalise else 1.0
+        adversary_side = alpha / scale
         return torch.stack(
             [
                 adversary_side * w0 / w0.mean(),

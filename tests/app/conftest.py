@@ -1,5 +1,7 @@
 """A data directory with runs in every state, written as a trainer writes them."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
+from playwright.sync_api import sync_playwright
 from streamlit.testing.v1 import AppTest
 
 from db import records, transitions
@@ -20,6 +23,13 @@ from tasks import settings as tasks_settings
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 NAMES = [f"class {letter}" for letter in "abcdefghij"]
 STEPS = 10
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+]
 
 
 class Studio:
@@ -271,3 +281,16 @@ def checked(page: AppTest) -> AppTest:
     assert not page.exception, page.exception[0].value
     assert not any("deprecated" in warning.value for warning in page.warning)
     return page
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A real browser; where there is none its tests are left out, except in CI."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        reason = "needs a Chromium (Debian: apt-get install chromium)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,20 +17,10 @@ import pytest
 from db import queries, transitions
 from db.models import RunStatus
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ROOT = Path(__file__).parents[2]
-ARGS = [
-    "--no-sandbox",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-]
 OWN = re.compile(r"^((http|ws)://127\.0\.0\.1:\d+/|data:|blob:|about:)")
 PROBE = re.compile(r"/(run|new)/_stcore/(health|host-config)$")
 """Streamlit looks for its server below a page's path first, and is told 404."""
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium")
 
 
 @pytest.fixture
@@ -106,16 +95,6 @@ class Visit:
         app.wait_for(timeout=60_000)
         self.page.locator("[data-test-script-state=notRunning]").wait_for(timeout=60_000)
         return self.page
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
