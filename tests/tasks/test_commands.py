@@ -92,7 +92,7 @@ def test_the_exported_model_is_the_average_that_was_tested(sqlite_studio):
         ("data.dataset=imagenet", "data.dataset: 'imagenet'", "digits, fashion-mnist"),
         ("data.meta_per_class=300", "data.meta_per_class: 300", "1 to"),
         ("data.train_size=5", "data.train_size: 5", "10 to"),
-        ("method.name=magic", "method: 'magic'", "caat, pgd-at, trades"),
+        ("method.name=magic", "method: 'magic'", "choose caat, cfa"),
         ("threat.epsilon", "--set", "a.b=value"),
     ],
 )
