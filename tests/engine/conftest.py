@@ -72,7 +72,7 @@ def scenario_of() -> Callable[..., Scenario]:
         tables: dict[str, dict[str, Any]] = {
             "data": {"train_size": 64, "test_size": 20, "noise": {"kind": "pair", "ratio": 0.2}},
             "threat": {"epsilon": "8/255", "num_steps": 2},
-            "model": {"name": backbone, "width": 2},
+            "model": {"name": backbone, "width": 1 if backbone == "wrn-28-10" else 2},
             "method": {"name": method, **LEARNING.get(method, {})},
             "training": {"epochs": 2, "batch_size": 16},
             "evaluation": {"num_steps": 2, "val_num_steps": 2},
