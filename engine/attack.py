@@ -20,11 +20,17 @@ class TrainingAttack(Attack):
     The adversary climbs the objective's loss: CE against the label, or the label-free
     KL(p(x) || p(x')). The anti-adversary descends CE(f(x'), y) (Zhou et al. 2023). The model is in
     eval mode meanwhile.
+
+    Attributes:
+        model, threat: Whom it attacks, and how.
+        rng: Where the random starts come from.
+        share: What every ball and step is multiplied by while the radius warms up.
     """
 
     model: nn.Module
     threat: ThreatConfig
     rng: torch.Generator
+    share: float = 1.0
 
     def __call__(
         self, batch: Batch, log_p: Tensor | None, bound: Tensor, objective: Objective
@@ -42,7 +48,7 @@ class TrainingAttack(Attack):
         times = (num_adv > 0) + (num_anti > 0)
         if times == 0:
             return Copies(None, None)
-        x, epsilon = batch.x.repeat(times, 1, 1, 1), bound.repeat(times)
+        x, epsilon = batch.x.repeat(times, 1, 1, 1), self.share * bound.repeat(times)
         up = torch.ones(num_adv, device=x.device)
         down = -torch.ones(num_anti, device=x.device)
 
@@ -61,7 +67,7 @@ class TrainingAttack(Attack):
                 x,
                 random_start(x, epsilon, start=objective.start, generator=self.rng),
                 epsilon=epsilon,
-                step=torch.cat([up, down]) * self.threat.step,
+                step=torch.cat([up, down]) * self.threat.step * self.share,
                 num_steps=self.threat.num_steps,
             )
         return Copies(

@@ -1,6 +1,7 @@
 """train(scenario, observer): the only place that knows epochs."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -149,7 +150,7 @@ class Trainer:
         """Make the epoch's streams; after a warm start the optimiser forgets, the method begins."""
         self.attack.rng = torch_stream(self.seed, "training attack", epoch, self.device)
         own = self._own_epoch(epoch)
-        self.method = self.policy if own > 0 else NaturalStart()
+        self.method = self.policy if own > 0 else NaturalStart(self.policy.objective)
         if own == 1:
             self.optimizer.state.clear()
         self.method.start_epoch(own, self.validation)
@@ -161,9 +162,8 @@ class Trainer:
     def _begin_step(self, epoch: int, number: int) -> None:
         """Set the learning rate, and the radius in training, of one step."""
         set_lr(self.optimizer, self.scenario.training.lr_at(epoch, number, self.num_steps))
-        done = self._own_epoch(epoch) - 1 + number / self.num_steps
-        self.attack.threat = self.scenario.threat.at(done)
-        self.learner.epsilon = self.attack.threat.epsilon
+        done = max(self._own_epoch(epoch) - 1, 0) + number / self.num_steps
+        self.attack.share = self.scenario.threat.share_at(done)
 
     def _step(
         self, epoch: int, number: int, batch: Batch
@@ -183,6 +183,7 @@ class Trainer:
         self.optimizer.step()
         if self.scenario.training.ema_decay is not None and self.method is self.policy:
             self.average.update(self.model)
+        assignment = replace(assignment, bound=self.attack.share * assignment.bound)
         return batch, assignment, traits, losses.detach()
 
     def _clean_view(self, batch: Batch) -> tuple[Tensor | None, Characteristics | None]:
@@ -256,7 +257,7 @@ class Trainer:
         best = self.selection.keeps_best
         epoch = self.selection.epoch if best else last
         with self.average.applied(self.model), self.selection.applied(self.model):
-            result = self._evaluate("test", epoch)
+            result = self._evaluate("test", last)
         averaged, planned = not self.average.is_empty, self.scenario.training.epochs
         words = checkpoint_in_words(epoch, last, planned, best=best, averaged=averaged)
         card = card_of_test(self.scenario, self.data, words)
@@ -286,6 +287,7 @@ class Trainer:
     def _snapshot(self, columns: Columns) -> Snapshot:
         train, objective = self.data.train, self.method.objective
         given, true = train.labels, train.true_labels
+        self.attack.share = 1.0  # it is in the recorded bounds already
         with self.average.applied(self.model), self.model.in_float32():
             shown = gallery(self.learner, objective, train, self.train_images, columns)
         return Snapshot(

@@ -34,14 +34,11 @@ class ThreatConfig(Section):
     def step(self) -> float:
         return self.epsilon / 4 if self.step_size is None else self.step_size
 
-    def at(self, epochs_done: float) -> "ThreatConfig":
-        """Return the threat in training after so many epochs of the method: ball and step grow."""
+    def share_at(self, epochs_done: float) -> float:
+        """Return the share of every radius in training after so many epochs of the method."""
         if epochs_done >= self.epsilon_warmup_epochs:
-            return self
-        share = max(epochs_done, 0.0) / self.epsilon_warmup_epochs
-        return self.model_copy(
-            update={"epsilon": share * self.epsilon, "step_size": share * self.step}
-        )
+            return 1.0
+        return epochs_done / self.epsilon_warmup_epochs
 
 
 def random_start(x: Tensor, epsilon: Tensor, *, start: Start, generator: torch.Generator) -> Tensor:

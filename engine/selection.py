@@ -63,7 +63,7 @@ class Selection:
             self._weights = under("weights.", state)
 
 
-def tested_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def deployed_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return, of a run's state, the weights that its test looks at: best, averaged, or last."""
     places = ("selection.weights.", "average.", "model.")
     return next(found for place in places if (found := under(place, state)))

@@ -1,10 +1,12 @@
 """Tiny scenarios, models and runs, small enough that hundreds fit in a minute."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -50,6 +52,31 @@ class Record:
 
     def should_stop(self) -> bool:
         return self.stop_at is not None and len(self.progress) >= self.stop_at
+
+
+def _assert_equal(found: Any, expected: Any) -> None:
+    """Compare to the last bit; NaN equals NaN."""
+    if dataclasses.is_dataclass(found):
+        assert type(found) is type(expected)
+        found, expected = vars(found), vars(expected)
+    if isinstance(found, dict):
+        assert found.keys() == expected.keys()
+        for name in found:
+            _assert_equal(found[name], expected[name])
+    elif isinstance(found, list | tuple):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            _assert_equal(one, other)
+    elif isinstance(found, torch.Tensor):
+        assert torch.equal(found, expected)
+    else:
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.fixture(scope="session")
+def assert_equal() -> Callable[[Any, Any], None]:
+    """Return a comparison of reports, to the last bit."""
+    return _assert_equal
 
 
 @pytest.fixture(autouse=True)

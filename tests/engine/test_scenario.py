@@ -52,7 +52,7 @@ WRONG = {
         "data.noise.kind",
         "'flip3' * uniform, flip1, flip2, pair",
     ),
-    "an unknown dataset": ({"data": {"dataset": "x"}}, "data.dataset", "'x' * choose digits"),
+    "an unknown dataset": ({"data": {"dataset": "x"}}, "data.dataset", "'x' * choose cifar10"),
     "too many meta images": (
         {"data": {"meta_per_class": 5000}},
         "data.meta_per_class",
