@@ -6,11 +6,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from engine.attack import TrainingAttack
 from engine.averaging import WeightAverage
-from engine.backbone import Classifier, channel_statistics
 from engine.batches import Batches
 from engine.characteristics import Characteristics, ClassLoss, characteristics
 from engine.dataset import Data, prepare
@@ -19,13 +17,14 @@ from engine.evaluate import Evaluation, attack_of, count_by_class, find_mistakes
 from engine.facts import card_of_test, checkpoint_in_words, identity, run_facts
 from engine.gallery import gallery
 from engine.method import ClassErrors, Learner, Method, Step
+from engine.model import initial_model
 from engine.objective import per_sample_losses
 from engine.observer import EpochReport, FinalReport, Observer, Progress, Snapshot
 from engine.optimise import load_momentum_buffers, momentum_buffers, set_lr
 from engine.record import EpochRecord, class_errors
 from engine.runtime import configure, require_precision
 from engine.scenario import Scenario
-from engine.seeds import initialising, torch_stream
+from engine.seeds import torch_stream
 from engine.selection import Selection
 from engine.summary import class_distributions, class_means
 from engine.types import Assignment, Batch, Columns, under
@@ -92,7 +91,7 @@ class Trainer:
             self.train_images, training.batch_size, self.seed, augment=training.augment
         )
         self.num_steps = self.batches.num_steps
-        self.model = self._model()
+        self.model = initial_model(scenario, data).to(device)
         self.optimizer = training.optimizer(self.model)
         self.attack = TrainingAttack(self.model, scenario.threat, torch.Generator(device))
         meta = data.meta.to(device)
@@ -115,17 +114,6 @@ class Trainer:
         self.class_loss = ClassLoss(self.num_classes, device)
         self.validation: ClassErrors | None = None
 
-    def _model(self) -> Classifier:
-        source = self.scenario.data.source
-        mean, std = channel_statistics(torch.from_numpy(self.data.train.images))
-        with initialising(self.seed, "model"):
-            backbone = self.scenario.model.build(source.channels, source.size, self.num_classes)
-        if self.scenario.training.channels_last:
-            convert_conv2d_weight_memory_format(backbone, torch.channels_last)
-        model = Classifier(backbone, mean, std)
-        model.bf16 = self.scenario.training.precision == "bf16"
-        return model.to(self.device)
-
     # -- one epoch
 
     def run_epoch(self, epoch: int) -> EpochReport:
@@ -138,6 +126,7 @@ class Trainer:
             self._begin_step(epoch, number)
             record.add(*self._step(epoch, number, batch))
             self._tell(epoch, number + 1, record)
+        self.attack.share = 1.0  # from here on radii are given as they are meant
         self._require_finite("model", self.model.parameters(), epoch, self.num_steps)
         self.class_loss.end_epoch()
         return self._report(epoch, record, self._validate(epoch))
@@ -287,7 +276,6 @@ class Trainer:
     def _snapshot(self, columns: Columns) -> Snapshot:
         train, objective = self.data.train, self.method.objective
         given, true = train.labels, train.true_labels
-        self.attack.share = 1.0  # it is in the recorded bounds already
         with self.average.applied(self.model), self.model.in_float32():
             shown = gallery(self.learner, objective, train, self.train_images, columns)
         return Snapshot(

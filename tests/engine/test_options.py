@@ -83,6 +83,24 @@ def test_an_option_changes_what_is_learned(option, run, scenario_with):
     assert any(not torch.equal(first[name], second[name]) for name in names)
 
 
+RECORDED = {
+    "caat": ([2.522249, 2.520564], 182),
+    "pgd-at": ([2.310872, 2.301502], 182),
+    "trades": ([2.307835, 2.298585], 178),
+}
+"""Loss of both epochs, and robust errors of the last, from before there were options."""
+
+
+@pytest.mark.parametrize("method", RECORDED)
+def test_without_options_a_run_gives_the_numbers_that_it_always_gave(method, finished):
+    epochs = finished(method).epochs
+    losses, robust = RECORDED[method]
+    assert [report.measures["loss"] for report in epochs] == pytest.approx(losses, rel=1e-4)
+    assert epochs[-1].validation.robust.sum() == pytest.approx(robust, abs=2)
+    parts = {name.partition(".")[0] for name in epochs[-1].state}
+    assert parts <= {"model", "momentum", "method", "validation", "class_loss"}
+
+
 # -- augmentation
 
 
