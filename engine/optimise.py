@@ -115,16 +115,13 @@ def momentum_buffers(optimizer: torch.optim.SGD, model: nn.Module) -> dict[str, 
     return {name: buffer for name, buffer in found.items() if buffer is not None}
 
 
-@torch.no_grad()
 def load_momentum_buffers(
     optimizer: torch.optim.SGD, model: nn.Module, buffers: dict[str, Tensor]
 ) -> None:
     """Take back what `momentum_buffers` returned."""
     for name, parameter in model.named_parameters():
         if name in buffers:
-            # In the parameter's own memory format, on which the last bits of later sums depend.
-            held = torch.empty_like(parameter).copy_(buffers[name])
-            optimizer.state[parameter]["momentum_buffer"] = held
+            optimizer.state[parameter]["momentum_buffer"] = buffers[name]
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

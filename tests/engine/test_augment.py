@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from engine.augment import crop_and_mirror
+from engine.batches import Batches
 from engine.seeds import torch_stream
+from engine.types import DeviceImages
 
 
 def every_window(image: np.ndarray) -> dict[bytes, tuple[int, int, bool]]:
@@ -51,3 +53,16 @@ def test_pixels_stay_in_range_and_the_given_images_as_they_were():
     moved = crop_and_mirror(x, torch_stream(3, "augmentation", 1))
     assert torch.equal(x, before)
     assert set(moved.flatten().tolist()) <= set(x.flatten().tolist())
+
+
+def test_an_epochs_crops_depend_on_seed_and_epoch_only():
+    picture = torch.randint(256, (1, 1, 8, 8), dtype=torch.uint8).repeat(40, 1, 1, 1)
+    images = DeviceImages(picture, torch.zeros(40, dtype=torch.int64))
+
+    def crops(seed: int, epoch: int) -> torch.Tensor:
+        batches = Batches(images, batch_size=16, seed=seed, augment=True)
+        return torch.cat([batch.x for batch in batches.epoch(epoch)])
+
+    assert torch.equal(crops(0, 1), crops(0, 1))
+    assert not torch.equal(crops(0, 1), crops(0, 2))
+    assert not torch.equal(crops(0, 1), crops(1, 1))

@@ -101,27 +101,6 @@ def test_without_options_a_run_gives_the_numbers_that_it_always_gave(method, fin
     assert parts <= {"model", "momentum", "method", "validation", "class_loss"}
 
 
-# -- augmentation
-
-
-def test_an_epoch_of_crops_is_the_same_after_any_other(run, scenario_with, monkeypatch):
-    shown: list[torch.Tensor] = []
-    real = loop.Trainer._step
-
-    def watched(self: Any, epoch: int, number: int, batch: Any) -> Any:
-        shown.append(batch.x.clone())
-        return real(self, epoch, number, batch)
-
-    monkeypatch.setattr(loop.Trainer, "_step", watched)
-    scenario = scenario_with("augment", "pgd-at", epochs=2)
-    whole = run(scenario)
-    again = len(shown) // 2
-    run(scenario, resume=(1, whole.epochs[0].state))
-    for first, second in zip(shown[again : 2 * again], shown[2 * again :], strict=True):
-        assert torch.equal(first, second)
-    assert not torch.equal(shown[0], shown[again])
-
-
 # -- clipping
 
 
@@ -179,6 +158,16 @@ def test_a_methods_bounds_follow_the_radius(method, run, scenario_of):
     assert (np.sort(risen[0])[:16] == 0).all()  # the first of four batches
     assert 0 < risen[0].mean() < risen[1].mean() < risen[2].mean()
     assert risen[0].mean() == pytest.approx(full[0].mean() * 3 / 16, rel=0.2)
+
+
+def test_images_are_shown_at_the_edge_of_the_ball_that_they_were_trained_in(run, scenario_of):
+    scenario = scenario_of(
+        "pgd-at", threat={"epsilon_warmup_epochs": 2, "num_steps": 8}, training={"epochs": 3}
+    )
+    for report in run(scenario).epochs:
+        gallery = report.snapshot.gallery
+        reached = np.abs(gallery["adversary_delta"].astype(float)).max(axis=(1, 2, 3))
+        assert reached == pytest.approx(gallery["bound"], rel=0.05, abs=1e-4)
 
 
 # -- warm start
