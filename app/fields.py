@@ -32,6 +32,14 @@ LABELS = {
     "train_size": "Training images",
     "test_size": "Test images",
     "record_every": "Record every ... epochs",
+    "lr_floor": "Learning rate floor",
+    "warm_start_lr": "Warm start learning rate",
+    "num_cycles": "Cycles",
+    "clip_norm": "Gradient clipping norm",
+    "ema_decay": "Weight average decay",
+    "augment": "Crop and mirror images",
+    "epsilon_warmup_epochs": "Epsilon warm-up epochs",
+    "warmup_epochs": "Warm-up epochs",
 }
 """Where a field's name in words does not make a good label."""
 

@@ -40,6 +40,9 @@ def whereabouts(run: RunRow) -> str:
             return f"{epochs}: stopping after this step"
         case "interrupted":
             return f"{epochs}: its worker is gone; it goes on by itself from its last epoch"
+        case "succeeded" if run.epoch < run.num_epochs:
+            done = f"Stopped early after {run.epoch} of {count(run.num_epochs, 'epoch')}"
+            return f"{done}: the validation data got no better{_took(run)}"
         case "succeeded":
             return f"All {count(run.num_epochs, 'epoch')} done{_took(run)}"
         case _:

@@ -238,6 +238,10 @@ def _run_values(row: Any, result: Headline | None) -> dict[str, Any]:
     step, num_steps = (row["step"], row["num_steps"]) if in_work else (0, 0)
     # An epoch that is recorded has its steps counted already.
     begun = step / num_steps if num_steps and row["attempt_epoch"] > row["epoch"] else 0.0
+    # A run may succeed before its last epoch: by then no more is to come.
+    done = (
+        1.0 if row["status"] == RunStatus.SUCCEEDED else (row["epoch"] + begun) / row["num_epochs"]
+    )
     return {
         "id": row["id"],
         **{name: row[name] for name in _RUN_COLUMNS},
@@ -245,7 +249,7 @@ def _run_values(row: Any, result: Headline | None) -> dict[str, Any]:
         "step": step,
         "num_steps": num_steps,
         "worker_id": row["worker_id"],
-        "progress": min(1.0, (row["epoch"] + begun) / row["num_epochs"]),
+        "progress": min(1.0, done),
         **vars(result or Headline()),
     }
 

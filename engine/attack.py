@@ -21,11 +21,17 @@ class TrainingAttack(Attack):
     The adversary climbs the objective's loss: CE against the label, or the label-free
     KL(p(x) || p(x')). The anti-adversary descends CE(f(x'), y) (Zhou et al. 2023). The model is in
     eval mode meanwhile.
+
+    Attributes:
+        model, threat: Whom it attacks, and how.
+        rng: Where the random starts come from.
+        share: What every ball and step is multiplied by while the radius warms up.
     """
 
     model: nn.Module
     threat: ThreatConfig
     rng: torch.Generator
+    share: float = 1.0
 
     def __call__(
         self,
@@ -51,7 +57,7 @@ class TrainingAttack(Attack):
         times = len(climbs) // len(batch)
         if times == 0:
             return Copies(None, None)
-        x, epsilon = batch.x.repeat(times, 1, 1, 1), bound.repeat(times)
+        x, epsilon = batch.x.repeat(times, 1, 1, 1), self.share * bound.repeat(times)
         length = self.threat.step if step is None else step.repeat(times)
         with eval_mode(self.model):
             moved = perturb(
@@ -59,7 +65,7 @@ class TrainingAttack(Attack):
                 x,
                 random_start(x, epsilon, start=objective.start, generator=self.rng),
                 epsilon=epsilon,
-                step=torch.where(climbs, 1.0, -1.0) * length,
+                step=torch.where(climbs, 1.0, -1.0) * length * self.share,
                 num_steps=self.threat.num_steps,
             )
         if draw is not None:

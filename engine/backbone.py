@@ -1,5 +1,8 @@
 """Backbones: the table of networks, and the model that wraps one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -25,6 +28,9 @@ class Classifier(nn.Module):
     """Normalisation as the first layer, then a backbone: it takes images in [0, 1].
 
     So a perturbation's radius always is in pixels, whatever the normalisation.
+
+    Attributes:
+        bf16: Whether the backbone computes in bfloat16 (autocast); logits are float32 always.
     """
 
     mean: Tensor
@@ -36,10 +42,25 @@ class Classifier(nn.Module):
         self.backbone = backbone
         self.register_buffer("mean", mean.view(1, -1, 1, 1))
         self.register_buffer("std", std.view(1, -1, 1, 1))
+        self.bf16 = False
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.backbone((x - self.mean) / self.std)
-        return logits
+        logits: Tensor
+        if not self.bf16:
+            logits = self.backbone((x - self.mean) / self.std)
+            return logits
+        with torch.autocast(x.device.type, torch.bfloat16):
+            logits = self.backbone((x - self.mean) / self.std)
+        return logits.float()
+
+    @contextmanager
+    def in_float32(self) -> Iterator[None]:
+        """Run a block without autocast, whatever training uses."""
+        before, self.bf16 = self.bf16, False
+        try:
+            yield
+        finally:
+            self.bf16 = before
 
 
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,6 +33,11 @@ class EvaluationConfig(Section):
         None, ge=0, le=1, description="Radius of the attack; empty is the threat model's"
     )
     batch_size: int = Field(500, ge=1, le=10_000, description="Images attacked at a time")
+    checkpoint: Literal["last", "best"] = Field(
+        "last",
+        description="Epoch that the test looks at: the last one, or the best on validation data "
+        "(robust accuracy, average + worst class)",
+    )
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,12 @@ class Evaluation:
             "boundary_error": self.boundary,
             "robust_error": self.robust,
         }
+
+    def robust_score(self) -> float:
+        """Return average + worst-class robust accuracy, 0 to 2, by which epochs are compared."""
+        present = self.count > 0
+        worst = (self.robust[present] / self.count[present]).max()
+        return float(2 - self.robust.sum() / self.count.sum() - worst)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ def run_facts(
         device=str(device),
         device_name=device_name(device),
         num_threads=scenario.training.num_threads,
-        memory_format="contiguous",
+        memory_format="channels_last" if scenario.training.channels_last else "contiguous",
+        precision=scenario.training.precision,
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
         data_digest=data.digest(),
         steps_per_epoch=num_steps,
@@ -43,8 +44,27 @@ def identity(train: ImageSet) -> Columns:
     return {"sample": train.source, "given_label": train.labels, "true_label": train.true_labels}
 
 
-def card_of_test(scenario: Scenario, data: Data, *, averaged: bool) -> EvaluationCard:
-    """Return the protocol of the one look at the test data, at the model or at its average."""
+def checkpoint_in_words(epoch: int, last: int, planned: int, *, best: bool, averaged: bool) -> str:
+    """Say which weights the test looked at.
+
+    Args:
+        epoch: The epoch whose weights they are.
+        last: The last epoch that was trained.
+        planned: The epochs that were asked for.
+        best: Whether the epoch was chosen by the validation data.
+        averaged: Whether the weights are averaged over the steps.
+    """
+    if best:
+        words = f"epoch {epoch} of {last}, best on validation data"
+    else:
+        words = "last epoch" if last == planned else f"last epoch, {last}"
+    if last < planned:
+        words += f"; stopped early of {planned}"
+    return f"{words}, averaged weights" if averaged else words
+
+
+def card_of_test(scenario: Scenario, data: Data, checkpoint: str) -> EvaluationCard:
+    """Return the protocol of the one look at the test data, at the weights that are named."""
     attack = attack_of(scenario.evaluation, scenario.threat, split="test")
     return EvaluationCard(
         attack=scenario.evaluation.attack,
@@ -59,7 +79,7 @@ def card_of_test(scenario: Scenario, data: Data, *, averaged: bool) -> Evaluatio
         n=len(data.test),
         subset=scenario.data.test_size is not None,
         batch_norm="eval",
-        checkpoint="last epoch, averaged weights" if averaged else "last epoch",
+        checkpoint=checkpoint,
         seed=scenario.seed,
         versions=versions(),
     )

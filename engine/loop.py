@@ -1,6 +1,7 @@
 """train(scenario, observer): the only place that knows epochs."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -8,23 +9,26 @@ from torch import Tensor
 
 from engine.attack import TrainingAttack
 from engine.averaging import WeightAverage
-from engine.backbone import Classifier, channel_statistics
+from engine.batches import Batches
 from engine.characteristics import Characteristics, ClassLoss, characteristics
 from engine.dataset import Data, prepare
 from engine.errors import Diverged, Stopped
 from engine.evaluate import Evaluation, attack_of, count_by_class, find_mistakes
-from engine.facts import card_of_test, identity, run_facts
+from engine.facts import card_of_test, checkpoint_in_words, identity, run_facts
 from engine.gallery import gallery
-from engine.method import ClassErrors, Learner, Step
+from engine.method import ClassErrors, Learner, Method, Step
+from engine.model import initial_model
 from engine.objective import logits_of, losses_of
 from engine.observer import EpochReport, FinalReport, Observer, Progress, Snapshot
 from engine.optimise import load_momentum_buffers, momentum_buffers, set_lr
 from engine.record import EpochRecord, class_errors
-from engine.runtime import configure
+from engine.runtime import configure, require_precision
 from engine.scenario import Scenario
-from engine.seeds import initialising, torch_stream
+from engine.seeds import torch_stream
+from engine.selection import Selection
 from engine.summary import class_distributions, class_means
 from engine.types import Assignment, Batch, Columns, under
+from engine.warm_start import NaturalStart
 
 TOLD_PER_EPOCH = 10
 """How often in an epoch the batch loss is told."""
@@ -50,20 +54,22 @@ def train(
     Raises:
         Stopped: The observer asked for it.
         Diverged: The loss, a bound or the model is no longer a finite number.
-        UserError: The data are missing.
+        UserError: The data are missing, or the device lacks the precision.
     """
+    require_precision(scenario.training.precision, device)
     configure(device, scenario.training.num_threads)
     data = prepare(scenario.data, scenario.seed, data_folder)
     trainer = Trainer(scenario, data, observer, device)
     facts = run_facts(scenario, data, trainer.model, device, trainer.num_steps)
     observer.on_start(facts, identity(data.train))
-    first = 1
+    epoch = 0
     if resume is not None:
+        epoch = resume[0]
         trainer.load_state(resume[1])
-        first = resume[0] + 1
-    for epoch in range(first, scenario.training.epochs + 1):
+    while not trainer.is_last(epoch):
+        epoch += 1
         observer.on_epoch(trainer.run_epoch(epoch))
-    observer.on_finish(trainer.test())
+    observer.on_finish(trainer.test(epoch))
 
 
 class Trainer:
@@ -80,9 +86,13 @@ class Trainer:
         self.seed, self.num_classes = scenario.seed, len(data.class_names)
         self.train_images = data.train.to(device)
         self.class_counts = torch.from_numpy(data.class_counts).to(device)
-        self.num_steps = max(1, -(-len(data.train) // scenario.training.batch_size))
-        self.model = self._model()
-        self.optimizer = scenario.training.optimizer(self.model)
+        training = scenario.training
+        self.batches = Batches(
+            self.train_images, training.batch_size, self.seed, augment=training.augment
+        )
+        self.num_steps = self.batches.num_steps
+        self.model = initial_model(scenario, data).to(device)
+        self.optimizer = training.optimizer(self.model)
         self.attack = TrainingAttack(self.model, scenario.threat, torch.Generator(device))
         meta = data.meta.to(device)
         self.learner = Learner(
@@ -91,24 +101,20 @@ class Trainer:
             attack=self.attack,
             device=device,
             seed=self.seed,
-            epochs=scenario.training.epochs,
+            epochs=training.method_epochs,
             epsilon=scenario.threat.epsilon,
             step_size=scenario.threat.step,
             num_classes=self.num_classes,
             meta=meta.batch(torch.arange(len(meta), device=device)),
             validation=data.validation.to(device),
         )
-        self.method = scenario.method.build(self.learner)
-        self.average = WeightAverage(self.method.average_decay or 0.0)
+        self.policy = scenario.method.build(self.learner)
+        self.method: Method = self.policy
+        self.average = WeightAverage(self.policy.average_decay or training.ema_decay or 0.0)
+        keeps_best = scenario.evaluation.checkpoint == "best"
+        self.selection = Selection(keeps_best=keeps_best, patience=training.patience)
         self.class_loss = ClassLoss(self.num_classes, device)
         self.validation: ClassErrors | None = None
-
-    def _model(self) -> Classifier:
-        source = self.scenario.data.source
-        mean, std = channel_statistics(torch.from_numpy(self.data.train.images))
-        with initialising(self.seed, "model"):
-            backbone = self.scenario.model.build(source.channels, source.size, self.num_classes)
-        return Classifier(backbone, mean, std).to(self.device)
 
     # -- one epoch
 
@@ -117,24 +123,38 @@ class Trainer:
         self._begin(epoch)
         self.model.train()
         record = EpochRecord(len(self.data.train), self.device)
-        for number, index in enumerate(self._batches(epoch)):
+        for number, batch in enumerate(self.batches.epoch(epoch)):
             self._check()
-            record.add(*self._step(epoch, number, self.train_images.batch(index)))
+            self._begin_step(epoch, number)
+            record.add(*self._step(epoch, number, batch))
             self._tell(epoch, number + 1, record)
+        self.attack.share = 1.0  # from here on radii are given as they are meant
         self._require_finite("model", self.model.parameters(), epoch, self.num_steps)
         self.class_loss.end_epoch()
         return self._report(epoch, record, self._validate(epoch))
 
-    def _begin(self, epoch: int) -> None:
-        set_lr(self.optimizer, self.scenario.training.lr_at(epoch))
-        self.attack.rng = torch_stream(self.seed, "training attack", epoch, self.device)
-        self.method.start_epoch(epoch, self.validation)
+    def is_last(self, epoch: int) -> bool:
+        """Tell whether training ends with this epoch."""
+        return epoch >= self.scenario.training.epochs or not self.selection.is_patient(epoch)
 
-    def _batches(self, epoch: int) -> tuple[Tensor, ...]:
-        """Cut a shuffled epoch into batches whose sizes differ by at most one."""
-        rng = torch_stream(self.seed, "shuffle", epoch)
-        order = torch.randperm(len(self.data.train), generator=rng).to(self.device)
-        return order.tensor_split(self.num_steps)
+    def _begin(self, epoch: int) -> None:
+        """Make the epoch's streams; after a warm start the optimiser forgets, the method begins."""
+        self.attack.rng = torch_stream(self.seed, "training attack", epoch, self.device)
+        own = self._own_epoch(epoch)
+        self.method = self.policy if own > 0 else NaturalStart(self.policy.objective)
+        if own == 1:
+            self.optimizer.state.clear()
+        self.method.start_epoch(own, self.validation)
+
+    def _own_epoch(self, epoch: int) -> int:
+        """Return the method's epoch, counted from 1; in a warm start it is below 1."""
+        return epoch - self.scenario.training.warm_start_epochs
+
+    def _begin_step(self, epoch: int, number: int) -> None:
+        """Set the learning rate, and the radius in training, of one step."""
+        set_lr(self.optimizer, self.scenario.training.lr_at(epoch, number, self.num_steps))
+        done = max(self._own_epoch(epoch) - 1, 0) + number / self.num_steps
+        self.attack.share = self.scenario.threat.share_at(done)
 
     def _step(
         self, epoch: int, number: int, batch: Batch
@@ -150,12 +170,17 @@ class Trainer:
         logits = logits_of(self.model, batch, copies, objective)
         losses = losses_of(logits, batch.y, objective, copies.draw)
         said = None if logits.adversary is None else logits.adversary.detach()
-        if self.method.learn(Step(batch, traits, copies, losses, epoch, number, said)):
+        own = self._own_epoch(epoch)
+        if self.method.learn(Step(batch, traits, copies, losses, own, number, said)):
             assignment = self.method.assign(batch, traits)
         loss = (assignment.weights * losses).sum(dim=1).mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
+        by_step = self.scenario.training.ema_decay is not None and self.method is self.policy
+        if by_step and self.policy.average_decay is None:
+            self.average.update(self.model)
+        assignment = replace(assignment, bound=self.attack.share * assignment.bound)
         return batch, assignment, traits, losses.detach()
 
     def _clean_view(self, batch: Batch) -> tuple[Tensor | None, Characteristics | None]:
@@ -185,8 +210,12 @@ class Trainer:
         if not bool(torch.stack([value.isfinite().all() for value in values]).all()):
             raise Diverged(
                 f"Diverged at epoch {epoch}, step {step}: the {what} is not a finite number; "
-                f"lr {self.scenario.training.lr_at(epoch):g}. Lower training.lr and launch again."
+                f"lr {self.learning_rate:g}. Lower training.lr and launch again."
             )
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
 
     def _check(self) -> None:
         if self.observer.should_stop():
@@ -196,50 +225,57 @@ class Trainer:
 
     def _validate(self, epoch: int) -> Evaluation:
         """Look at the validation data: for the policy at the model, to report at its average."""
-        own = self._evaluate("validation", epoch)
-        self.validation = class_errors(own, self.device)
+        shown = self._evaluate("validation", epoch)
+        self.validation = class_errors(shown, self.device)
+        own = self._own_epoch(epoch)
         averages = self.method.average_decay is not None
-        if averages and self.method.joins_average(epoch, self.validation):
+        if averages and self.method.joins_average(own, self.validation):
             self.average.update(self.model)
-        if self.average.is_empty:
-            return own
         with self.average.applied(self.model):
-            return self._evaluate("validation", epoch)
+            if not self.average.is_empty:
+                shown = self._evaluate("validation", epoch)
+            if own > 0:
+                self.selection.look(epoch, shown, self.model)
+        return shown
 
     def _evaluate(self, split: str, epoch: int) -> Evaluation:
         phase = "testing" if split == "test" else "validating"
         self.observer.on_progress(Progress(phase, epoch, self.num_steps, self.num_steps))
         images = self.data.test if split == "test" else self.data.validation
-        found = find_mistakes(
-            self.model,
-            images,
-            attack_of(self.scenario.evaluation, self.scenario.threat, split=split),
-            batch_size=self.scenario.evaluation.batch_size,
-            rng=torch_stream(self.seed, f"{split} attack", 0, self.device),
-            check=self._check,
-        )
+        with self.model.in_float32():
+            found = find_mistakes(
+                self.model,
+                images,
+                attack_of(self.scenario.evaluation, self.scenario.threat, split=split),
+                batch_size=self.scenario.evaluation.batch_size,
+                rng=torch_stream(self.seed, f"{split} attack", 0, self.device),
+                check=self._check,
+            )
         return count_by_class(found, images.labels, self.num_classes)
 
-    def test(self) -> FinalReport:
-        """Look at the test data, once."""
-        epochs = self.scenario.training.epochs
-        with self.average.applied(self.model):
-            result = self._evaluate("test", epochs)
-        card = card_of_test(self.scenario, self.data, averaged=not self.average.is_empty)
-        return FinalReport(epochs, epochs * self.num_steps, result, card)
+    def test(self, last: int) -> FinalReport:
+        """Look at the test data, once, after the last epoch: at its weights or at the best ones."""
+        best = self.selection.keeps_best
+        epoch = self.selection.epoch if best else last
+        with self.average.applied(self.model), self.selection.applied(self.model):
+            result = self._evaluate("test", last)
+        averaged, planned = not self.average.is_empty, self.scenario.training.epochs
+        words = checkpoint_in_words(epoch, last, planned, best=best, averaged=averaged)
+        card = card_of_test(self.scenario, self.data, words)
+        return FinalReport(epoch, epoch * self.num_steps, result, card)
 
     # -- reports
 
     def _report(self, epoch: int, record: EpochRecord, validation: Evaluation) -> EpochReport:
         training, labels = self.scenario.training, self.data.train.labels
         columns = record.as_numpy()
-        recorded = epoch % training.record_every == 0 or epoch == training.epochs
+        recorded = epoch % training.record_every == 0 or self.is_last(epoch)
         return EpochReport(
             epoch=epoch,
             step=epoch * self.num_steps,
             measures={
                 **record.means(),
-                "learning_rate": training.lr_at(epoch),
+                "learning_rate": self.learning_rate,
                 **self.method.diagnostics(),
             },
             validation=validation,
@@ -252,7 +288,7 @@ class Trainer:
     def _snapshot(self, columns: Columns) -> Snapshot:
         train, objective = self.data.train, self.method.objective
         given, true = train.labels, train.true_labels
-        with self.average.applied(self.model):
+        with self.average.applied(self.model), self.model.in_float32():
             shown = gallery(self.learner, objective, train, self.train_images, columns)
         return Snapshot(
             columns={"sample": train.source, **columns},
@@ -267,8 +303,9 @@ class Trainer:
         parts = {
             "model": self.model.state_dict(),
             "momentum": momentum_buffers(self.optimizer, self.model),
-            "method": self.method.state(),
+            "method": self.policy.state(),
             "average": self.average.state(),
+            "selection": self.selection.state(),
             "validation": vars(self.validation) if self.validation is not None else {},
         }
         state = {f"{part}.{name}": v for part, held in parts.items() for name, v in held.items()}
@@ -280,8 +317,9 @@ class Trainer:
         state = {name: value.to(self.device, copy=True) for name, value in state.items()}
         self.model.load_state_dict(under("model.", state))
         load_momentum_buffers(self.optimizer, self.model, under("momentum.", state))
-        self.method.load_state(under("method.", state))
+        self.policy.load_state(under("method.", state))
         self.average.load_state(under("average.", state))
+        self.selection.load_state(under("selection.", state))
         self.class_loss.last = state["class_loss"]
         validation = under("validation.", state)
         self.validation = ClassErrors(**validation) if validation else None

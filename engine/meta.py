@@ -4,6 +4,7 @@ A step of SGD is linear in the sample weights w: W_hat(w) = W - lr direction(gra
 So d L_meta / d w_i = -(gain / B) <grad L_meta(W_hat), grad l_i(W)> with gain = lr, or
 lr (1 + momentum) with Nesterov; momentum buffers and weight decay only shift W_hat. One
 forward-mode pass of the per-sample losses along grad L_meta gives every inner product at once.
+Where the optimiser clips, its derivative turns that direction (`engine.optimise.clip`).
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
 from engine.method import Learner
+from engine.optimise import clip
 from engine.seeds import torch_stream
 from engine.types import Batch, under
 
@@ -91,9 +93,10 @@ def weight_gradient(
     gradients = torch.autograd.grad(
         loss, list(parameters.values()), retain_graph=True, materialize_grads=True
     )
-    landed, gains = virtual_step(
-        optimizer, parameters, dict(zip(parameters, gradients, strict=True))
-    )
+    named = dict(zip(parameters, gradients, strict=True))
+    clip_norm = getattr(optimizer, "clip_norm", None)
+    named, clip_derivative = (named, None) if clip_norm is None else clip(named, clip_norm)
+    landed, gains = virtual_step(optimizer, parameters, named)
     landed = {name: value.requires_grad_() for name, value in landed.items()}
     meta_gradients = torch.autograd.grad(
         meta_loss(landed), list(landed.values()), materialize_grads=True
@@ -101,6 +104,7 @@ def weight_gradient(
     along = {
         name: -gains[name] * gradient for name, gradient in zip(landed, meta_gradients, strict=True)
     }
+    along = along if clip_derivative is None else clip_derivative(along)
     here = {name: parameter.detach() for name, parameter in parameters.items()}
     change: Tensor = jvp(losses_at, (here,), (along,))[1]
     return change / len(losses)

@@ -29,6 +29,7 @@ class RunFacts:
     device_name: str
     num_threads: int
     memory_format: str
+    precision: str
     cpu_capability: str
     data_digest: str
     steps_per_epoch: int

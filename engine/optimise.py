@@ -1,46 +1,56 @@
-"""The optimiser and its schedule."""
+"""The optimiser: SGD, and how its gradients are clipped."""
 
-import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
-from engine.section import Section
+from engine.schedule import ScheduleConfig
 
 
-class TrainingConfig(Section):
+class TrainingConfig(ScheduleConfig):
     """How long and how the model learns, and what fixes its numbers to the last bit."""
 
-    epochs: int = Field(30, ge=1, le=1000, description="Passes over the training set")
     batch_size: int = Field(128, ge=8, le=8192, description="Images per step")
-    lr: float = Field(0.05, gt=0, le=10, description="Learning rate of the first epoch")
-    schedule: Literal["constant", "cosine", "multistep"] = Field(
-        "cosine", description="How the learning rate falls from epoch to epoch"
-    )
-    milestones: tuple[float, ...] = Field(
-        (0.5, 0.75),
-        description="multistep: shares of the run after which the rate is divided by 10",
-    )
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD")
     nesterov: bool = Field(False, description="Nesterov's momentum")
     weight_decay: float = Field(5e-4, ge=0, le=1, description="L2 penalty of SGD")
+    clip_norm: float | None = Field(
+        None, gt=0, le=1e6, description="Largest norm of a step's gradient; empty is no limit"
+    )
+    ema_decay: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Average the weights over the steps with this decay, and evaluate and export "
+        "the average; empty is no average",
+    )
+    augment: bool = Field(
+        False,
+        description="Shift each image by up to an eighth of its size and mirror every second one; "
+        "not for digits, which have a left and a right",
+    )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Stop after so many epochs without a better validation robust accuracy "
+        "(average + worst class); empty is never",
+    )
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="Arithmetic of training; bf16 needs CUDA. Evaluation is in float32"
+    )
+    channels_last: bool = Field(
+        False, description="Keep weights and images with their channels last in memory"
+    )
     record_every: int = Field(
         1, ge=1, le=1000, description="Store the per-sample weights every so many epochs"
     )
     num_threads: int = Field(
         1, ge=1, le=256, description="CPU threads; part of the scenario, as sums depend on it"
     )
-
-    @field_validator("milestones")
-    @classmethod
-    def _milestones_are_shares(cls, milestones: tuple[float, ...]) -> tuple[float, ...]:
-        if any(not 0 < share < 1 for share in milestones):
-            raise ValueError(
-                f"{list(milestones)} is not valid; every milestone lies between 0 and 1"
-            )
-        return milestones
 
     @field_validator("nesterov")
     @classmethod
@@ -49,26 +59,51 @@ class TrainingConfig(Section):
             raise ValueError("true is not valid with momentum 0; Nesterov's needs some momentum")
         return nesterov
 
-    def optimizer(self, model: nn.Module) -> torch.optim.SGD:
-        return torch.optim.SGD(
+    def optimizer(self, model: nn.Module) -> "ClippingSGD":
+        return ClippingSGD(
             model.parameters(),
+            clip_norm=self.clip_norm,
             lr=self.lr,
             momentum=self.momentum,
             nesterov=self.nesterov,
             weight_decay=self.weight_decay,
         )
 
-    def lr_at(self, epoch: int) -> float:
-        """Return the learning rate of an epoch, counted from 1.
 
-        A closed form of the epoch, so that a run which resumes there needs no other state.
-        """
-        done = (epoch - 1) / self.epochs
-        if self.schedule == "cosine":
-            return self.lr * (1 + math.cos(math.pi * done)) / 2
-        if self.schedule == "multistep":
-            return float(self.lr * 0.1 ** sum(done >= share for share in self.milestones))
-        return self.lr
+class ClippingSGD(torch.optim.SGD):
+    """SGD that scales the gradient of all parameters down to a largest norm, if it has one."""
+
+    def __init__(self, parameters: Any, *, clip_norm: float | None = None, **options: Any) -> None:
+        super().__init__(parameters, **options)
+        self.clip_norm = clip_norm
+
+    def step(self, closure: Any = None) -> Any:
+        if self.clip_norm is not None:
+            mine = [p for group in self.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(mine, self.clip_norm)
+        return super().step(closure)
+
+
+def clip(
+    gradients: dict[str, Tensor], clip_norm: float
+) -> tuple[dict[str, Tensor], Callable[[dict[str, Tensor]], dict[str, Tensor]]]:
+    """Scale gradients as `ClippingSGD` does; also return the derivative of that scaling.
+
+    With n = ||g|| and k = clip_norm / n the clipped gradient is k g, and its (symmetric)
+    derivative takes u to k (u - <g, u> g / n^2): what changes the norm is lost.
+    """
+    norm = nn.utils.get_total_norm(list(gradients.values()))
+    shifted = norm + 1e-6  # torch's own guard against a zero
+    factor = clip_norm / shifted
+    if factor >= 1:
+        return gradients, lambda direction: direction
+
+    def derivative(direction: dict[str, Tensor]) -> dict[str, Tensor]:
+        along = sum((gradients[name] * direction[name]).sum() for name in gradients)
+        lost = along / (norm * shifted)
+        return {name: factor * (direction[name] - lost * gradients[name]) for name in gradients}
+
+    return {name: factor * gradient for name, gradient in gradients.items()}, derivative
 
 
 def momentum_buffers(optimizer: torch.optim.SGD, model: nn.Module) -> dict[str, Tensor]:

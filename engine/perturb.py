@@ -23,10 +23,22 @@ class ThreatConfig(Section):
         None, gt=0, le=1, description="Step of the training attack; empty is epsilon / 4"
     )
     num_steps: int = Field(10, ge=1, le=200, description="Steps of the training attack")
+    epsilon_warmup_epochs: int = Field(
+        0,
+        ge=0,
+        le=999,
+        description="Epochs of the method in which the radius in training rises from 0 in a line",
+    )
 
     @property
     def step(self) -> float:
         return self.epsilon / 4 if self.step_size is None else self.step_size
+
+    def share_at(self, epochs_done: float) -> float:
+        """Return the share of every radius in training after so many epochs of the method."""
+        if epochs_done >= self.epsilon_warmup_epochs:
+            return 1.0
+        return epochs_done / self.epsilon_warmup_epochs
 
 
 def random_start(x: Tensor, epsilon: Tensor, *, start: Start, generator: torch.Generator) -> Tensor:

@@ -41,6 +41,19 @@ def configure(device: torch.device, num_threads: int) -> None:
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
 
 
+def require_precision(precision: str, device: torch.device) -> None:
+    """Refuse an arithmetic that the device does not have: another one gives other numbers.
+
+    Raises:
+        UserError: bf16 is asked for, and the device has none.
+    """
+    if precision == "bf16" and not (device.type == "cuda" and torch.cuda.is_bf16_supported()):
+        raise UserError(
+            f"training.precision: 'bf16' needs a CUDA device that has it, and this run is on "
+            f"{device}; allowed here: float32"
+        )
+
+
 def device_name(device: torch.device) -> str:
     """Return what the device calls itself."""
     if device.type == "cuda":

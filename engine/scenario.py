@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engine.backbone import BACKBONES, BackboneConfig
 from engine.dataset import DataConfig
@@ -13,7 +13,7 @@ from engine.method import METHODS, MethodConfig
 from engine.optimise import TrainingConfig
 from engine.perturb import ThreatConfig
 from engine.registry import import_plugins
-from engine.section import Section
+from engine.section import Section, mistake
 
 import_plugins("engine.methods")
 import_plugins("engine.backbones")
@@ -30,6 +30,30 @@ class Scenario(Section):
     method: Annotated[MethodConfig, METHODS] = Field(default_factory=lambda: _default(METHODS))
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _radius_warmup_fits(self) -> "Scenario":
+        warmup, own = self.threat.epsilon_warmup_epochs, self.training.method_epochs
+        if warmup and warmup >= own:
+            raise mistake(
+                ("threat", "epsilon_warmup_epochs"),
+                warmup,
+                f"{warmup} is not valid with {own} epochs of the method; "
+                f"allowed: a whole number, 0 to {own - 1}",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_average_of_weights(self) -> "Scenario":
+        decay = self.training.ema_decay
+        if decay is not None and "average_decay" in type(self.method).model_fields:
+            raise mistake(
+                ("training", "ema_decay"),
+                decay,
+                f"{decay} is not valid with {self.method.name}, which averages weights by its own "
+                "rule; allowed: leave it out, and set method.average_decay",
+            )
+        return self
 
     def as_json(self) -> dict[str, Any]:
         """Return the whole scenario, every default written out."""

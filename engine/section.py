@@ -1,11 +1,12 @@
 """What every table of a scenario has in common, and how its mistakes are told."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails
 
 
 class Section(BaseModel):
@@ -44,6 +45,17 @@ def error_lines(error: ValidationError, model: type[BaseModel]) -> dict[str, str
         path, field = _field_at(model, detail["loc"])
         lines.setdefault(path or "scenario", _say(dict(detail), field))
     return lines
+
+
+def mistake(path: tuple[str, ...], value: object, says: str) -> ValidationError:
+    """Return the error of a field that does not go with a field of another table."""
+    detail = {
+        "type": "value_error",
+        "loc": path,
+        "input": value,
+        "ctx": {"error": ValueError(says)},
+    }
+    return ValidationError.from_exception_data("Scenario", [cast(InitErrorDetails, detail)])
 
 
 def _say(detail: dict[str, Any], field: FieldInfo | None) -> str:

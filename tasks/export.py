@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from db import queries
 from db.session import Database
 from engine.errors import UserError
-from engine.types import under
+from engine.selection import deployed_weights
 from tasks.checkpoints import newest_good
 from tasks.settings import settings
 
@@ -86,7 +86,7 @@ def _write(frames: Iterator[pd.DataFrame], out: Path) -> int:
 
 
 def _model(database: Database, run_id: str, out: Path) -> int:
-    """Write the newest checkpoint's model, as an average of weights where the run kept one.
+    """Write the newest checkpoint's model: the best or averaged one if the run keeps one.
 
     Its first layer is the normalisation.
     """
@@ -96,7 +96,7 @@ def _model(database: Database, run_id: str, out: Path) -> int:
         found = newest_good(settings().data_dir, queries.checkpoints(session, run_id))
     if found is None:
         raise UserError("RUN: no undamaged checkpoint is here yet")
-    model = under("average.", found[1]) or under("model.", found[1])
+    model = deployed_weights(found[1])
     save_file(model, out, {"epoch": str(found[0]), "run": run_id})
     return len(model)
 

@@ -93,6 +93,8 @@ def _draw_facts(run: RunDetail) -> None:
         "Steps per epoch": _number(facts.get("steps_per_epoch")),
         "Device": str(facts.get("device", NOTHING)),
         "CPU threads": _number(facts.get("num_threads")),
+        "Precision": str(facts.get("precision", NOTHING)),
+        "Memory format": str(facts.get("memory_format", NOTHING)).replace("_", " "),
         "Data digest": str(facts.get("data_digest", NOTHING))[:16],
         "Scenario digest": run.scenario_digest[:16],
     }

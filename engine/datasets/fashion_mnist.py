@@ -1,15 +1,13 @@
 """Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017): 70,000 grey images of 28 x 28 pixels."""
 
-import gzip
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from engine.dataset import Dataset, register
 from engine.errors import UserError
-from engine.types import ByteArray, ImageSet
+from engine.torchvision_data import fetch, read_idx
+from engine.types import ImageSet
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the original files."""
@@ -44,7 +42,11 @@ class FashionMnist(Dataset):
 
     def ensure(self, folder: Path) -> None:
         if not self.is_here(folder):
-            _download(folder)
+            by_hand = (
+                f"install Debian's package dataset-fashion-mnist, or put the four *-ubyte.gz files "
+                f"into {folder / 'FashionMNIST' / 'raw'}"
+            )
+            fetch("FashionMNIST", folder, {}, name=self.name, by_hand=by_hand)
 
     def load(self, folder: Path) -> tuple[ImageSet, ImageSet]:
         self.ensure(folder)
@@ -60,38 +62,9 @@ def _find(folder: Path) -> Path | None:
     return None
 
 
-def _download(folder: Path) -> None:
-    try:
-        from torchvision.datasets import FashionMNIST  # slow to import; for a download only
-
-        FashionMNIST(str(folder), download=True)
-    except (OSError, RuntimeError, ImportError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"data.dataset: fashion-mnist is not on this machine and could not be downloaded "
-            f"({reason}); install Debian's package dataset-fashion-mnist, or put the four "
-            f"*-ubyte.gz files into {folder / 'FashionMNIST' / 'raw'}"
-        ) from error
-
-
 def _read_part(folder: Path, part: str, num_images: int) -> ImageSet:
-    images = _read_idx(folder / f"{part}-images-idx3-ubyte.gz", (num_images, 28, 28))
-    labels = _read_idx(folder / f"{part}-labels-idx1-ubyte.gz", (num_images,)).astype(np.int64)
+    images = read_idx(folder / f"{part}-images-idx3-ubyte.gz", (num_images, 28, 28))
+    labels = read_idx(folder / f"{part}-labels-idx1-ubyte.gz", (num_images,)).astype(np.int64)
     if labels.max() > 9:
         raise UserError(f"data.dataset: {folder} holds a label above 9; it is not Fashion-MNIST")
     return ImageSet(images[:, None], labels, labels, np.arange(num_images))
-
-
-def _read_idx(path: Path, shape: tuple[int, ...]) -> ByteArray:
-    """Read an IDX file: a magic number, big-endian sizes, then bytes (LeCun et al.)."""
-    try:
-        raw = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"data.dataset: {path} cannot be read ({error}); fetch it again") from error
-    head = 4 * (1 + len(shape))
-    declared = struct.unpack(f">{len(shape)}I", raw[4:head]) if len(raw) >= head else ()
-    if raw[:4] != bytes([0, 0, 8, len(shape)]) or declared != shape:
-        raise UserError(f"data.dataset: {path} is not the file that was expected; fetch it again")
-    if len(raw) != head + int(np.prod(shape)):
-        raise UserError(f"data.dataset: {path} is cut short; fetch it again")
-    return np.frombuffer(raw, np.uint8, offset=head).reshape(shape)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from db import transitions
 from db.models import RunStatus
 
 
@@ -49,6 +50,16 @@ def test_workers_stand_with_what_they_do(studio, open_page):
     page = open_page("runs")
     assert "1 worker, 1 busy" in words(page)
     assert page.dataframe[1].value["run"].tolist() == ["Busy run"]
+
+
+@pytest.mark.parametrize("tab", ["Live", "Classes", "Samples", "Setup"])
+def test_a_run_that_stopped_early_is_done_and_says_so(tab, studio, open_page):
+    run_id = studio.running("Early", 3, training={"epochs": 9, "patience": 2})
+    with studio.database.write() as session:
+        transitions.finish(session, run_id, 1, RunStatus.SUCCEEDED)
+    page = open_page("run", id=run_id, tab=tab)
+    assert not page.exception
+    assert "Stopped early after 3 of 9 epochs" in words(page)
 
 
 def test_a_link_to_no_run_leads_home(open_page):

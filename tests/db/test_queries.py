@@ -182,6 +182,15 @@ def test_progress_counts_recorded_epochs_and_the_steps_of_the_one_in_work(databa
     assert not run.is_active
 
 
+def test_a_run_that_succeeded_before_its_last_epoch_is_wholly_done(database, running):
+    run_id, attempt = running(database, num_epochs=9)
+    with database.write() as session:
+        epoch_done(session, run_id, attempt, 4)
+        finish(session, run_id, attempt, RunStatus.SUCCEEDED)
+        run = get_run(session, run_id)
+    assert (run.epoch, run.num_epochs, run.progress) == (4, 9, 1.0)
+
+
 def test_final_metrics_are_those_that_the_command_line_prints(database, running):
     run_id, _ = running(database)
     with database.write() as session:

@@ -1,10 +1,12 @@
 """Tiny scenarios, models and runs, small enough that hundreds fit in a minute."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -61,6 +63,31 @@ class Record:
         return self.stop_at is not None and len(self.progress) >= self.stop_at
 
 
+def _assert_equal(found: Any, expected: Any) -> None:
+    """Compare to the last bit; NaN equals NaN."""
+    if dataclasses.is_dataclass(found):
+        assert type(found) is type(expected)
+        found, expected = vars(found), vars(expected)
+    if isinstance(found, dict):
+        assert found.keys() == expected.keys()
+        for name in found:
+            _assert_equal(found[name], expected[name])
+    elif isinstance(found, list | tuple):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            _assert_equal(one, other)
+    elif isinstance(found, torch.Tensor):
+        assert torch.equal(found, expected)
+    else:
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.fixture(scope="session")
+def assert_equal() -> Callable[[Any, Any], None]:
+    """Return a comparison of reports, to the last bit."""
+    return _assert_equal
+
+
 @pytest.fixture(autouse=True)
 def _process_as_it_was() -> Iterator[None]:
     """Compute on one thread, and undo what a run sets for its whole process."""
@@ -81,7 +108,7 @@ def scenario_of() -> Callable[..., Scenario]:
         tables: dict[str, dict[str, Any]] = {
             "data": {"train_size": 64, "test_size": 20, "noise": {"kind": "pair", "ratio": 0.2}},
             "threat": {"epsilon": "8/255", "num_steps": 2},
-            "model": {"name": backbone, "width": 2},
+            "model": {"name": backbone, "width": 1 if backbone == "wrn-28-10" else 2},
             "method": {"name": method, **LEARNING.get(method, {})},
             "training": {"epochs": 2, "batch_size": 16},
             "evaluation": {"num_steps": 2, "val_num_steps": 2},

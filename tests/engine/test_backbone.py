@@ -16,11 +16,30 @@ def test_a_backbone_maps_any_images_to_logits(name, channels, size, num_classes)
     assert all(parameter.grad is not None for parameter in net.parameters())
 
 
-def test_the_published_resnet_has_its_published_size():
-    net = BACKBONES["preact-resnet18"]().build(3, 32, 10)
-    num_parameters = sum(parameter.numel() for parameter in net.parameters())
+PUBLISHED = {
     # Kuangliu's PreActResNet18 has 11,171,146; ours adds the last norm's 1,024.
-    assert num_parameters == 11_171_146 + 1_024
+    "preact-resnet18": 11_171_146 + 1_024,
+    "resnet32": 464_154,  # 0.46 M (He et al., table 6)
+    "wrn-28-10": 36_479_194,  # 36.5 M (Zagoruyko and Komodakis, table 4)
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_network_has_its_published_size(name):
+    with torch.device("meta"):
+        net = BACKBONES[name]().build(3, 32, 10)
+    assert sum(parameter.numel() for parameter in net.parameters()) == PUBLISHED[name]
+
+
+def test_a_shortcut_without_parameters_takes_every_second_pixel_and_pads_with_zeros():
+    from engine.backbones.resnet32 import BasicBlock
+
+    block = BasicBlock(2, 4, stride=2).eval()
+    torch.nn.init.zeros_(block.conv2.weight)  # leaves the shortcut alone
+    x = torch.rand(1, 2, 8, 8)
+    y = block(x)
+    assert torch.equal(y[:, 1:3], x[:, :, ::2, ::2])
+    assert not y[:, [0, 3]].any()
 
 
 def test_a_classifier_normalises_by_channel():

@@ -10,6 +10,7 @@ from engine.backbones.preact_resnet18 import PreActResNet18
 from engine.meta import prediction_with, virtual_step, weight_gradient
 from engine.method import Objective
 from engine.objective import per_sample_losses
+from engine.optimise import ClippingSGD, clip
 from engine.types import Batch, Copies
 
 OPTIMIZERS = {
@@ -18,6 +19,8 @@ OPTIMIZERS = {
     "weight decay": {"weight_decay": 0.05},
     "momentum and weight decay": {"momentum": 0.8, "weight_decay": 0.05},
     "nesterov": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.05},
+    "clipped": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.05, "clip_norm": 0.1},
+    "a limit that is not reached": {"momentum": 0.9, "clip_norm": 1e4},
 }
 OBJECTIVE = Objective(climbs="kl", start="normal", clean=True, anti_adversary=True)
 
@@ -28,7 +31,7 @@ class Problem:
     def __init__(self, model: nn.Module, options: dict, *, filled: bool) -> None:
         torch.manual_seed(5)
         self.model = model.double().train()
-        self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1, **options)
+        self.optimizer = ClippingSGD(model.parameters(), lr=0.1, **options)
         x = torch.rand(6, 1, 8, 8, dtype=torch.float64)
         self.batch = Batch(x, torch.tensor([0, 1, 2, 0, 1, 2]), torch.arange(6))
         self.copies = Copies(x + 0.1 * torch.randn_like(x), x - 0.1 * torch.randn_like(x))
@@ -58,6 +61,11 @@ class Problem:
 
         loss = (weights * per_sample_losses(predict, self.batch, self.copies, OBJECTIVE)).sum() / 6
         gradients = torch.autograd.grad(loss, list(parameters.values()), create_graph=True)
+        if self.optimizer.clip_norm is not None:
+            norm = sum(gradient.square().sum() for gradient in gradients).sqrt()
+            gradients = [
+                g * (self.optimizer.clip_norm / (norm + 1e-6)).clamp(max=1) for g in gradients
+            ]
         (group,) = self.optimizer.param_groups
         landed = {}
         for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
@@ -148,7 +156,8 @@ def test_a_virtual_step_lands_where_the_optimiser_lands(options, filled):
     problem = Problem(resnet(), options, filled=filled)
     parameters = dict(problem.model.named_parameters())
     gradients = {name: torch.randn_like(value) for name, value in parameters.items()}
-    landed, _ = virtual_step(problem.optimizer, parameters, gradients)
+    clipped = clip(gradients, options["clip_norm"])[0] if "clip_norm" in options else gradients
+    landed, _ = virtual_step(problem.optimizer, parameters, clipped)
     for name, parameter in parameters.items():
         parameter.grad = gradients[name]
     problem.optimizer.step()

@@ -52,7 +52,7 @@ WRONG = {
         "data.noise.kind",
         "'flip3' * uniform, flip1, flip2, pair",
     ),
-    "an unknown dataset": ({"data": {"dataset": "x"}}, "data.dataset", "'x' * choose digits"),
+    "an unknown dataset": ({"data": {"dataset": "x"}}, "data.dataset", "'x' * choose cifar10"),
     "too many meta images": (
         {"data": {"meta_per_class": 5000}},
         "data.meta_per_class",
@@ -227,3 +227,13 @@ def test_every_number_has_a_lower_bound_in_words(section):
 def test_a_scenario_cannot_be_changed():
     with pytest.raises(ValidationError):
         Scenario().seed = 3
+
+
+def test_weights_are_not_averaged_by_two_rules_at_once():
+    values = {"method": {"name": "cfa"}, "training": {"ema_decay": 0.9}}
+    with pytest.raises(ValidationError) as error:
+        Scenario.model_validate(values)
+    (line,) = error_lines(error.value, Scenario).items()
+    assert line[0] == "training.ema_decay"
+    assert "0.9 is not valid with cfa" in line[1]
+    assert "method.average_decay" in line[1]

@@ -1,15 +1,18 @@
 """The ``caat`` command as people type it."""
 
 import json
+import re
 
 import pandas as pd
 import pyarrow.parquet
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from db import queries
 from engine.dataset import datasets
 from engine.errors import UserError
+from engine.types import under
 from tasks.settings import open_database
 
 
@@ -81,6 +84,34 @@ def test_the_exported_model_is_the_average_that_was_tested(sqlite_studio):
     weight = "backbone.0.weight"
     assert (exported[weight] == state[f"average.{weight}"]).all()
     assert (exported[weight] != state[f"model.{weight}"]).any()
+
+
+def test_a_run_that_stops_early_succeeds_and_exports_its_best_model(sqlite_studio):
+    changes = [
+        "training.epochs=40",
+        "training.patience=1",
+        "training.warm_start_epochs=1",
+        "evaluation.checkpoint=best",
+    ]
+    words = [word for change in changes for word in ("--set", change)]
+    done = sqlite_studio.caat("run", str(sqlite_studio.scenario), "--json", *words)
+    result = json.loads(done.stdout)
+    assert result["status"] == "succeeded"
+    found = re.fullmatch(
+        r"epoch (\d+) of (\d+), best on validation data; stopped early of 40",
+        result["evaluation_card"]["checkpoint"],
+    )
+    best, last = int(found[1]), int(found[2])
+    assert 1 < best == last - 1 < 39
+    status = json.loads(sqlite_studio.caat("status", result["run_id"], "--json").stdout)
+    assert (status["status"], status["epoch"]) == ("succeeded", last)
+    out = sqlite_studio.folder / "best.safetensors"
+    sqlite_studio.caat("export", result["run_id"], "--what", "model", "--out", str(out))
+    newest = max((sqlite_studio.folder).rglob("e*.safetensors"))
+    kept = load_file(newest)
+    assert load_file(out).keys() == under("model.", kept).keys()
+    for name, value in load_file(out).items():
+        assert torch.equal(value, kept[f"selection.weights.{name}"])
 
 
 @pytest.mark.parametrize(

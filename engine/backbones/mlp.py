@@ -1,0 +1,25 @@
+"""A fully connected network."""
+
+from typing import Literal
+
+from pydantic import Field
+from torch import nn
+
+from engine.backbone import BACKBONES, BackboneConfig
+
+
+@BACKBONES.register
+class MlpConfig(BackboneConfig):
+    """Hidden layers with ReLU on the flat image."""
+
+    name: Literal["mlp"] = "mlp"
+    width: int = Field(256, ge=1, le=16_384, description="Units of a hidden layer")
+    depth: int = Field(2, ge=1, le=16, description="Hidden layers")
+
+    def build(self, channels: int, size: int, num_classes: int) -> nn.Module:
+        layers: list[nn.Module] = [nn.Flatten()]
+        fan_in = channels * size * size
+        for _ in range(self.depth):
+            layers += [nn.Linear(fan_in, self.width), nn.ReLU()]
+            fan_in = self.width
+        return nn.Sequential(*layers, nn.Linear(fan_in, num_classes))

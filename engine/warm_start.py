@@ -1,0 +1,22 @@
+"""Standard training, for the epochs before a method begins."""
+
+from dataclasses import replace
+
+import torch
+
+from engine.characteristics import Characteristics
+from engine.method import Method, Objective
+from engine.types import Assignment, Batch
+
+
+class NaturalStart(Method):
+    """c = 1 for every sample, nothing is perturbed, every bound is 0."""
+
+    def __init__(self, objective: Objective) -> None:
+        """Look at what the method will look at, so that both record the same columns."""
+        self.objective = replace(objective, clean=True, adversary=False, anti_adversary=False)
+
+    def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
+        one = torch.ones(len(batch), device=batch.x.device)
+        nothing = torch.zeros_like(one)
+        return Assignment(one, nothing, nothing, nothing)

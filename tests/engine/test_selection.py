@@ -1,0 +1,120 @@
+"""Averages, the best epoch and patience, each against what one would do by hand."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from engine.averaging import WeightAverage
+from engine.evaluate import Evaluation
+from engine.selection import Selection, deployed_weights
+
+
+def errors(*robust: int, count: int = 10) -> Evaluation:
+    """Return the result of a validation with so many robust errors in each class."""
+    wrong = np.array(robust)
+    return Evaluation(np.full(len(wrong), count), wrong // 2, wrong - wrong // 2)
+
+
+def net() -> nn.Module:
+    return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+
+
+def shake(model: nn.Module) -> dict[str, torch.Tensor]:
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    model(torch.randn(8, 2))
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def test_the_average_is_the_sum_of_its_definition():
+    torch.manual_seed(0)
+    model, average = net(), WeightAverage(0.8)
+    seen = []
+    for _ in range(6):
+        seen.append(shake(model))
+        average.update(model)
+    share = [0.8**5] + [0.2 * 0.8 ** (5 - k) for k in range(1, 6)]
+    assert sum(share) == pytest.approx(1)
+    for name, value in average.state().items():
+        if not value.is_floating_point():
+            assert torch.equal(value, seen[-1][name])
+            continue
+        by_hand = sum(s * state[name].double() for s, state in zip(share, seen, strict=True))
+        torch.testing.assert_close(value.double(), by_hand, rtol=1e-5, atol=1e-6)
+
+
+def test_an_average_is_in_the_models_place_for_a_block_only():
+    torch.manual_seed(0)
+    model, average = net(), WeightAverage(0.5)
+    with average.applied(model):  # of nothing: no change
+        pass
+    for _ in range(3):
+        shake(model)
+        average.update(model)
+    own = {name: value.clone() for name, value in model.state_dict().items()}
+    with average.applied(model):
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, average.state()[name])
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, own[name])
+
+
+def test_the_score_is_average_plus_worst_class_robust_accuracy():
+    assert errors(5, 1, 0).robust_score() == pytest.approx((1 - 6 / 30) + (1 - 5 / 10))
+    absent = Evaluation(np.array([10, 0]), np.array([2, 0]), np.array([1, 0]))
+    assert absent.robust_score() == pytest.approx(0.7 + 0.7)
+
+
+def test_the_best_epoch_is_the_first_with_the_highest_score():
+    torch.manual_seed(0)
+    model, selection = net(), Selection(keeps_best=True, patience=None)
+    states = {}
+    for epoch, result in enumerate([errors(5, 5), errors(6, 3), errors(4, 4), errors(4, 4)], 1):
+        states[epoch] = shake(model)
+        selection.look(epoch, result, model)
+    assert selection.epoch == 3
+    with selection.applied(model):
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, states[3][name])
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, states[4][name])
+
+
+@pytest.mark.parametrize(
+    ("patience", "over"), [(1, [2, 4, 5, 6]), (2, [5, 6]), (3, [6]), (None, [])]
+)
+def test_patience_ends_after_so_many_epochs_without_a_better_one(patience, over):
+    selection = Selection(keeps_best=False, patience=patience)
+    assert selection.is_patient(0)
+    ended = []
+    for epoch, wrong in enumerate([5, 6, 4, 4, 7, 9], 1):
+        selection.look(epoch, errors(wrong, wrong), net())
+        if not selection.is_patient(epoch):
+            ended.append(epoch)
+    assert ended == over
+
+
+def test_what_was_selected_survives_its_state():
+    torch.manual_seed(0)
+    model = net()
+    first = Selection(keeps_best=True, patience=2)
+    assert first.state() == {}
+    shake(model)
+    first.look(1, errors(3, 4), model)
+    again = Selection(keeps_best=True, patience=2)
+    again.load_state(first.state())
+    assert (again.epoch, again.score) == (first.epoch, first.score)
+    assert again.is_patient(2)
+    assert not again.is_patient(3)
+    assert again.state().keys() == first.state().keys()
+
+
+def test_the_weights_to_export_are_those_that_the_test_looks_at():
+    last, average, best = (torch.tensor(float(n)) for n in range(3))
+    state = {"model.w": last, "momentum.w": last}
+    assert deployed_weights(state) == {"w": last}
+    assert deployed_weights(state | {"average.w": average}) == {"w": average}
+    state |= {"average.w": average, "selection.weights.w": best, "selection.epoch": last}
+    assert deployed_weights(state) == {"w": best}
