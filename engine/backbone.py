@@ -1,5 +1,6 @@
 """Backbones: the table of networks, and the model that wraps one."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,9 +17,9 @@ class BackboneConfig(Section):
 
     name: str = Field(description="Architecture")
 
+    @abstractmethod
     def build(self, channels: int, size: int, num_classes: int) -> nn.Module:
         """Return a network from (B, channels, size, size), normalised, to logits (B, C)."""
-        raise NotImplementedError  # pragma: no cover - every registered backbone overrides it
 
 
 BACKBONES: Registry[BackboneConfig] = Registry("backbone", default="small-cnn", alias="backbone")

@@ -189,8 +189,9 @@ class MethodConfig(Section):
 
     name: str = Field(description="Training method")
 
+    @abstractmethod
     def build(self, learner: Learner) -> Method:
-        raise NotImplementedError  # pragma: no cover - every registered method overrides it
+        """Return the policy, for one run."""
 
 
 METHODS: Registry[MethodConfig] = Registry("method", default="caat")
