@@ -279,5 +279,19 @@ def _print_json(value: dict[str, Any]) -> None:
     typer.echo(json.dumps(value, allow_nan=False))
 
 
+def console() -> None:
+    """Run `main` as a process of its own, and end it at once.
+
+    The threads of Arrow and torch can abort a process that takes its libraries down beside them
+    (seen once in twenty exports to Parquet); everything is written and closed by then.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)
+
+
 if __name__ == "__main__":
-    main()
+    console()

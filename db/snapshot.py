@@ -48,10 +48,11 @@ def encode(columns: Mapping[str, np.ndarray]) -> bytes:
 
 def decode(data: bytes, names: Iterable[str] | None = None) -> Columns:
     """Return the arrays, or those of ``names`` that are there."""
-    file = parquet.ParquetFile(pa.BufferReader(data))
+    # Without threads of its own: one epoch takes milliseconds, and a command may end right after.
+    file = parquet.ParquetFile(pa.BufferReader(data), pre_buffer=False)
     layout: dict[str, Any] = json.loads(file.schema_arrow.metadata[_LAYOUT])
     wanted = list(layout) if names is None else [name for name in names if name in layout]
-    table = file.read(columns=wanted)
+    table = file.read(columns=wanted, use_threads=False)
     return {name: _from_arrow(table, name, *layout[name]) for name in wanted}
 
 

@@ -73,7 +73,7 @@ def _write(frames: Iterator[pd.DataFrame], out: Path) -> int:
     first = next(frames, None)
     if first is None or first.empty:
         raise UserError("RUN: nothing of the kind is recorded yet")
-    table = pa.Table.from_pandas(first, preserve_index=False)
+    table = pa.Table.from_pandas(first, preserve_index=False, nthreads=1)
     rows = 0
     with kinds[out.suffix](out, table.schema) as writer:
         while True:
@@ -82,7 +82,9 @@ def _write(frames: Iterator[pd.DataFrame], out: Path) -> int:
             following = next(frames, None)
             if following is None:
                 return rows
-            table = pa.Table.from_pandas(following, schema=table.schema, preserve_index=False)
+            table = pa.Table.from_pandas(
+                following, schema=table.schema, preserve_index=False, nthreads=1
+            )
 
 
 def _model(database: Database, run_id: str, out: Path) -> int:
