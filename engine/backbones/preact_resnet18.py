@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from engine.backbone import BACKBONES, BackboneConfig
+from engine.preact_block import PreActBlock
 
 
 @BACKBONES.register
@@ -18,28 +18,6 @@ class PreActResNet18Config(BackboneConfig):
 
     def build(self, channels: int, size: int, num_classes: int) -> nn.Module:
         return PreActResNet18(channels, num_classes, self.width)
-
-
-class PreActBlock(nn.Module):
-    """Norm, ReLU, convolution, twice, around an identity (or 1x1) shortcut."""
-
-    def __init__(self, fan_in: int, fan_out: int, stride: int) -> None:
-        super().__init__()
-        self.norm1 = nn.BatchNorm2d(fan_in)
-        self.conv1 = nn.Conv2d(fan_in, fan_out, 3, stride, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(fan_out)
-        self.conv2 = nn.Conv2d(fan_out, fan_out, 3, padding=1, bias=False)
-        self.shortcut = (
-            nn.Conv2d(fan_in, fan_out, 1, stride, bias=False)
-            if stride != 1 or fan_in != fan_out
-            else None
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        active = F.relu(self.norm1(x))
-        shortcut = x if self.shortcut is None else self.shortcut(active)
-        hidden: Tensor = self.conv2(F.relu(self.norm2(self.conv1(active))))
-        return hidden + shortcut
 
 
 class PreActResNet18(nn.Sequential):

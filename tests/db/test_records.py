@@ -101,10 +101,12 @@ def test_writing_again_replaces_and_an_older_attempt_replaces_nothing(database, 
             assert everything(session, run_id) == [expected] * 5
 
 
-def test_writing_nothing_is_fine(database, running):
+def test_writing_nothing_adds_nothing(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
         write_metrics(session, run_id, attempt, [])
+    with database.read() as session:
+        assert metrics(session, run_id).empty
 
 
 def test_the_named_quantiles_are_those_of_the_list(database, running):

@@ -1,0 +1,26 @@
+"""The residual block that PreAct-ResNet and wide residual networks are made of."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PreActBlock(nn.Module):
+    """Norm, ReLU, convolution, twice, around an identity (or 1x1) shortcut (He et al. 2016)."""
+
+    def __init__(self, fan_in: int, fan_out: int, stride: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(fan_in)
+        self.conv1 = nn.Conv2d(fan_in, fan_out, 3, stride, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(fan_out)
+        self.conv2 = nn.Conv2d(fan_out, fan_out, 3, padding=1, bias=False)
+        self.shortcut = (
+            nn.Conv2d(fan_in, fan_out, 1, stride, bias=False)
+            if stride != 1 or fan_in != fan_out
+            else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = F.relu(self.norm1(x))
+        shortcut = x if self.shortcut is None else self.shortcut(active)
+        hidden: Tensor = self.conv2(F.relu(self.norm2(self.conv1(active))))
+        return hidden + shortcut
