@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import select
 
 from db import queries
+from db.models import ClassMetric
 from db.session import Database
 
 
@@ -26,6 +28,13 @@ def records(database: Database, run_id: str) -> dict[str, object]:
                 (row.epoch, row.sha256) for row in queries.checkpoints(session, run_id)
             ],
         }
+
+
+def attempts_that_wrote(database: Database, run_id: str, epoch: int) -> set[int]:
+    """The attempts whose rows an epoch has; an epoch that is trained again takes the newer one."""
+    mine = (ClassMetric.run_id == run_id, ClassMetric.epoch == epoch)
+    with database.read() as session:
+        return set(session.execute(select(ClassMetric.attempt).where(*mine)).scalars())
 
 
 def assert_identical(database: Database, first: str, second: str) -> None:
@@ -58,6 +67,8 @@ def test_a_run_killed_twice_ends_with_the_numbers_of_an_undisturbed_one(request,
         trainer.kill()
     run = studio.wait_for_status(run_id, "succeeded")
     assert [attempt.outcome for attempt in run.attempts] == ["lost", "lost", "succeeded"]
+    assert attempts_that_wrote(studio.database, run_id, epoch=1) == {1}  # not trained again
+    assert max(attempts_that_wrote(studio.database, run_id, epoch=3)) < 3
     sets = [word for change in longer for word in ("--set", change)]
     undisturbed = studio.caat("run", str(studio.scenario), *sets)
     assert undisturbed.returncode == 0, undisturbed.stderr
