@@ -101,14 +101,32 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Mistakes:
-    """Which images of a set a model gets wrong, (N,) each; every natural one is a robust one."""
+class Outcomes:
+    """What a model says of each image of a set, (N,) each: the one record behind every figure.
 
-    natural: BoolArray
-    robust: BoolArray
+    Attributes:
+        label: The class that the image is of.
+        clean: The class predicted of the image as it is.
+        attacked: The class predicted of its adversary; where ``clean`` is wrong already there is
+            none, and this is ``clean``.
+    """
+
+    label: IntArray
+    clean: IntArray
+    attacked: IntArray
+
+    @property
+    def natural(self) -> BoolArray:
+        """(N,): wrong without an attack."""
+        return np.not_equal(self.clean, self.label)
+
+    @property
+    def robust(self) -> BoolArray:
+        """(N,): wrong with or without the attack; every natural error is one."""
+        return np.not_equal(self.attacked, self.label)
 
 
-def find_mistakes(
+def examine(
     model: nn.Module,
     images: ImageSet,
     attack: PgdAttack,
@@ -116,7 +134,7 @@ def find_mistakes(
     batch_size: int,
     rng: torch.Generator,
     check: Callable[[], None] = lambda: None,
-) -> Mistakes:
+) -> Outcomes:
     """Look at every image of a set, clean and attacked.
 
     Images that are wrong without an attack are not attacked: they are robust errors already.
@@ -129,39 +147,40 @@ def find_mistakes(
         rng: The attack's random stream; its device is where the work is done.
         check: Called between batches; may raise to stop.
     """
-    found = Mistakes(np.zeros(len(images), dtype=bool), np.zeros(len(images), dtype=bool))
     on_device = images.to(rng.device)
     positions = torch.arange(len(images), device=rng.device)
+    clean, attacked = torch.empty_like(positions), torch.empty_like(positions)
     with eval_mode(model):
         for index in positions.split(batch_size):
             check()
-            batch, rows = on_device.batch(index), index.cpu().numpy()
-            wrong = _is_wrong(model, batch.x, batch.y)
-            found.natural[rows] = wrong.cpu().numpy()
-            x, y = batch.x[~wrong], batch.y[~wrong]
+            batch = on_device.batch(index)
+            said = _predict(model, batch.x)
+            clean[index] = said
+            right = said == batch.y
+            x, y = batch.x[right], batch.y[right]
             if len(y):
-                wrong[~wrong] = _is_wrong(model, attack(model, x, y, rng), y)
-            found.robust[rows] = wrong.cpu().numpy()
-    return found
+                said[right] = _predict(model, attack(model, x, y, rng))
+            attacked[index] = said
+    return Outcomes(images.labels, clean.cpu().numpy(), attacked.cpu().numpy())
 
 
-def count_by_class(found: Mistakes, labels: IntArray, num_classes: int) -> Evaluation:
-    """Count mistakes on images with these labels (N,) per class."""
+def count_by_class(found: Outcomes, num_classes: int) -> Evaluation:
+    """Count the errors per class of the label."""
 
     def per_class(chosen: BoolArray) -> IntArray:
-        return np.bincount(labels[chosen], minlength=num_classes).astype(np.int64)
+        return np.bincount(found.label[chosen], minlength=num_classes).astype(np.int64)
 
     return Evaluation(
-        count=per_class(np.ones(len(labels), dtype=bool)),
+        count=per_class(np.ones(len(found.label), dtype=bool)),
         natural=per_class(found.natural),
         boundary=per_class(found.robust & ~found.natural),
     )
 
 
 @torch.no_grad()
-def _is_wrong(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    wrong: Tensor = model(x).argmax(dim=1) != y
-    return wrong
+def _predict(model: nn.Module, x: Tensor) -> Tensor:
+    said: Tensor = model(x).argmax(dim=1)
+    return said
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from engine.batches import Batches
 from engine.characteristics import Characteristics, ClassLoss, characteristics
 from engine.dataset import Data, prepare
 from engine.errors import Diverged, Stopped
-from engine.evaluate import Evaluation, attack_of, count_by_class, find_mistakes
+from engine.evaluate import Evaluation, attack_of, count_by_class, examine
 from engine.facts import card_of_test, checkpoint_in_words, identity, run_facts
 from engine.gallery import gallery
 from engine.method import ClassErrors, Learner, Method, Step
@@ -243,7 +243,7 @@ class Trainer:
         self.observer.on_progress(Progress(phase, epoch, self.num_steps, self.num_steps))
         images = self.data.test if split == "test" else self.data.validation
         with self.model.in_float32():
-            found = find_mistakes(
+            found = examine(
                 self.model,
                 images,
                 attack_of(self.scenario.evaluation, self.scenario.threat, split=split),
@@ -251,7 +251,7 @@ class Trainer:
                 rng=torch_stream(self.seed, f"{split} attack", 0, self.device),
                 check=self._check,
             )
-        return count_by_class(found, images.labels, self.num_classes)
+        return count_by_class(found, self.num_classes)
 
     def test(self, last: int) -> FinalReport:
         """Look at the test data, once, after the last epoch: at its weights or at the best ones."""

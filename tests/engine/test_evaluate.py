@@ -9,7 +9,7 @@ from engine.evaluate import (
     PgdAttack,
     attack_of,
     count_by_class,
-    find_mistakes,
+    examine,
 )
 from engine.perturb import ThreatConfig
 from engine.types import ImageSet
@@ -41,8 +41,8 @@ def stream(seed: int = 0) -> torch.Generator:
 
 def test_the_counts_are_those_of_a_loop_over_single_images(model, images):
     attack = PgdAttack(epsilon=0.03, step_size=0.01, num_steps=5)
-    found = find_mistakes(model, images, attack, batch_size=50, rng=stream())
-    counted = count_by_class(found, images.labels, 3)
+    found = examine(model, images, attack, batch_size=50, rng=stream())
+    counted = count_by_class(found, 3)
 
     model.eval()
     count, natural, boundary = np.zeros((3, 3), dtype=int)
@@ -85,7 +85,7 @@ def test_only_images_that_are_right_are_attacked(model, images):
             return x
 
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-    found = find_mistakes(model, images, Kind(), batch_size=20, rng=stream())
+    found = examine(model, images, Kind(), batch_size=20, rng=stream())
     assert np.array_equal(found.natural, found.robust)
     assert sum(len(y) for _, y in seen) == 50 - found.natural.sum()
     model.eval()
@@ -94,8 +94,8 @@ def test_only_images_that_are_right_are_attacked(model, images):
 
 def test_a_ball_of_radius_zero_has_no_boundary_error(model, images):
     attack = PgdAttack(epsilon=0.0, step_size=0.01, num_steps=3)
-    found = find_mistakes(model, images, attack, batch_size=16, rng=stream())
-    assert count_by_class(found, images.labels, 3).boundary.sum() == 0
+    found = examine(model, images, attack, batch_size=16, rng=stream())
+    assert count_by_class(found, 3).boundary.sum() == 0
     assert found.natural.sum() > 0
 
 
@@ -107,7 +107,7 @@ def test_a_model_that_is_always_wrong_is_never_attacked(images):
     def fail(*_):
         raise AssertionError
 
-    found = find_mistakes(Wrong(), images, fail, batch_size=7, rng=stream())
+    found = examine(Wrong(), images, fail, batch_size=7, rng=stream())
     assert found.natural.all()
     assert found.robust.all()
 
@@ -116,7 +116,7 @@ def test_a_model_that_is_always_wrong_is_never_attacked(images):
 def test_looking_leaves_the_model_as_it_was(model, images, training):
     model.train(training)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    find_mistakes(model, images, PgdAttack(0.1, 0.05, 2), batch_size=16, rng=stream())
+    examine(model, images, PgdAttack(0.1, 0.05, 2), batch_size=16, rng=stream())
     assert all(module.training == training for module in model.modules())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
@@ -127,13 +127,13 @@ def test_the_model_goes_back_to_training_when_someone_stops_it(model, images):
 
     attack = PgdAttack(0.1, 0.05, 2)
     with pytest.raises(KeyboardInterrupt):
-        find_mistakes(model, images, attack, batch_size=16, rng=stream(), check=stop)
+        examine(model, images, attack, batch_size=16, rng=stream(), check=stop)
     assert model.training
 
 
 def test_a_class_without_images_counts_nothing(model, images):
-    found = find_mistakes(model, images, PgdAttack(0.0, 0.1, 1), batch_size=50, rng=stream())
-    assert count_by_class(found, images.labels, 5).count[3:].tolist() == [0, 0]
+    found = examine(model, images, PgdAttack(0.0, 0.1, 1), batch_size=50, rng=stream())
+    assert count_by_class(found, 5).count[3:].tolist() == [0, 0]
 
 
 def test_the_attack_is_the_threat_models_unless_the_evaluation_says_otherwise():
@@ -143,3 +143,15 @@ def test_the_attack_is_the_threat_models_unless_the_evaluation_says_otherwise():
     assert attack_of(plain, threat, split="validation") == PgdAttack(0.2, 0.05, 7)
     own = EvaluationConfig(epsilon=0.4, step_size=0.01)
     assert attack_of(own, threat, split="test") == PgdAttack(0.4, 0.01, 20)
+
+
+def test_an_outcome_keeps_the_classes_that_were_predicted(model, images):
+    found = examine(model, images, PgdAttack(0.03, 0.01, 5), batch_size=50, rng=stream())
+    model.eval()
+    x = torch.from_numpy(images.images).float() / 255
+    assert found.label.tolist() == images.labels.tolist()
+    assert found.clean.tolist() == model(x).argmax(dim=1).tolist()
+    assert np.array_equal(found.attacked[found.natural], found.clean[found.natural])
+    fooled = found.robust & ~found.natural
+    assert fooled.any()
+    assert (found.attacked[fooled] != found.label[fooled]).all()
