@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from engine.modes import eval_mode
 from engine.perturb import ThreatConfig, perturb, random_start
 from engine.section import Pixels, Section
+from engine.statistics import spread
 from engine.types import BoolArray, ImageSet, IntArray
 
 
@@ -95,9 +96,8 @@ class Evaluation:
 
     def robust_score(self) -> float:
         """Return average + worst-class robust accuracy, 0 to 2, by which epochs are compared."""
-        present = self.count > 0
-        worst = (self.robust[present] / self.count[present]).max()
-        return float(2 - self.robust.sum() / self.count.sum() - worst)
+        found = spread(self.robust, self.count)
+        return 2 - found.average - found.worst
 
 
 @dataclass(frozen=True)

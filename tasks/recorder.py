@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from sqlalchemy.orm import Session
 
@@ -15,6 +14,7 @@ from db.records import ClassMetricRow, ClassSummaryRow, MetricRow
 from db.session import Database
 from engine.evaluate import Evaluation
 from engine.observer import EpochReport, FinalReport, Progress, RunFacts, Snapshot
+from engine.statistics import spread
 from tasks import checkpoints
 from tasks.settings import settings
 
@@ -163,10 +163,9 @@ def evaluation_rows(split: str, result: Evaluation, epoch: int, step: int) -> li
     """Return average and worst-class errors, as shares of 1."""
     rows = []
     for name, wrong in result.errors().items():
-        present = result.count > 0
-        rows.append(MetricRow(split, name, step, epoch, float(wrong.sum() / result.count.sum())))
-        worst = float(np.max(wrong[present] / result.count[present]))
-        rows.append(MetricRow(split, f"worst_{name}", step, epoch, worst))
+        found = spread(wrong, result.count)
+        rows.append(MetricRow(split, name, step, epoch, found.average))
+        rows.append(MetricRow(split, f"worst_{name}", step, epoch, found.worst))
     return rows
 
 
