@@ -14,7 +14,7 @@ from engine.modes import eval_mode
 from engine.perturb import ThreatConfig, perturb, random_start
 from engine.section import Pixels, Section
 from engine.statistics import spread
-from engine.types import BoolArray, ImageSet, IntArray
+from engine.types import BoolArray, Columns, ImageSet, IntArray
 
 
 class EvaluationConfig(Section):
@@ -124,6 +124,10 @@ class Outcomes:
     def robust(self) -> BoolArray:
         """(N,): wrong with or without the attack; every natural error is one."""
         return np.not_equal(self.attacked, self.label)
+
+    def columns(self, images: ImageSet) -> Columns:
+        """Return them beside who the images are: sample, label, clean and attacked, (N,) each."""
+        return {"sample": images.source, **vars(self)}
 
 
 def examine(

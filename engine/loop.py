@@ -13,7 +13,7 @@ from engine.batches import Batches
 from engine.characteristics import Characteristics, ClassLoss, characteristics
 from engine.dataset import Data, prepare
 from engine.errors import Diverged, Stopped
-from engine.evaluate import Evaluation, attack_of, count_by_class, examine
+from engine.evaluate import Evaluation, Outcomes, attack_of, count_by_class, examine
 from engine.facts import card_of_test, checkpoint_in_words, identity, run_facts
 from engine.gallery import gallery
 from engine.method import ClassErrors, Learner, Method, Step
@@ -225,7 +225,7 @@ class Trainer:
 
     def _validate(self, epoch: int) -> Evaluation:
         """Look at the validation data: for the policy at the model, to report at its average."""
-        shown = self._evaluate("validation", epoch)
+        shown = self._count(self._evaluate("validation", epoch))
         self.validation = class_errors(shown, self.device)
         own = self._own_epoch(epoch)
         averages = self.method.average_decay is not None
@@ -233,17 +233,17 @@ class Trainer:
             self.average.update(self.model)
         with self.average.applied(self.model):
             if not self.average.is_empty:
-                shown = self._evaluate("validation", epoch)
+                shown = self._count(self._evaluate("validation", epoch))
             if own > 0:
                 self.selection.look(epoch, shown, self.model)
         return shown
 
-    def _evaluate(self, split: str, epoch: int) -> Evaluation:
+    def _evaluate(self, split: str, epoch: int) -> Outcomes:
         phase = "testing" if split == "test" else "validating"
         self.observer.on_progress(Progress(phase, epoch, self.num_steps, self.num_steps))
         images = self.data.test if split == "test" else self.data.validation
         with self.model.in_float32():
-            found = examine(
+            return examine(
                 self.model,
                 images,
                 attack_of(self.scenario.evaluation, self.scenario.threat, split=split),
@@ -251,6 +251,8 @@ class Trainer:
                 rng=torch_stream(self.seed, f"{split} attack", 0, self.device),
                 check=self._check,
             )
+
+    def _count(self, found: Outcomes) -> Evaluation:
         return count_by_class(found, self.num_classes)
 
     def test(self, last: int) -> FinalReport:
@@ -258,11 +260,12 @@ class Trainer:
         best = self.selection.keeps_best
         epoch = self.selection.epoch if best else last
         with self.average.applied(self.model), self.selection.applied(self.model):
-            result = self._evaluate("test", last)
+            found = self._evaluate("test", last)
         averaged, planned = not self.average.is_empty, self.scenario.training.epochs
         words = checkpoint_in_words(epoch, last, planned, best=best, averaged=averaged)
         card = card_of_test(self.scenario, self.data, words)
-        return FinalReport(epoch, epoch * self.num_steps, result, card)
+        outcomes = found.columns(self.data.test)
+        return FinalReport(epoch, epoch * self.num_steps, outcomes, self._count(found), card)
 
     # -- reports
 

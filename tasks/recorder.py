@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from db import queries, records, transitions
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
+from db.evaluations import FINAL, NewEvaluation, write_evaluation
 from db.models import RunStatus
 from db.records import ClassMetricRow, ClassSummaryRow, MetricRow
 from db.session import Database
@@ -112,7 +113,11 @@ class Recorder:
             records.write_metrics(session, run_id, attempt, rows)
             class_rows = class_evaluation_rows("test", report.test, report.epoch)
             records.write_class_metrics(session, run_id, attempt, class_rows)
-            records.write_evaluation_card(session, run_id, report.card.as_json())
+            card, outcomes = report.card.as_json(), report.outcomes
+            records.write_evaluation_card(session, run_id, card)
+            n = len(outcomes["label"])
+            final = NewEvaluation(FINAL, "attack", n, card, outcomes=outcomes)
+            write_evaluation(session, run_id, attempt, final)
             transitions.finish(session, run_id, attempt, RunStatus.SUCCEEDED)
 
         self._write(write)
