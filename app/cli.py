@@ -216,7 +216,7 @@ def resume(run_id: RunId) -> None:
 @cli.command()
 def export(
     run_id: RunId,
-    what: Annotated[str, typer.Option(help="metrics, classes, samples or model")],
+    what: Annotated[str, typer.Option(help="metrics, classes, samples, evaluations or model")],
     out: Annotated[Path, typer.Option(help=".csv, .parquet, or .safetensors for a model")],
 ) -> None:
     """Write a run's records to a file."""
