@@ -14,7 +14,7 @@ from engine.modes import eval_mode
 from engine.norm import BALLS, NormName
 from engine.perturb import ThreatConfig, perturb, random_start
 from engine.section import Pixels, Section
-from engine.statistics import spread
+from engine.statistics import class_counts, errors_by_class, spread
 from engine.types import BoolArray, Columns, ImageSet, IntArray
 
 
@@ -172,14 +172,11 @@ def examine(
 
 def count_by_class(found: Outcomes, num_classes: int) -> Evaluation:
     """Count the errors per class of the label."""
-
-    def per_class(chosen: BoolArray) -> IntArray:
-        return np.bincount(found.label[chosen], minlength=num_classes).astype(np.int64)
-
+    wrong = errors_by_class(found.label, found.clean, found.attacked, num_classes)
     return Evaluation(
-        count=per_class(np.ones(len(found.label), dtype=bool)),
-        natural=per_class(found.natural),
-        boundary=per_class(found.robust & ~found.natural),
+        count=class_counts(found.label, num_classes),
+        natural=wrong["natural_error"],
+        boundary=wrong["boundary_error"],
     )
 
 

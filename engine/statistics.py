@@ -15,6 +15,28 @@ Counts = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
 
 
+def errors_by_class(
+    label: Counts, clean: Counts, attacked: Counts, num_classes: int
+) -> dict[str, Counts]:
+    """Count the three errors per class of the label, (C,) each, from labels and answers (N,).
+
+    Natural: wrong without the attack. Robust: wrong under it. Boundary: right without it and wrong
+    under it, sample by sample; so robust = natural + boundary unless an attack mends mistakes.
+    """
+    natural, robust = clean != label, attacked != label
+    wrong = {
+        "natural_error": natural,
+        "boundary_error": robust & ~natural,
+        "robust_error": robust,
+    }
+    return {name: class_counts(label[marks], num_classes) for name, marks in wrong.items()}
+
+
+def class_counts(label: Counts, num_classes: int) -> Counts:
+    """Count the samples of each class, (C,), from labels (N,)."""
+    return np.bincount(label, minlength=num_classes).astype(np.int64)
+
+
 @dataclass(frozen=True)
 class Spread:
     """How one error is spread over the classes that have samples, as shares of 1.
@@ -139,8 +161,8 @@ def mcnemar(label: Counts, wrong: Marks, other_wrong: Marks, num_classes: int) -
     Only images that one run alone gets wrong count: their split is Binomial(n, 1/2) under the
     hypothesis (McNemar, 1947). A class without any has 1.
     """
-    alone = np.bincount(label[wrong & ~other_wrong], minlength=num_classes)
-    other = np.bincount(label[other_wrong & ~wrong], minlength=num_classes)
+    alone = class_counts(label[wrong & ~other_wrong], num_classes)
+    other = class_counts(label[other_wrong & ~wrong], num_classes)
     tail = stats.binom.cdf(np.minimum(alone, other), alone + other, 0.5)
     return np.minimum(2 * np.asarray(tail, dtype=np.float64), 1.0)
 

@@ -14,6 +14,7 @@ from engine.statistics import (
     Spread,
     bootstrap_interval,
     confusion,
+    errors_by_class,
     holm,
     mcnemar,
     rho,
@@ -55,6 +56,18 @@ def test_the_spread_over_four_classes_is_that_of_a_calculation_by_hand():
     assert found.sd == pytest.approx(0.005**0.5)
     assert found.nsd == pytest.approx(0.005**0.5 / 0.2)
     assert found.worst_tenth == 0.3
+
+
+def test_errors_are_counted_sample_by_sample():
+    label = np.array([0, 0, 0, 1, 1])
+    clean = np.array([0, 1, 1, 1, 1])
+    attacked = np.array([1, 1, 0, 1, 0])  # of the third image the attack mends a mistake
+    found = errors_by_class(label, clean, attacked, 3)
+    assert {name: counts.tolist() for name, counts in found.items()} == {
+        "natural_error": [2, 0, 0],
+        "boundary_error": [1, 1, 0],
+        "robust_error": [2, 1, 0],
+    }
 
 
 def test_nsd_is_the_coefficient_of_variation():
