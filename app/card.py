@@ -10,7 +10,7 @@ from engine.section import in_255ths
 def card_in_words(run: RunDetail, split: str) -> str:
     """Return one line that says how the errors on a split were measured."""
     if split == "test" and run.evaluation_card:
-        return _written(run.evaluation_card)
+        return words_of(run.evaluation_card)
     evaluation = run.scenario.get("evaluation", {})
     radius = evaluation.get("epsilon")
     if radius is None:
@@ -19,7 +19,8 @@ def card_in_words(run: RunDetail, split: str) -> str:
     return f"{str(evaluation.get('attack', '')).upper()}-{steps}, ε = {in_255ths(radius)}, {split}"
 
 
-def _written(card: Mapping[str, Any]) -> str:
+def words_of(card: Mapping[str, Any]) -> str:
+    """Return a stored card in one line."""
     restarts = card.get("restarts", 1)
     parts = [
         f"{str(card.get('attack', '')).upper()}-{card.get('num_steps')}",
