@@ -22,7 +22,7 @@ def confusion(table: pd.DataFrame) -> go.Figure:
 
     Args:
         table: One row per pair of classes; ``clean``, ``attacked`` and ``difference`` are shares of
-            the class's ``n`` images, the last one between -1 and 1.
+            the class's ``n`` images, the last one between -1 and 1; where it is 0 nothing is drawn.
     """
     names = table.drop_duplicates("class_index").set_index("class_index")["class"].map(plain)
     said = table.drop_duplicates("said_index").set_index("said_index")["said"].map(plain)
@@ -37,7 +37,7 @@ def confusion(table: pd.DataFrame) -> go.Figure:
     for column, (panel, title) in enumerate(PANELS.items(), start=1):
         grid = table.pivot_table(index="class_index", columns="said_index", values=panel)
         fig.add_heatmap(
-            z=grid.to_numpy(),
+            z=grid.mask(grid == 0).to_numpy() if panel == "difference" else grid.to_numpy(),
             x=[said[index] for index in grid.columns],
             y=[names[index] for index in grid.index],
             text=_numbers(grid, signed=panel == "difference") if len(names) <= FEW else None,
@@ -54,10 +54,10 @@ def confusion(table: pd.DataFrame) -> go.Figure:
 
 
 def _scale(*, signed: bool) -> dict[str, Any]:
-    """Return colours on a fixed scale, so that runs compare."""
+    """Return colours on a fixed scale, so that runs compare; half a class is much to change."""
     return {
-        "zmin": -1 if signed else 0,
-        "zmax": 1,
+        "zmin": -0.5 if signed else 0,
+        "zmax": 0.5 if signed else 1,
         "colorscale": DIVERGING if signed else SEQUENTIAL,
         "showscale": False,
         "xgap": 1,
@@ -69,6 +69,6 @@ def _numbers(grid: pd.DataFrame, *, signed: bool) -> list[list[str]]:
     """Write percentages for the cells; what rounds to nothing stays empty."""
     write = "{:+.0f}".format if signed else "{:.0f}".format
     return [
-        [write(100 * value) if abs(value) >= 0.005 else "" for value in row]
+        [write(100 * value) if round(100 * value) else "" for value in row]
         for row in grid.to_numpy()
     ]
