@@ -74,7 +74,7 @@ def perturb(
 
     Args:
         loss: From images (B, channels, height, width) to a loss per sample (B,).
-        x: The unperturbed images, in [0, 1].
+        x: The unperturbed images, in [0, 1]; a normalised image that is not comes back clipped.
         first: Where the walk starts; it is clipped onto the ball before the first step.
         epsilon: (B,) radius of each ball, in the units of ``x``, finite and not negative.
         step: (B,) length of a step in the units of ``x``; above 0 it climbs the loss (adversary),
@@ -87,7 +87,7 @@ def perturb(
     if not bool(((epsilon >= 0) & epsilon.isfinite()).all()):
         raise ValueError("every bound must be a finite number, at least 0")
     radius = epsilon.view(-1, 1, 1, 1)
-    lower, upper = (x - radius).clamp_(min=0), (x + radius).clamp_(max=1)
+    lower, upper = (x - radius).clamp_(0, 1), (x + radius).clamp_(0, 1)
     move = step.view(-1, 1, 1, 1)
     x_moved = torch.clamp(first, lower, upper)
     for _ in range(num_steps):
