@@ -31,6 +31,9 @@ class Objective:
         clean, adversary, anti_adversary: Whether the term can have a weight other than zero.
         characteristics: Whether the policy reads the samples' characteristics.
         adversary_loss: l_adv, where it is not the very loss that the adversary climbs.
+        space: Where the bounds are radii and the copies are moved (`engine.space`).
+        class_loss: What stands for every class's mean loss in the characteristics; None is that
+            loss itself.
     """
 
     climbs: Literal["ce", "kl"]
@@ -40,6 +43,8 @@ class Objective:
     anti_adversary: bool = False
     characteristics: bool = False
     adversary_loss: AdversaryLoss | None = None
+    space: Literal["pixels", "normalised"] = "pixels"
+    class_loss: float | None = None
 
     @property
     def reads_clean_logits(self) -> bool:
@@ -77,6 +82,10 @@ class Attack(ABC):
         ``log_p`` (B, C) is the clean log p(x) in eval mode, for an adversary that climbs KL;
         ``bound``, ``step`` and ``probability`` are those of an `Assignment`.
         """
+
+    @abstractmethod
+    def on(self, model: nn.Module) -> "Attack":
+        """Return the attack on another model; random draws go on in the same stream."""
 
 
 @dataclass
@@ -154,6 +163,10 @@ class Method(ABC):
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
         """Return the weights and bound of every sample of the batch, without gradients."""
 
+    def view(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
+        """Return how the model, in train mode at first, is shown the images of a training step."""
+        return model
+
     def learn(self, step: Step) -> bool:
         """Learn from the step that is about to be taken; True asks for a new assignment."""
         return False
@@ -188,6 +201,11 @@ class MethodConfig(Section):
     """The knobs of one method; each subclass stands in its own file of `engine.methods`."""
 
     name: str = Field(description="Training method")
+
+    @property
+    def label(self) -> str:
+        """What the method is called wherever its numbers are shown."""
+        return self.name
 
     @abstractmethod
     def build(self, learner: Learner) -> Method:
