@@ -21,11 +21,11 @@ def card_in_words(run: RunDetail, split: str) -> str:
 
 def words_of(card: Mapping[str, Any]) -> str:
     """Return a stored card in one line."""
-    restarts = card.get("restarts", 1)
+    restarts, step = card.get("restarts", 1), card.get("step_size")
     parts = [
-        f"{str(card.get('attack', '')).upper()}-{card.get('num_steps')}",
+        card.get("label") or f"{str(card.get('attack', '')).upper()}-{card.get('num_steps')}",
         f"{card.get('norm', 'linf')}, ε = {in_255ths(float(card.get('epsilon') or 0))}",
-        f"step {in_255ths(float(card.get('step_size') or 0))}",
+        "adaptive step" if step is None else f"step {in_255ths(float(step))}",
         f"{restarts} restart{'s' if restarts != 1 else ''}",
         f"{card.get('split')}, n = {card.get('n'):,}",
         f"checkpoint: {card.get('checkpoint')}",

@@ -14,6 +14,7 @@ from engine.characteristics import Characteristics, ClassLoss, characteristics
 from engine.dataset import Data, prepare
 from engine.errors import Diverged, Stopped
 from engine.evaluate import Evaluation, Outcomes, attack_of, count_by_class, examine
+from engine.evaluation_attack import Conditions
 from engine.facts import card_of_test, checkpoint_in_words, identity, run_facts
 from engine.gallery import gallery
 from engine.method import ClassErrors, Learner, Method, Step
@@ -247,9 +248,8 @@ class Trainer:
                 self.model,
                 images,
                 attack_of(self.scenario.evaluation, self.scenario.threat, split=split),
-                batch_size=self.scenario.evaluation.batch_size,
-                rng=torch_stream(self.seed, f"{split} attack", 0, self.device),
-                check=self._check,
+                Conditions(self.seed, self.scenario.evaluation.batch_size, self._check),
+                self.device,
             )
 
     def _count(self, found: Outcomes) -> Evaluation:

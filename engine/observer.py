@@ -6,7 +6,8 @@ from typing import Any, Protocol
 import numpy.typing as npt
 from torch import Tensor
 
-from engine.evaluate import Evaluation, EvaluationCard
+from engine.card import EvaluationCard
+from engine.evaluate import Evaluation
 from engine.summary import ClassDistribution
 from engine.types import Columns
 
