@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app import foreground
+from app import evaluate_command, foreground
 from app import up as everything
 from app.scenario_input import read_scenario
 from db import queries
@@ -35,6 +35,7 @@ cli = typer.Typer(
 )
 db_cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after the database.")
 cli.add_typer(db_cli, name="db")
+cli.command()(evaluate_command.evaluate)
 
 File = Annotated[Path, typer.Argument(help="Scenario file (TOML)", show_default=False)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="a.b=value, over the file's")]
