@@ -9,6 +9,7 @@ from app import evaluation_data as looks
 from app.card import words_of
 from app.chart import charts
 from app.page import nothing_here, show_chart, show_table
+from app.tabs import checks
 from app.words import count, literal, percent
 from db.rows import EvaluationRow, RunDetail
 
@@ -34,6 +35,7 @@ def draw(run: RunDetail) -> None:
         _say_worst(table, errors, chosen)
         _draw_confusion(run, _worst_rows(table, errors))
         _draw_errors(run, errors, chosen)
+    checks.draw(run, found)
     _list(run, found)
     if not run.is_active:
         _say_command(run)

@@ -93,6 +93,12 @@ class Studio:
             new = NewEvaluation(name, "attack", 100, card(), outcomes=said)
             write_evaluation(session, run_id, 1, new)
 
+    def found(self, run_id: str, kind: str, findings: dict[str, Any]) -> None:
+        """Store a security curve or masking checks."""
+        with self.database.write() as session:
+            new = NewEvaluation(kind, kind, 100, card(), findings)
+            write_evaluation(session, run_id, 1, new)
+
     def failed(self, name: str, message: str) -> str:
         run_id = self.running(name, 1)
         with self.database.write() as session:
