@@ -134,6 +134,13 @@ def test_the_attack_tab_lists_every_evaluation_and_draws_the_one_in_the_link(stu
     assert "Worst class: class f, 50 % robust error" in words(page)
 
 
+def test_an_attack_that_is_not_in_pixels_says_so_beside_its_numbers(studio, open_page):
+    run_id = studio.finished()
+    studio.attacked(run_id, "as released", space="normalised tensors")
+    said = words(open_page("run", id=run_id, tab="Attack", attack="as released"))
+    assert r"not in pixels\: normalised tensors" in said
+
+
 def test_a_stored_curve_says_where_half_of_the_accuracy_is_lost(studio, open_page):
     run_id = studio.finished()
     wrong = [[1] * 10, [3] * 10, [6] * 10]
