@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from engine.method import Attack, Objective
 from engine.modes import eval_mode
+from engine.norm import BALLS
 from engine.objective import kl_divergence
 from engine.perturb import ThreatConfig, perturb, random_start
 from engine.types import Batch, Copies, Draw
@@ -58,13 +59,13 @@ class TrainingAttack(Attack):
         if times == 0:
             return Copies(None, None)
         x, epsilon = batch.x.repeat(times, 1, 1, 1), self.share * bound.repeat(times)
+        ball = BALLS[self.threat.norm](x, epsilon)
         length = self.threat.step if step is None else step.repeat(times)
         with eval_mode(self.model):
             moved = perturb(
                 self._loss(batch.y.repeat(times), log_p, climbs, objective),
-                x,
-                random_start(x, epsilon, start=objective.start, generator=self.rng),
-                epsilon=epsilon,
+                ball,
+                random_start(ball, start=objective.start, generator=self.rng),
                 step=torch.where(climbs, 1.0, -1.0) * length * self.share,
                 num_steps=self.threat.num_steps,
             )

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from engine.modes import eval_mode
+from engine.norm import BALLS, NormName
 from engine.perturb import ThreatConfig, perturb, random_start
 from engine.section import Pixels, Section
 from engine.types import BoolArray, ImageSet, IntArray
@@ -27,10 +28,10 @@ class EvaluationConfig(Section):
         10, ge=1, le=1000, description="Steps of the attack on validation data, each epoch"
     )
     step_size: Pixels | None = Field(
-        None, gt=0, le=1, description="Step of the attack; empty is epsilon / 4"
+        None, gt=0, description="Step of the attack; empty is epsilon / 4"
     )
     epsilon: Pixels | None = Field(
-        None, ge=0, le=1, description="Radius of the attack; empty is the threat model's"
+        None, ge=0, description="Radius of the attack; empty is the threat model's"
     )
     batch_size: int = Field(500, ge=1, le=10_000, description="Images attacked at a time")
     checkpoint: Literal["last", "best"] = Field(
@@ -47,15 +48,16 @@ class PgdAttack:
     epsilon: float
     step_size: float
     num_steps: int
+    norm: NormName = "linf"
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, rng: torch.Generator) -> Tensor:
         """Return adversaries (B, channels, h, w) of images x with labels y (B,)."""
         epsilon = torch.full((len(x),), self.epsilon, device=x.device)
+        ball = BALLS[self.norm](x, epsilon)
         return perturb(
             lambda x_moved: F.cross_entropy(model(x_moved), y, reduction="none"),
-            x,
-            random_start(x, epsilon, start="uniform", generator=rng),
-            epsilon=epsilon,
+            ball,
+            random_start(ball, start="uniform", generator=rng),
             step=torch.full_like(epsilon, self.step_size),
             num_steps=self.num_steps,
         )
@@ -66,7 +68,7 @@ def attack_of(config: EvaluationConfig, threat: ThreatConfig, *, split: str) -> 
     epsilon = threat.epsilon if config.epsilon is None else config.epsilon
     step_size = epsilon / 4 if config.step_size is None else config.step_size
     num_steps = config.num_steps if split == "test" else config.val_num_steps
-    return PgdAttack(epsilon, step_size, num_steps)
+    return PgdAttack(epsilon, step_size, num_steps, threat.norm)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from engine.backbone import BACKBONES, BackboneConfig
 from engine.dataset import DataConfig
 from engine.evaluate import EvaluationConfig
 from engine.method import METHODS, MethodConfig
+from engine.norm import require_within
 from engine.optimise import TrainingConfig
 from engine.perturb import ThreatConfig
 from engine.registry import import_plugins
@@ -30,6 +31,18 @@ class Scenario(Section):
     method: Annotated[MethodConfig, METHODS] = Field(default_factory=lambda: _default(METHODS))
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _distances_fit_the_images(self) -> "Scenario":
+        num_values = self.data.source.channels * self.data.source.size**2
+        for table, section in (("threat", self.threat), ("evaluation", self.evaluation)):
+            for name in ("epsilon", "step_size"):
+                distance = getattr(section, name) or 0.0
+                try:
+                    require_within(distance, self.threat.norm, num_values)
+                except ValueError as error:
+                    raise mistake((table, name), distance, str(error)) from None
+        return self
 
     @model_validator(mode="after")
     def _radius_warmup_fits(self) -> "Scenario":

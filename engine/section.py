@@ -29,7 +29,9 @@ def parse_fraction(value: object) -> object:
 
 
 def in_255ths(value: float) -> str:
-    """Write a pixel distance the way the field writes it: ``8/255``."""
+    """Write a pixel distance the way the field writes it: ``8/255``, or ``2`` above 1."""
+    if value > 1:
+        return f"{value:g}"
     numerator = round(value * 255, 4)
     return f"{numerator:g}/255"
 

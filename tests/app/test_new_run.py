@@ -81,6 +81,18 @@ def test_launch_queues_what_the_form_says(studio, open_page):
     assert link.label == "Open the run"
 
 
+def test_a_radius_above_1_is_launched_in_l2(studio, open_page):
+    page = open_page("new_run")
+    page.selectbox(key="scenario.threat.norm").select("l2").run()
+    page.text_input(key="scenario.threat.epsilon").input("2").run()
+    page.button(key="launch").click().run()
+    assert not page.exception
+    (run,) = runs_of(studio)
+    with studio.database.read() as session:
+        threat = queries.get_run(session, run.id).scenario["threat"]
+    assert (threat["norm"], threat["epsilon"]) == ("l2", 2.0)
+
+
 def test_launch_pressed_three_times_makes_one_run(studio, open_page):
     page = open_page("new_run")
     for _ in range(3):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from engine.gallery import choose
+from engine.method import METHODS
 
 REASONS = {"largest anti-adversary weight", "smallest anti-adversary weight", "drawn at random"}
 
@@ -90,3 +91,18 @@ def test_a_gallery_shows_the_samples_as_they_are(finished):
     assert (p_anti > p).all()
     assert p_adv.shape == p.shape
     assert ((p >= 0) & (p <= 1)).all()
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS.names() if name != "standard"])
+def test_in_l2_every_method_trains_and_keeps_its_copies_inside_their_bounds(
+    method, scenario_of, run
+):
+    l2 = {"norm": "l2", "epsilon": 0.5, "num_steps": 2}
+    record = run(scenario_of(method, threat=l2, training={"epochs": 1, "batch_size": 16}))
+    shown = record.epochs[-1].snapshot.gallery
+    for name in ("adversary_delta", "anti_adversary_delta"):
+        delta = shown[name].astype(np.float64)
+        length = np.sqrt((delta**2).sum(axis=(1, 2, 3)))
+        assert (length <= shown["bound"] * 1.01 + 1e-3).all()  # kept as float16
+    card = record.final.card
+    assert (card.norm, card.epsilon, card.step_size) == ("l2", 0.5, 0.125)

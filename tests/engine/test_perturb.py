@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from engine.attack import TrainingAttack
 from engine.method import Objective
+from engine.norm import BALLS, LinfBall
 from engine.perturb import ThreatConfig, perturb, random_start
 from engine.types import Batch
 
 BOUNDS = torch.tensor([0.0, 0.02, 0.1, 0.3, 0.0, 0.05, 0.1, 0.02, 0.3, 0.1])
 MOVES = BOUNDS > 0
+ORDER = {"linf": float("inf"), "l2": 2}
 BOTH = Objective(climbs="kl", start="normal", clean=True, anti_adversary=True)
 
 
@@ -25,40 +27,42 @@ def cross_entropy(model: nn.Module, y: Tensor) -> Callable[[Tensor], Tensor]:
 @given(
     bounds=st.lists(st.just(0.0) | st.floats(0, 2, width=32), min_size=1, max_size=5),
     seed=st.integers(0, 2**31),
+    norm=st.sampled_from(["linf", "l2"]),
     start=st.sampled_from(["uniform", "normal"]),
     length=st.floats(-0.5, 0.5),
 )
-def test_a_copy_stays_in_its_own_ball_and_among_images(bounds, seed, start, length):
+def test_a_copy_stays_in_its_own_ball_and_among_images(bounds, seed, norm, start, length):
     rng = torch.Generator().manual_seed(seed)
     epsilon = torch.tensor(bounds)
     x = torch.rand(len(bounds), 1, 3, 3, generator=rng)
     x[0, 0, 0, 0], x[0, 0, 0, 1] = 0.0, 1.0
     slope = torch.randn(1, 3, 3, generator=rng)
+    ball = BALLS[norm](x, epsilon)
     moved = perturb(
         lambda x: (x * slope).sin().sum(dim=(1, 2, 3)),
-        x,
-        random_start(x, epsilon, start=start, generator=rng),
-        epsilon=epsilon,
+        ball,
+        random_start(ball, start=start, generator=rng),
         step=torch.full_like(epsilon, length),
         num_steps=3,
     )
     assert (moved >= 0).all()
     assert (moved <= 1).all()
-    distance = (moved - x).abs().amax(dim=(1, 2, 3))
-    assert (distance <= epsilon + 1e-6).all()
+    distance = torch.linalg.vector_norm(moved - x, ORDER[norm], dim=(1, 2, 3))
+    assert (distance <= epsilon * (1 + 1e-6) + 1e-6).all()
     assert (distance[epsilon == 0] == 0).all()
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_every_sample_that_may_move_goes_its_way_along_the_loss(conv_net, batch, sign):
+def test_every_sample_that_may_move_goes_its_way_along_the_loss(conv_net, batch, norm, sign):
     conv_net.eval()
     loss = cross_entropy(conv_net, batch.y)
     rng = torch.Generator().manual_seed(0)
+    ball = BALLS[norm](batch.x, BOUNDS)
     moved = perturb(
         loss,
-        batch.x,
-        random_start(batch.x, BOUNDS, start="uniform", generator=rng),
-        epsilon=BOUNDS,
+        ball,
+        random_start(ball, start="uniform", generator=rng),
         step=sign * BOUNDS / 4,
         num_steps=10,
     )
@@ -68,53 +72,42 @@ def test_every_sample_that_may_move_goes_its_way_along_the_loss(conv_net, batch,
     assert (change[~MOVES] == 0).all()
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("bad", [-0.01, float("nan"), float("inf")])
-def test_a_bound_that_is_no_distance_is_refused(batch, bad):
+def test_a_bound_that_is_no_distance_is_refused(batch, norm, bad):
     epsilon = torch.full((10,), 0.1)
     epsilon[7] = bad
     with pytest.raises(ValueError, match="bound"):
-        perturb(
-            lambda x: x.sum(dim=(1, 2, 3)),
-            batch.x,
-            batch.x,
-            epsilon=epsilon,
-            step=torch.ones(10),
-            num_steps=1,
-        )
+        BALLS[norm](batch.x, epsilon)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_on_a_linear_model_the_walk_ends_in_the_closed_form(sign):
+def test_on_a_linear_model_the_walk_ends_in_the_closed_form(norm, sign):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(9, 2))
     x = torch.rand(6, 1, 3, 3) * 0.4 + 0.3
     y = torch.tensor([0, 1, 0, 1, 0, 1])
     epsilon = torch.tensor([0.0, 0.01, 0.05, 0.1, 0.2, 0.25])
-    rng = torch.Generator().manual_seed(1)
+    ball = BALLS[norm](x, epsilon)
     moved = perturb(
         cross_entropy(model, y),
-        x,
-        random_start(x, epsilon, start="uniform", generator=rng),
-        epsilon=epsilon,
+        ball,
+        random_start(ball, start="uniform", generator=torch.Generator().manual_seed(1)),
         step=sign * epsilon / 2,
-        num_steps=4,
+        num_steps=4 if norm == "linf" else 60,
     )
     weight = model[1].weight.detach()
-    uphill = torch.stack([weight[1 - label] - weight[label] for label in y.tolist()]).sign()
+    slope = torch.stack([weight[1 - label] - weight[label] for label in y.tolist()])
+    uphill = slope.sign() if norm == "linf" else slope / slope.norm(dim=1, keepdim=True)
     expected = x + sign * epsilon.view(-1, 1, 1, 1) * uphill.view(-1, 1, 3, 3)
     torch.testing.assert_close(moved, expected, rtol=0, atol=1e-6)
 
 
 def test_a_walk_may_not_start_outside_the_ball(batch):
     far = torch.full_like(batch.x, 5.0)
-    moved = perturb(
-        lambda x: x.sum(dim=(1, 2, 3)) * 0,
-        batch.x,
-        far,
-        epsilon=BOUNDS,
-        step=BOUNDS,
-        num_steps=0,
-    )
+    ball = LinfBall(batch.x, BOUNDS)
+    moved = perturb(lambda x: x.sum(dim=(1, 2, 3)) * 0, ball, far, step=BOUNDS, num_steps=0)
     expected = (batch.x + BOUNDS.view(-1, 1, 1, 1)).clamp(max=1)
     torch.testing.assert_close(moved, expected)
 
@@ -122,9 +115,9 @@ def test_a_walk_may_not_start_outside_the_ball(batch):
 def test_starts_have_the_spread_that_their_papers_say():
     rng = torch.Generator().manual_seed(0)
     x = torch.full((50, 1, 20, 20), 0.5)
-    epsilon = torch.full((50,), 0.1)
-    normal = random_start(x, epsilon, start="normal", generator=rng) - x
-    uniform = random_start(x, epsilon, start="uniform", generator=rng) - x
+    ball = LinfBall(x, torch.full((50,), 0.1))
+    normal = random_start(ball, start="normal", generator=rng) - x
+    uniform = random_start(ball, start="uniform", generator=rng) - x
     assert normal.std().item() == pytest.approx(0.001, rel=0.02)
     assert uniform.std().item() == pytest.approx(0.1 / 3**0.5, rel=0.02)
     assert uniform.abs().max() <= 0.1
@@ -135,13 +128,14 @@ def test_an_empty_step_size_is_a_quarter_of_epsilon():
     assert ThreatConfig(epsilon=0.2, step_size=0.03).step == 0.03
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("climbs", ["ce", "kl"])
 def test_one_walk_for_both_copies_equals_two_walks_from_the_same_starts(
-    conv_net, batch, monkeypatch, climbs
+    conv_net, batch, monkeypatch, norm, climbs
 ):
     starts = batch.x.repeat(2, 1, 1, 1) + 0.01 * torch.randn(20, 1, 4, 4)
-    monkeypatch.setattr("engine.attack.random_start", lambda x, *_, **__: starts)
-    threat = ThreatConfig(epsilon=0.1, num_steps=4)
+    monkeypatch.setattr("engine.attack.random_start", lambda *_, **__: starts)
+    threat = ThreatConfig(norm=norm, epsilon=0.1, num_steps=4)
     attack = TrainingAttack(conv_net, threat, torch.Generator())
     objective = Objective(climbs=climbs, start="normal", anti_adversary=True)
     conv_net.eval()
@@ -154,11 +148,10 @@ def test_one_walk_for_both_copies_equals_two_walks_from_the_same_starts(
         q = conv_net(x).softmax(dim=1)
         return (p * (p.log() - q.log())).sum(dim=1)
 
-    walk = {"epsilon": BOUNDS, "num_steps": 4}
-    step = torch.full((10,), 0.025)
-    adversary = perturb(climb, batch.x, starts[:10], step=step, **walk)
+    ball, step = BALLS[norm](batch.x, BOUNDS), torch.full((10,), 0.025)
+    adversary = perturb(climb, ball, starts[:10], step=step, num_steps=4)
     descend = cross_entropy(conv_net, batch.y)
-    anti_adversary = perturb(descend, batch.x, starts[10:], step=-step, **walk)
+    anti_adversary = perturb(descend, ball, starts[10:], step=-step, num_steps=4)
     torch.testing.assert_close(copies.adversary, adversary)
     torch.testing.assert_close(copies.anti_adversary, anti_adversary)
 
@@ -232,3 +225,35 @@ def test_each_sample_takes_steps_of_its_own_length(learner, batch):
         assert torch.equal(plain, same)
         assert some[4] < 0.01  # where the walk began
         assert torch.equal(some[:4], plain[:4])
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("num_classes", [1, 1000])
+@pytest.mark.parametrize("climbs", ["ce", "kl"])
+def test_a_batch_of_one_and_any_number_of_classes_are_perturbed(norm, num_classes, climbs):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, num_classes)).eval()
+    one = Batch(torch.rand(1, 1, 4, 4), torch.tensor([num_classes - 1]), torch.tensor([0]))
+    attack = TrainingAttack(model, ThreatConfig(norm=norm, epsilon=0.1), torch.Generator())
+    objective = Objective(climbs=climbs, start="normal", anti_adversary=True)
+    log_p = model(one.x).log_softmax(dim=1).detach()
+    bound = torch.tensor([0.1])
+    copies = attack(one, log_p, bound, objective)
+    loss = cross_entropy(model, one.y)
+    adversary, anti_adversary = loss(copies.adversary), loss(copies.anti_adversary)
+    assert (anti_adversary < adversary).item() == (num_classes > 1)  # one class has no loss
+    for moved in (copies.adversary, copies.anti_adversary):
+        distance = torch.linalg.vector_norm(moved - one.x, ORDER[norm], dim=(1, 2, 3))
+        assert (distance <= 0.1 + 1e-6).all()
+
+
+@pytest.mark.parametrize("kind", ["adversary", "anti_adversary"])
+def test_a_batch_may_be_drawn_to_one_side_only(learner, batch, kind):
+    chance = torch.full((10,), 1 - 1e-7 if kind == "adversary" else 1e-7)
+    objective = Objective(climbs="ce", start="normal", anti_adversary=True)
+    copies = learner.attack(batch, None, BOUNDS, objective, None, chance)
+    assert copies.anti_adversary is None
+    assert copies.draw.is_adversary.tolist() == [kind == "adversary"] * 10
+    loss = cross_entropy(learner.model.eval(), batch.y)
+    change = (loss(copies.adversary) - loss(batch.x)).detach()
+    assert ((change if kind == "adversary" else -change)[MOVES] > 0).all()

@@ -29,7 +29,7 @@ WRONG = {
     "epsilon of another unit": (
         {"threat": {"epsilon": "8 px"}},
         "threat.epsilon",
-        "'8 px' * 0 to 1",
+        "'8 px' * at least 0",
     ),
     "no epochs": ({"training": {"epochs": 0}}, "training.epochs", "0 * whole number, 1 to 1000"),
     "half an epoch": ({"training": {"epochs": 1.5}}, "training.epochs", "1.5 * 1 to 1000"),
