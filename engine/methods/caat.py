@@ -54,6 +54,13 @@ class CaatConfig(MethodConfig):
         4, ge=1, le=10_000, description="Batches from one meta step to the next"
     )
     meta_batch_size: int = Field(128, ge=2, le=8192, description="Meta images per meta step")
+    meta_num_steps: int | None = Field(
+        None,
+        ge=1,
+        le=200,
+        description="Steps of the attack on the meta images, each 2.5 / steps of the bound long; "
+        "empty: as in training",
+    )
     meta_lr: float = Field(0.01, gt=0, le=1, description="Learning rate of the weighting network")
     meta_weight_decay: float = Field(5e-4, ge=0, le=1, description="Its L2 penalty")
     hidden: int = Field(100, ge=1, le=4096, description="Hidden units of the weighting network")
@@ -103,10 +110,12 @@ class Caat(Method):
     objective = Objective(
         climbs="kl", start="normal", clean=True, anti_adversary=True, characteristics=True
     )
-    meta_objective = Objective(climbs="kl", start="normal", clean=True)
 
     def __init__(self, config: CaatConfig, learner: Learner) -> None:
         self.config, self.learner = config, learner
+        self.meta_objective = Objective(
+            climbs="kl", start="normal", clean=True, num_steps=config.meta_num_steps
+        )
         with initialising(learner.seed, "weighting network"):
             self.network = WeightingNetwork(config.hidden, config.temperature).to(learner.device)
         self.meta = MetaLearner(
@@ -222,7 +231,9 @@ class Caat(Method):
         """Sum w0 CE / sum w0 + beta sum w1 KL / sum w1 on clean, balanced images; no anti term."""
         log_p = self.learner.log_probabilities(batch.x)
         bound = self._bound(batch, None)
-        copies = self.learner.attack(batch, log_p, bound, self.meta_objective)
+        steps = self.config.meta_num_steps
+        length = None if steps is None else bound * (2.5 / steps)  # Madry et al. 2018
+        copies = self.learner.attack(batch, log_p, bound, self.meta_objective, length)
         w0, w1 = self._class_weights(batch)
 
         def loss(parameters: Parameters) -> Tensor:
