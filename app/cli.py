@@ -214,6 +214,12 @@ def resume(run_id: RunId) -> None:
 
 
 @cli.command()
+def delete(run_id: RunId) -> None:
+    """Delete an ended run with everything that it recorded."""
+    typer.echo(commands.delete(commands.find_run(run_id), ACTOR))
+
+
+@cli.command()
 def export(
     run_id: RunId,
     what: Annotated[str, typer.Option(help="metrics, classes, samples or model")],

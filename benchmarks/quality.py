@@ -40,7 +40,7 @@ EPOCHS, TRAIN, EPSILON, BATCH = 10, 4000, 0.1, 128
 
 SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "noise": ("20 % pair noise", {"train_size": TRAIN, "noise": {"kind": "pair", "ratio": 0.2}}),
-    "imbalance": ("Imbalance 10", {"train_size": 4 * TRAIN, "imbalance": {"factor": 10}}),
+    "imbalance": ("Imbalance 10", {"train_size": 2 * TRAIN, "imbalance": {"factor": 10}}),
     "standard": ("Clean and balanced", {"train_size": TRAIN}),
 }
 
@@ -89,7 +89,6 @@ VARIANTS = {
     "frozen": "its network frozen as made",
     "all-adversary": "all adversaries",
     "trades": "`trades`, beta 6",
-    "pgd-at": "`pgd-at`",
 }
 
 
