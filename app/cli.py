@@ -120,7 +120,8 @@ def run(file: File, set_: Set = None, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(result)
     else:
-        typer.echo(f"{result['run_id']} {result['status']} in {result['seconds']:.1f} s")
+        how = f"{result['status']} in {result['seconds']:.1f} s"
+        typer.echo(f"{result['run_id']} {how}, {result['method']}")
         _print_errors(result["metrics"])
     if result["status"] != "succeeded":
         if result["message"]:
@@ -170,7 +171,7 @@ def status(
         return _print_json({"runs": table})
     for r in rows:
         epochs = f"{r.epoch}/{r.num_epochs}"
-        typer.echo(f"{r.id}  {r.status.value:11}  {epochs:8}  {r.method:8}  {r.dataset}  {r.name}")
+        typer.echo(f"{r.id}  {r.status.value:11}  {epochs:8}  {r.method:21}  {r.dataset}  {r.name}")
     return None
 
 
@@ -178,6 +179,7 @@ def _show_run(run: RunDetail, metrics: dict[str, Any] | None, as_json: bool) -> 
     told = {
         "run_id": run.id,
         "status": run.status.value,
+        "method": run.method,
         "reason": run.reason,
         "message": run.message,
         "epoch": run.epoch,
@@ -187,7 +189,7 @@ def _show_run(run: RunDetail, metrics: dict[str, Any] | None, as_json: bool) -> 
     }
     if as_json:
         return _print_json(told)
-    for name in ("run_id", "status", "message", "epoch", "epochs", "attempt"):
+    for name in ("run_id", "status", "method", "message", "epoch", "epochs", "attempt"):
         if told[name] is not None:
             typer.echo(f"{name:8} {told[name]}")
     return _print_errors(metrics)

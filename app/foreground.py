@@ -33,6 +33,7 @@ def run(scenario: Scenario, actor: str, *, quiet: bool) -> dict[str, Any]:
         "run_id": run_id,
         "status": row.status.value,
         "message": row.message,
+        "method": row.method,
         "seconds": round(time.monotonic() - began, 3),
         "evaluation_card": row.evaluation_card,
         "metrics": metrics,

@@ -42,12 +42,12 @@ COLUMNS = {
         color=[PILLS[name] for name in STATUSES],
         width=105,
     ),
-    "name": st.column_config.TextColumn("Name", width=165),
+    "name": st.column_config.TextColumn("Name", width=150),
     "progress": st.column_config.ProgressColumn(
         "Progress", format="%d %%", min_value=0, max_value=100, width=88
     ),
     "time_left": st.column_config.TextColumn("Time left", width=76),
-    "method": st.column_config.TextColumn("Method", width=80),
+    "method": st.column_config.TextColumn("Method", width=125),
     "dataset": st.column_config.TextColumn("Dataset", width=100),
     "seed": st.column_config.NumberColumn("Seed", format="%d", width=50),
     "natural_error": _error("Natural error", "Average over all images"),

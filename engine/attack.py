@@ -1,7 +1,7 @@
 """The attack inside training: both copies of a batch in one walk."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from engine.method import Attack, Objective
 from engine.modes import eval_mode
 from engine.norm import BALLS
-from engine.objective import kl_divergence
+from engine.objective import Predict, kl_divergence
 from engine.perturb import ThreatConfig, perturb, random_start
+from engine.space import SPACES
 from engine.types import Batch, Copies, Draw
 
 
@@ -58,17 +59,19 @@ class TrainingAttack(Attack):
         times = len(climbs) // len(batch)
         if times == 0:
             return Copies(None, None)
-        x, epsilon = batch.x.repeat(times, 1, 1, 1), self.share * bound.repeat(times)
+        space = SPACES[objective.space](self.model)
+        x, epsilon = space.enter(batch.x).repeat(times, 1, 1, 1), self.share * bound.repeat(times)
         ball = BALLS[self.threat.norm](x, epsilon)
         length = self.threat.step if step is None else step.repeat(times)
         with eval_mode(self.model):
             moved = perturb(
-                self._loss(batch.y.repeat(times), log_p, climbs, objective),
+                _loss(space, batch.y.repeat(times), log_p, climbs, objective),
                 ball,
                 random_start(ball, start=objective.start, generator=self.rng),
                 step=torch.where(climbs, 1.0, -1.0) * length * self.share,
                 num_steps=objective.num_steps or self.threat.num_steps,
             )
+        moved = space.leave(moved)
         if draw is not None:
             return Copies(moved, None, draw)
         num_adv = len(batch) if objective.adversary else 0
@@ -77,24 +80,28 @@ class TrainingAttack(Attack):
             anti_adversary=moved[num_adv:] if len(moved) > num_adv else None,
         )
 
+    def on(self, model: nn.Module) -> "TrainingAttack":
+        return replace(self, model=model)
+
     def _draw(self, probability: Tensor) -> Draw:
         return Draw(torch.bernoulli(probability, generator=self.rng).bool(), probability)
 
-    def _loss(
-        self, y: Tensor, log_p: Tensor | None, climbs: Tensor, objective: Objective
-    ) -> Callable[[Tensor], Tensor]:
-        """Return what each copy climbs or descends, from images (R, channels, h, w) to (R,)."""
 
-        def loss(x_moved: Tensor) -> Tensor:
-            logits = self.model(x_moved)
-            by_label = F.cross_entropy(logits, y, reduction="none")
-            if objective.climbs == "ce" or not objective.adversary:
-                return by_label
-            assert log_p is not None
-            clean = log_p.repeat(len(y) // len(log_p), 1)
-            return torch.where(climbs, kl_divergence(clean, logits.log_softmax(dim=1)), by_label)
+def _loss(
+    predict: Predict, y: Tensor, log_p: Tensor | None, climbs: Tensor, objective: Objective
+) -> Callable[[Tensor], Tensor]:
+    """Return what each copy climbs or descends, from images (R, channels, h, w) to (R,)."""
 
-        return loss
+    def loss(x_moved: Tensor) -> Tensor:
+        logits = predict(x_moved)
+        by_label = F.cross_entropy(logits, y, reduction="none")
+        if objective.climbs == "ce" or not objective.adversary:
+            return by_label
+        assert log_p is not None
+        clean = log_p.repeat(len(y) // len(log_p), 1)
+        return torch.where(climbs, kl_divergence(clean, logits.log_softmax(dim=1)), by_label)
+
+    return loss
 
 
 def _which_climb(batch: Batch, objective: Objective) -> Tensor:

@@ -46,12 +46,20 @@ class Classifier(nn.Module):
         self.bf16 = False
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.logits_of_normalised(self.normalised(x))
+
+    def normalised(self, x: Tensor) -> Tensor:
+        """Return what the first layer makes of images in [0, 1]."""
+        return (x - self.mean) / self.std
+
+    def logits_of_normalised(self, x: Tensor) -> Tensor:
+        """Return what every layer but the first makes of normalised images, (B, C)."""
         logits: Tensor
         if not self.bf16:
-            logits = self.backbone((x - self.mean) / self.std)
+            logits = self.backbone(x)
             return logits
         with torch.autocast(x.device.type, torch.bfloat16):
-            logits = self.backbone((x - self.mean) / self.std)
+            logits = self.backbone(x)
         return logits.float()
 
     @contextmanager

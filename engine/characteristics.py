@@ -62,15 +62,31 @@ def characteristics(
     )
 
 
+def standardised(table: Tensor) -> Tensor:
+    """Return each column of (B, 6) with the batch's mean 0 and standard deviation 1.
+
+    This is batch norm by the batch's own statistics always, in evaluation too; a batch of one, to
+    which torch's layer objects, becomes zeros.
+    """
+    centred = table - table.mean(dim=0)
+    scale = (centred.square().mean(dim=0) + 1e-5).sqrt()
+    return centred / scale
+
+
 class ClassLoss:
     """The mean loss of each class over one epoch, for the characteristics of the next.
 
     Attributes:
         last: (C,) means of the epoch before; ln C, the loss of a guess, in the first.
+        constant: What stands for every mean in every epoch, if anything does.
     """
 
-    def __init__(self, num_classes: int, device: torch.device) -> None:
-        self.last = torch.full((num_classes,), math.log(num_classes), device=device)
+    def __init__(
+        self, num_classes: int, device: torch.device, constant: float | None = None
+    ) -> None:
+        first = math.log(num_classes) if constant is None else constant
+        self.last = torch.full((num_classes,), first, device=device)
+        self.constant = constant
         self._start()
 
     def _start(self) -> None:
@@ -85,5 +101,6 @@ class ClassLoss:
     def end_epoch(self) -> None:
         """Make this epoch's means the last; a class without samples keeps its own."""
         seen = self._count > 0
-        self.last = torch.where(seen, self._sum / self._count.clamp_min(1), self.last)
+        if self.constant is None:
+            self.last = torch.where(seen, self._sum / self._count.clamp_min(1), self.last)
         self._start()

@@ -187,8 +187,13 @@ def _predict(model: nn.Module, x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class EvaluationCard:
-    """The protocol behind a number. Two results with different cards are not one ranking."""
+    """The protocol behind a number. Two results with different cards are not one ranking.
 
+    Attributes:
+        method: Label of the method that trained the model.
+    """
+
+    method: str
     attack: str
     loss: str
     norm: str

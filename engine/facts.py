@@ -67,6 +67,7 @@ def card_of_test(scenario: Scenario, data: Data, checkpoint: str) -> EvaluationC
     """Return the protocol of the one look at the test data, at the weights that are named."""
     attack = attack_of(scenario.evaluation, scenario.threat, split="test")
     return EvaluationCard(
+        method=scenario.method.label,
         attack=scenario.evaluation.attack,
         loss="cross-entropy",
         norm=scenario.threat.norm,

@@ -114,7 +114,7 @@ class Trainer:
         self.average = WeightAverage(self.policy.average_decay or training.ema_decay or 0.0)
         keeps_best = scenario.evaluation.checkpoint == "best"
         self.selection = Selection(keeps_best=keeps_best, patience=training.patience)
-        self.class_loss = ClassLoss(self.num_classes, device)
+        self.class_loss = ClassLoss(self.num_classes, device, self.policy.objective.class_loss)
         self.validation: ClassErrors | None = None
 
     # -- one epoch
@@ -168,7 +168,7 @@ class Trainer:
         copies = self.attack(
             batch, log_p, assignment.bound, objective, assignment.step, assignment.probability
         )
-        logits = logits_of(self.model, batch, copies, objective)
+        logits = logits_of(self.method.view(self.model), batch, copies, objective)
         losses = losses_of(logits, batch.y, objective, copies.draw)
         said = None if logits.adversary is None else logits.adversary.detach()
         own = self._own_epoch(epoch)

@@ -142,10 +142,13 @@ class MetaLearner:
         index = torch.randperm(len(meta), generator=self._stream)[:size].to(meta.y.device)
         return Batch(meta.x[index], meta.y[index], meta.index[index])
 
-    def descend(self, weights: Tensor, gradient: Tensor) -> None:
-        """Move the network against d meta loss / d weights, through the graph of the weights."""
+    def descend(self, value: Tensor, gradient: Tensor | None = None) -> None:
+        """Move the network against d meta loss / d value, through the graph of the value.
+
+        Without a gradient the value is the meta loss itself, a scalar.
+        """
         self.optimizer.zero_grad()
-        weights.backward(gradient)
+        value.backward(gradient)
         self.optimizer.step()
 
     def state(self) -> dict[str, Tensor]:

@@ -32,6 +32,9 @@ class Objective:
         characteristics: Whether the policy reads the samples' characteristics.
         adversary_loss: l_adv, where it is not the very loss that the adversary climbs.
         num_steps: Steps of the inner attack; None is the threat model's.
+        space: Where the bounds are radii and the copies are moved (`engine.space`).
+        class_loss: What stands for every class's mean loss in the characteristics; None is that
+            loss itself.
     """
 
     climbs: Literal["ce", "kl"]
@@ -42,6 +45,8 @@ class Objective:
     characteristics: bool = False
     adversary_loss: AdversaryLoss | None = None
     num_steps: int | None = None
+    space: Literal["pixels", "normalised"] = "pixels"
+    class_loss: float | None = None
 
     @property
     def reads_clean_logits(self) -> bool:
@@ -79,6 +84,10 @@ class Attack(ABC):
         ``log_p`` (B, C) is the clean log p(x) in eval mode, for an adversary that climbs KL;
         ``bound``, ``step`` and ``probability`` are those of an `Assignment`.
         """
+
+    @abstractmethod
+    def on(self, model: nn.Module) -> "Attack":
+        """Return the attack on another model; random draws go on in the same stream."""
 
 
 @dataclass
@@ -156,6 +165,10 @@ class Method(ABC):
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
         """Return the weights and bound of every sample of the batch, without gradients."""
 
+    def view(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
+        """Return how the model, in train mode at first, is shown the images of a training step."""
+        return model
+
     def learn(self, step: Step) -> bool:
         """Learn from the step that is about to be taken; True asks for a new assignment."""
         return False
@@ -190,6 +203,11 @@ class MethodConfig(Section):
     """The knobs of one method; each subclass stands in its own file of `engine.methods`."""
 
     name: str = Field(description="Training method")
+
+    @property
+    def label(self) -> str:
+        """What the method is called wherever its numbers are shown."""
+        return self.name
 
     @abstractmethod
     def build(self, learner: Learner) -> Method:

@@ -17,7 +17,8 @@ class Ball(ABC):
     """The images in [0, 1] that lie within each sample's own radius of its own image.
 
     Args:
-        x: (B, channels, height, width) the centres, in [0, 1].
+        x: (B, channels, height, width) the centres, in [0, 1]; a normalised image that is not
+            comes back clipped.
         epsilon: (B,) the radii in pixels, finite and not negative.
 
     Raises:
@@ -60,8 +61,8 @@ class LinfBall(Ball):
 
     def __init__(self, x: Tensor, epsilon: Tensor) -> None:
         super().__init__(x, epsilon)
-        self.lower = (x - self.radius).clamp_(min=0)
-        self.upper = (x + self.radius).clamp_(max=1)
+        self.lower = (x - self.radius).clamp_(0, 1)
+        self.upper = (x + self.radius).clamp_(0, 1)
 
     def draw(self, generator: torch.Generator) -> Tensor:
         noise = torch.empty_like(self.x).uniform_(-1, 1, generator=generator)

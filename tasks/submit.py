@@ -63,7 +63,7 @@ def new_run(
         name=scenario.name,
         scenario=scenario.as_json(),
         scenario_digest=scenario.digest(),
-        method=scenario.method.name,
+        method=scenario.method.label,
         dataset=scenario.data.dataset,
         seed=scenario.seed,
         num_epochs=scenario.training.epochs,

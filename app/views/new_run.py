@@ -109,7 +109,7 @@ def _draw_launch(scenario: Scenario | None, errors: dict[str, str]) -> None:
 def _in_one_line(scenario: Scenario) -> str:
     source = scenario.data.source
     return (
-        f"{scenario.method.name} on {source.title}, "
+        f"{scenario.method.label} on {source.title}, "
         f"{count(scenario.training.epochs, 'epoch')}, "
         f"{count(int(training_counts(scenario).sum()), 'training image')}"
     )

@@ -1,10 +1,10 @@
 """CAAT: adversaries for some samples, anti-adversaries for others, chosen by meta-learning."""
 
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from engine.characteristics import Characteristics
@@ -16,15 +16,28 @@ from engine.meta import (
     prediction_with,
     weight_gradient,
 )
-from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective, Step
+from engine.method import METHODS, ClassErrors, Learner, MethodConfig, Objective, Step
 from engine.objective import per_sample_losses
+from engine.released import CaatAsReleased
 from engine.seeds import initialising
-from engine.types import Assignment, Batch, under
+from engine.types import Assignment, Batch
+from engine.weighting import SATURATED, ReleasedNetwork, Weighting, WeightingNetwork
 
-ON_ADVERSARY_SIDE = 2.0
-"""Where the weighting network's last bias starts: alpha is about 0.88 for every sample."""
-SATURATED = 0.01
-"""A weight this near to 0 or 1 passes on almost no gradient."""
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a protocol learns: the fields of `CaatConfig` that differ between the two."""
+
+    temperature: float
+    meta_every: int
+    meta_lr: float
+    fairness_from: float
+
+
+PACES = {
+    "corrected": Pace(temperature=1.0, meta_every=4, meta_lr=0.01, fairness_from=0.25),
+    "as-released": Pace(temperature=0.001, meta_every=50, meta_lr=1e-4, fairness_from=0.0),
+}
 
 
 @METHODS.register
@@ -32,10 +45,16 @@ class CaatConfig(MethodConfig):
     """Combining adversaries with anti-adversaries in training (Zhou, Yang, Wu; AAAI 2023).
 
     The corrected protocol: pixel-space bounds, live characteristics, detached features, class
-    weights looked up by each batch's own labels, and a weighting network that can learn.
+    weights looked up by each batch's own labels, and a weighting network that can learn. The other
+    one, `engine.released`, is the authors' code with its defects.
     """
 
     name: Literal["caat"] = "caat"
+    protocol: Literal["corrected", "as-released"] = Field(
+        "corrected",
+        description="as-released: the authors' code with its defects, for audit; its radii are in "
+        "normalised units and a quarter larger",
+    )
     bounds: Literal["fixed", "remargin", "grad"] = Field(
         "remargin",
         description="Bound of a sample: epsilon; by its class's fairness multiplier; or by its own "
@@ -47,11 +66,17 @@ class CaatConfig(MethodConfig):
         "unbiased at about half the cost",
     )
     beta: float = Field(1.5, ge=0, le=100, description="Weight of the adversary's KL term")
-    temperature: float = Field(
-        1.0, ge=1e-4, le=100, description="Softmax temperature; 0.001 (released code) freezes it"
+    temperature: float | None = Field(
+        None,
+        ge=1e-4,
+        le=100,
+        description="Softmax temperature; empty is 1, or 0.001 as released, which freezes it",
     )
-    meta_every: int = Field(
-        4, ge=1, le=10_000, description="Batches from one meta step to the next"
+    meta_every: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Batches from one meta step to the next; empty is 4, or 50 as released",
     )
     meta_batch_size: int = Field(128, ge=2, le=8192, description="Meta images per meta step")
     meta_num_steps: int | None = Field(
@@ -61,14 +86,25 @@ class CaatConfig(MethodConfig):
         description="Steps of the attack on the meta images, each 2.5 / steps of the bound long; "
         "empty: as in training",
     )
-    meta_lr: float = Field(0.01, gt=0, le=1, description="Learning rate of the weighting network")
+    meta_lr: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Learning rate of the weighting network; empty is 0.01, or 0.0001 as released",
+    )
     meta_weight_decay: float = Field(5e-4, ge=0, le=1, description="Its L2 penalty")
     hidden: int = Field(100, ge=1, le=4096, description="Hidden units of the weighting network")
     normalise: bool = Field(
-        True, description="Divide the adversary side by the batch's mean adversary weight"
+        True,
+        description="Divide the adversary side by the batch's mean adversary weight; never as "
+        "released",
     )
-    fairness_from: float = Field(
-        0.25, ge=0, le=1, description="Share of the run after which the class multipliers move"
+    fairness_from: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of the run after which the class multipliers move; empty is 0.25, or 0 "
+        "as released",
     )
     slack: float = Field(0.07, ge=0, le=1, description="Excess error of a class that costs nothing")
     multiplier_rate: float = Field(0.05, ge=0, le=10, description="Step of the class multipliers")
@@ -77,30 +113,67 @@ class CaatConfig(MethodConfig):
         0.5, gt=0, lt=1, description="Largest sum of the class multipliers; 1 would weigh a class 0"
     )
 
-    def build(self, learner: Learner) -> "Caat":
-        return Caat(self, learner)
+    @field_validator("bounds", "copies", "normalise", "meta_num_steps")
+    @classmethod
+    def _has_one_released_way(cls, value: object, info: ValidationInfo) -> object:
+        own = cls.model_fields[str(info.field_name)].default
+        if info.data.get("protocol") == "as-released" and value != own:
+            raise ValueError(
+                f"{value!r} is not valid with protocol as-released, whose code has one way only; "
+                "allowed: leave it out"
+            )
+        return value
+
+    @property
+    def label(self) -> str:
+        """Name the protocol unless it is the corrected one, and say if it has other settings."""
+        if self.protocol == "corrected":
+            return self.name
+        own = CaatConfig(protocol=self.protocol, **asdict(PACES[self.protocol]))
+        changed = self.model_copy(update=asdict(self.pace)) != own
+        return f"{self.name} ({self.protocol}{', changed' if changed else ''})"
+
+    @property
+    def pace(self) -> Pace:
+        """The protocol's own, where no other is set."""
+        own = PACES[self.protocol]
+        chosen = {name: getattr(self, name) for name in asdict(own)}
+        return replace(own, **{name: v for name, v in chosen.items() if v is not None})
+
+    def build(self, learner: Learner) -> "Caat | CaatAsReleased":
+        if self.protocol == "corrected":
+            return Caat(self, learner)
+        with initialising(learner.seed, "weighting network"):
+            network = ReleasedNetwork(self.hidden, self.pace.temperature)
+        return CaatAsReleased(
+            learner,
+            self.meta_learner(network, learner),
+            self.multipliers(learner),
+            beta=self.beta,
+            meta_every=self.pace.meta_every,
+            fairness_from=self.pace.fairness_from,
+        )
+
+    def meta_learner(self, network: nn.Module, learner: Learner) -> MetaLearner:
+        return MetaLearner(
+            network.to(learner.device),
+            learner,
+            lr=self.pace.meta_lr,
+            weight_decay=self.meta_weight_decay,
+            batch_size=self.meta_batch_size,
+        )
+
+    def multipliers(self, learner: Learner) -> ClassMultipliers:
+        return ClassMultipliers(
+            learner.num_classes,
+            slack=self.slack,
+            rate=self.multiplier_rate,
+            bound_rate=self.bound_rate,
+            limit=self.multiplier_limit,
+        )
 
 
-class WeightingNetwork(nn.Module):
-    """Omega: from six characteristics (B, 6) to (alpha, beta), (B, 2), whose sum is 1."""
-
-    def __init__(self, hidden: int, temperature: float) -> None:
-        super().__init__()
-        self.temperature = temperature
-        self.hidden = nn.Linear(6, hidden)
-        self.last = nn.Linear(hidden, 2)
-        with torch.no_grad():
-            self.last.bias.copy_(torch.tensor([ON_ADVERSARY_SIDE, 0.0]))
-
-    def forward(self, characteristics: Tensor) -> Tensor:
-        # Batch statistics always, as in the released code; a batch of one has none.
-        centred = characteristics - characteristics.mean(dim=0)
-        scale = (centred.square().mean(dim=0) + 1e-5).sqrt()
-        logits: Tensor = self.last(F.relu(self.hidden(centred / scale)))
-        return (logits / self.temperature).softmax(dim=1)
-
-
-class Caat(Method):
+class Caat(Weighting):
     """c = alpha w0, a = beta alpha w1, b = 1 - alpha, with class weights over their batch mean.
 
     alpha and 1 - alpha come from the weighting network, which learns every ``meta_every`` batches
@@ -112,31 +185,15 @@ class Caat(Method):
     )
 
     def __init__(self, config: CaatConfig, learner: Learner) -> None:
-        self.config, self.learner = config, learner
+        self.config, self.pace = config, config.pace
         self.meta_objective = Objective(
             climbs="kl", start="normal", clean=True, num_steps=config.meta_num_steps
         )
         with initialising(learner.seed, "weighting network"):
-            self.network = WeightingNetwork(config.hidden, config.temperature).to(learner.device)
-        self.meta = MetaLearner(
-            self.network,
-            learner,
-            lr=config.meta_lr,
-            weight_decay=config.meta_weight_decay,
-            batch_size=config.meta_batch_size,
+            network = WeightingNetwork(config.hidden, self.pace.temperature)
+        super().__init__(
+            learner, config.meta_learner(network, learner), config.multipliers(learner)
         )
-        self.multipliers = ClassMultipliers(
-            learner.num_classes,
-            slack=config.slack,
-            rate=config.multiplier_rate,
-            bound_rate=config.bound_rate,
-            limit=config.multiplier_limit,
-        )
-        self._start_counting()
-
-    def _start_counting(self) -> None:
-        self._saturated: list[Tensor] = []
-        self._gradient_norms: list[Tensor] = []
 
     # -- assignments
 
@@ -158,7 +215,7 @@ class Caat(Method):
         return self.config.copies == "sampled"
 
     def _alpha(self, characteristics: Characteristics) -> Tensor:
-        weights: Tensor = self.network(characteristics.table())
+        weights: Tensor = self.network(characteristics)
         return weights[:, 0]
 
     def _weights(self, batch: Batch, alpha: Tensor) -> Tensor:
@@ -177,11 +234,6 @@ class Caat(Method):
             dim=1,
         )
 
-    def _class_weights(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        w0 = self.multipliers.natural_weights().to(batch.y.device)
-        w1 = self.multipliers.boundary_weights().to(batch.y.device)
-        return w0[batch.y], w1[batch.y]
-
     def _bound(self, batch: Batch, characteristics: Characteristics | None) -> Tensor:
         epsilon = torch.full((len(batch),), self.learner.epsilon, device=batch.x.device)
         if self.config.bounds == "remargin":
@@ -197,13 +249,13 @@ class Caat(Method):
     def start_epoch(self, epoch: int, validation: ClassErrors | None) -> None:
         self._start_counting()
         self.meta.start_epoch(epoch)
-        moves = self.learner.has_reached(self.config.fairness_from, epoch)
+        moves = self.learner.has_reached(self.pace.fairness_from, epoch)
         if validation is not None and moves:
             self.multipliers.update(validation)
 
     def learn(self, step: Step) -> bool:
         assert step.characteristics is not None
-        if step.number % self.config.meta_every:
+        if step.number % self.pace.meta_every:
             return False
         alpha = self._alpha(step.characteristics)
         weights = self._weights(step.batch, alpha)
@@ -217,7 +269,7 @@ class Caat(Method):
         )
         self.meta.descend(weights, gradient)
         self._gradient_norms.append(gradient.norm())
-        self._saturated.append(((alpha - 0.5).abs() > 0.5 - SATURATED).float().mean())
+        self._count_saturated(alpha)
         return True
 
     def _training_losses(self, step: Step) -> LossOfParameters:
@@ -243,21 +295,3 @@ class Caat(Method):
             return natural + self.config.beta * (w1 * losses[:, 1]).sum() / w1.sum()
 
         return loss
-
-    # -- what it says and keeps
-
-    def diagnostics(self) -> dict[str, float]:
-        if not self._saturated:
-            return {}
-        return {
-            "saturation_share": torch.stack(self._saturated).mean().item(),
-            "meta_gradient_norm": torch.stack(self._gradient_norms).mean().item(),
-        }
-
-    def state(self) -> dict[str, Tensor]:
-        prices = {f"multipliers.{name}": v for name, v in self.multipliers.state().items()}
-        return self.meta.state() | prices
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        self.meta.load_state(state)
-        self.multipliers.load_state(under("multipliers.", state))

@@ -45,7 +45,7 @@ class Studio:
             name=name,
             scenario=scenario.as_json(),
             scenario_digest=scenario.digest(),
-            method=scenario.method.name,
+            method=scenario.method.label,
             dataset=scenario.data.dataset,
             seed=scenario.seed,
             num_epochs=scenario.training.epochs,
@@ -153,6 +153,7 @@ def facts() -> dict[str, Any]:
 
 def card() -> dict[str, Any]:
     return {
+        "method": "caat",
         "attack": "pgd",
         "norm": "linf",
         "epsilon": 8 / 255,

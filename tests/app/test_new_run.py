@@ -93,6 +93,21 @@ def test_a_radius_above_1_is_launched_in_l2(studio, open_page):
     assert (threat["norm"], threat["epsilon"]) == ("l2", 2.0)
 
 
+def test_a_run_of_the_authors_protocol_is_launched_by_one_choice_and_named_after_it(
+    studio, open_page
+):
+    page = open_page("new_run")
+    page.selectbox(key="scenario.method.name").select("caat").run()
+    page.selectbox(key="scenario.method[caat].protocol").select("as-released").run()
+    page.button(key="launch").click().run()
+    (run,) = runs_of(studio)
+    assert run.method == "caat (as-released)"
+    table = open_page("runs").dataframe[0].value
+    assert table["method"].tolist() == ["caat (as-released)"]
+    page = open_page("run", id=run.id)
+    assert any("as\\-released" in caption.value for caption in page.caption)
+
+
 def test_launch_pressed_three_times_makes_one_run(studio, open_page):
     page = open_page("new_run")
     for _ in range(3):
@@ -138,6 +153,7 @@ def test_a_broken_dataset_is_told_and_nothing_is_queued(studio, open_page, monke
 SCENARIOS = [preset.changes for preset in PRESETS.values()] + [
     {"method": {"name": name}} for name in METHODS.names()
 ]
+SCENARIOS.append({"method": {"name": "caat", "protocol": "as-released", "meta_every": 7}})
 
 
 @pytest.mark.parametrize("changes", SCENARIOS, ids=str)

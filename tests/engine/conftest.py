@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from engine.attack import TrainingAttack
+from engine.backbone import Classifier
 from engine.characteristics import Characteristics, characteristics
 from engine.loop import train
 from engine.method import Learner, Method, Step
@@ -24,6 +25,15 @@ from engine.types import Batch, DeviceImages
 AT_ONCE = {"fairness_from": 0.0, "slack": 0}
 LEARNING = {
     "caat": {"meta_every": 2, "meta_batch_size": 16, "hidden": 8, **AT_ONCE},
+    "caat as-released": {
+        "name": "caat",
+        "protocol": "as-released",
+        "meta_every": 2,
+        "meta_batch_size": 16,
+        "meta_lr": 0.01,
+        "hidden": 8,
+        "slack": 0,
+    },
     "cfa": {"fairness_from": 0.0, "average_from": 0.0, "average_threshold": 0.0},
     "dafa": {"warm_up": 0.5},
     "faal": {"fairness_from": 0.0},
@@ -33,7 +43,7 @@ LEARNING = {
     "meta-weight-net": {"meta_batch_size": 16, "hidden": 8},
     "reweight": AT_ONCE,
 }
-"""Fields that make a method learn something in a run of eight steps."""
+"""Fields that make a method, or a protocol of it, learn something in a run of eight steps."""
 
 
 class Record:
@@ -173,7 +183,7 @@ def net_of(num_classes: int) -> nn.Module:
     torch.manual_seed(0)
     net = ConvNet(num_classes)
     net(torch.rand(16, 1, 4, 4))  # running statistics that are not the initial ones
-    return net
+    return Classifier(net, torch.zeros(1), torch.ones(1))
 
 
 @pytest.fixture
@@ -246,7 +256,7 @@ def step_of(traits_of: Callable[..., Characteristics]) -> Callable[..., Step]:
         assignment = method.assign(batch, traits)
         log_p = learner.log_probabilities(batch.x)
         copies = learner.attack(batch, log_p, assignment.bound, method.objective, assignment.step)
-        logits = logits_of(learner.model, batch, copies, method.objective)
+        logits = logits_of(method.view(learner.model), batch, copies, method.objective)
         losses = losses_of(logits, batch.y, method.objective)
         said = None if logits.adversary is None else logits.adversary.detach()
         return Step(batch, traits, copies, losses, epoch, number, said)

@@ -29,7 +29,7 @@ def caat_of(learner):
 
 def alpha_of(method, traits):
     with torch.no_grad():
-        return method.network(traits.table())[:, 0]
+        return method.network(traits)[:, 0]
 
 
 @pytest.mark.parametrize("normalise", [True, False])
@@ -206,7 +206,7 @@ def test_a_batch_of_equal_samples_gets_equal_finite_weights(caat_of, batch, lear
 
 def test_a_prediction_that_underflows_still_gets_finite_weights(caat_of, learner, batch, step_of):
     with torch.no_grad():
-        learner.model[-1].bias.copy_(torch.tensor([0.0, 300.0, -300.0]))
+        learner.model.backbone[-1].bias.copy_(torch.tensor([0.0, 300.0, -300.0]))
     caat = caat_of()
     step = step_of(caat, learner, batch)
     assert step.characteristics.table().isfinite().all()

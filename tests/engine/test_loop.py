@@ -14,7 +14,7 @@ from engine.summary import ASSIGNMENT
 
 EVERY = [
     pytest.param(method, backbone, id=f"{method}-{backbone}")
-    for method in METHODS.names()
+    for method in [*METHODS.names(), "caat as-released"]
     for backbone in BACKBONES.names()
     if backbone in ("small-cnn", "preact-resnet18") or method == "caat"
 ]
@@ -199,7 +199,7 @@ def test_a_last_step_that_ruins_the_model_is_not_reported_as_an_epoch(
     assert not record.epochs
 
 
-@pytest.mark.parametrize("method", METHODS.names())
+@pytest.mark.parametrize("method", [*METHODS.names(), "caat as-released"])
 def test_a_class_that_no_training_sample_is_labelled_with_does_no_harm(method, run, scenario_of):
     data = {
         "train_size": 20,

@@ -70,11 +70,15 @@ def scenario_with(scenario_of):
     return make
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+RESUMED = [("caat", option) for option in OPTIONS]
+RESUMED += [("caat as-released", option) for option in ("average", "warm start", "all")]
+
+
+@pytest.mark.parametrize(("method", "option"), RESUMED)
 def test_a_run_resumed_after_any_epoch_ends_like_one_that_never_stopped(
-    option, run, scenario_with, assert_equal
+    method, option, run, scenario_with, assert_equal
 ):
-    scenario = scenario_with(option)
+    scenario = scenario_with(option, method)
     whole = run(scenario)
     for done, report in enumerate(whole.epochs, 1):
         # As a checkpoint file gives it back.
@@ -159,7 +163,7 @@ def test_every_copy_stays_in_its_share_of_the_ball(learner, batch):
             assert (reached >= share * bound * 0.9 - 1e-6).all()
 
 
-@pytest.mark.parametrize("method", METHODS.names())
+@pytest.mark.parametrize("method", [*METHODS.names(), "caat as-released"])
 def test_a_methods_bounds_follow_the_radius(method, run, scenario_of):
     def bounds(**threat: Any) -> list[np.ndarray]:
         scenario = scenario_of(method, threat=threat, training={"epochs": 3})

@@ -198,7 +198,7 @@ def test_an_attack_leaves_the_model_as_it_was(learner, batch, training):
 
 def test_a_probability_that_underflows_gives_finite_copies(learner, batch):
     with torch.no_grad():
-        learner.model[-1].bias.copy_(torch.tensor([0.0, 300.0, -300.0]))
+        learner.model.backbone[-1].bias.copy_(torch.tensor([0.0, 300.0, -300.0]))
     log_p = learner.log_probabilities(batch.x)
     assert (log_p.exp() == 0).any()
     assert log_p.isfinite().all()

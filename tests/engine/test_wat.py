@@ -20,6 +20,9 @@ class Shift(Attack):
         assert torch.equal(bound, torch.full((len(batch),), 0.1))
         return Copies(batch.x + self.by, None)
 
+    def on(self, model):
+        return self
+
 
 @pytest.fixture
 def attacked(learner):

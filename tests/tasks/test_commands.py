@@ -40,6 +40,21 @@ def test_run_prints_one_json_object_with_every_error_per_class(sqlite_studio):
     )
 
 
+def test_a_protocol_with_the_authors_defects_is_named_beside_its_numbers(sqlite_studio):
+    file, released = str(sqlite_studio.scenario), ("--set", "method.protocol=as-released")
+    done = sqlite_studio.caat("run", file, "--json", *released)
+    result = json.loads(done.stdout)
+    label = "caat (as-released)"
+    assert result["method"] == result["evaluation_card"]["method"] == label
+    status = sqlite_studio.caat("status", result["run_id"], "--json")
+    assert json.loads(status.stdout)["method"] == label
+    listed = json.loads(sqlite_studio.caat("status", "--json").stdout)["runs"]
+    assert [run["method"] for run in listed] == [label]
+    refused = sqlite_studio.caat("run", file, *released, "--set", "method.bounds=grad")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("caat: method.bounds: 'grad' is not valid")
+
+
 def test_exports_hold_every_sample_of_every_epoch_and_the_model(sqlite_studio):
     done = sqlite_studio.caat("run", str(sqlite_studio.scenario), "--json")
     run_id = json.loads(done.stdout)["run_id"]
