@@ -30,20 +30,27 @@ def who_pays(setting: Setting, errors: PerClass) -> str:
     names = class_names(setting)
     if abs(errors.gap) < EVEN:
         return f"Both classes pay the same: {percent(errors.average)} natural error each"
-    payer, other = (names.plus, names.minus) if errors.gap > 0 else (names.minus, names.plus)
-    return (
-        f"The {payer} pays: {percent(max(errors))} natural error, {percent(min(errors))} on the "
-        f"{other}, a gap of {100 * abs(errors.gap):.1f} points"
+    payer, other = names if errors.gap > 0 else (names.minus, names.plus)
+    article = "the " if setting.k > 1 else ""
+    said = (
+        f"{article}{payer} pays: {percent(max(errors))} natural error, {percent(min(errors))} on "
+        f"{article}{other}, a gap of {100 * abs(errors.gap):.1f} points"
     )
+    return said[0].upper() + said[1:]
 
 
 def where(setting: Setting, solution: Solution) -> str:
     """Return one sentence that says where the boundary stands, and how that was found."""
     how = "0-1 loss, closed form" if setting.loss == "zero-one" else "logistic loss, quadrature"
     if math.isfinite(solution.b):
-        return f"Boundary at b = {solution.b:.4f} ({how})"
+        return f"Boundary at b = {place(solution.b)} ({how})"
     sign = "+" if solution.b > 0 else "-"
     return f"No boundary: the loss is smallest when every sample is called {sign} ({how})"
+
+
+def place(b: float) -> str:
+    """Write where a boundary stands, without a sign before zero."""
+    return f"{round(b, 4) + 0.0:.4f}" if math.isfinite(b) else "nowhere"
 
 
 def how_fair(setting: Setting) -> list[str]:
@@ -56,5 +63,7 @@ def how_fair(setting: Setting) -> list[str]:
             if rho is None
             else f"train with bounds {rho:+.4f} on class + and {-rho:+.4f} on class -"
         )
-        lines.append(f"Equal {name} errors at b = {fair_boundary(setting, epsilon):.4f}: {reached}")
+        lines.append(
+            f"Equal {name} errors at b = {place(fair_boundary(setting, epsilon))}: {reached}"
+        )
     return lines
