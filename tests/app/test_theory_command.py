@@ -1,7 +1,9 @@
 """``caat theory`` as people type it."""
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,27 @@ def caat(monkeypatch, capsys):
         return int(end.value.code or 0), said.out, said.err
 
     return run
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "theory.md"
+ROW = re.compile(
+    r"^\| (?:`(.*?)`)? ?\| (none|-?[\d.]+) \| ([\d./]+) \| ([\d./]+) \|$", re.MULTILINE
+)
+
+
+def test_every_row_of_the_document_is_what_the_command_prints(caat):
+    rows = ROW.findall(DOCUMENT.read_text())
+    assert len(rows) > 20
+    for options, *written in rows:
+        _, out, _ = caat(*options.split(), "--json")
+        told = json.loads(out)
+        b = "none" if told["b"] is None else f"{told['b']:.4f}"
+        pairs = [told["natural_error"].values(), told["robust_error"].values()]
+        errors = ["/".join(f"{share:.4f}" for share in pair) for pair in pairs]
+        assert [b.replace("-0.0000", "0.0000"), *errors] == [
+            written[0],
+            *(re.sub(r"(^|/)\.", r"\g<1>0.", pair) for pair in written[1:]),
+        ], options
 
 
 CONTRACT = (

@@ -290,6 +290,37 @@ def test_no_direction_has_a_smaller_logistic_loss_than_the_diagonal():
     assert best[2] / best[0] / math.sqrt(2) == pytest.approx(solve(setting).b, abs=1e-2)
 
 
+def zero_one_boundary_of_groups(setting):
+    """The b that minimises the 0-1 loss over all four groups, wrong labels among them."""
+    groups = groups_of(setting)
+    centre = setting.root_dim * (groups.true * groups.given * setting.eta - groups.rho)
+
+    def loss(b):
+        return groups.weight @ norm.cdf(-(centre + groups.given * b) / groups.sigma)
+
+    grid = np.linspace(-10, 10, 4001)
+    best = grid[int(np.argmin([loss(b) for b in grid]))]
+    options = {"xatol": 1e-10}
+    return minimize_scalar(loss, bounds=(best - 0.01, best + 0.01), options=options).x
+
+
+def test_with_the_zero_one_loss_noise_alone_is_another_prior_ratio():
+    noisy = NOISY.model_copy(update={"rho_plus": 0.0, "rho_flipped_plus": 0.0})
+    ratio = noisy.prior_ratio * (1 - 2 * noisy.noise_plus) / (1 - 2 * noisy.noise_minus)
+    same = Setting(k=2, sigma=0.7, dim=12, prior_ratio=ratio)
+    assert zero_one_boundary_of_groups(noisy) == pytest.approx(solve(same).b, abs=1e-6)
+
+
+def test_with_the_zero_one_loss_an_anti_adversary_on_wrong_labels_can_hurt():
+    noisy = Setting(k=1, loss="logistic", noise_plus=0.3)
+    moved = noisy.model_copy(update={"rho_flipped_plus": -0.2})
+    errors = [
+        solution_at(setting, zero_one_boundary_of_groups(setting)).natural_error.average
+        for setting in (noisy, moved)
+    ]
+    assert errors == pytest.approx([0.102, 0.115], abs=6e-4)
+
+
 def test_with_equally_spread_classes_and_right_labels_both_losses_agree():
     for ratio in (0.1, 1.0, 3.0):
         one, other = (
