@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app import foreground
+from app import foreground, theory_command
 from app import up as everything
 from app.scenario_input import read_scenario
 from db import queries
@@ -35,6 +35,7 @@ cli = typer.Typer(
 )
 db_cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after the database.")
 cli.add_typer(db_cli, name="db")
+theory_command.register(cli)
 
 File = Annotated[Path, typer.Argument(help="Scenario file (TOML)", show_default=False)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="a.b=value, over the file's")]
@@ -68,7 +69,9 @@ def main() -> None:
 
 
 def _complain(error: Exception, before: str = "", after: str = "") -> None:
-    for line in str(error).splitlines() or [""]:
+    # A usage error says where it is only when it is asked for its whole message.
+    text = str(getattr(error, "format_message", error.__str__)())
+    for line in text.splitlines() or [""]:
         typer.echo(f"caat: {before}{line}{after}", err=True)
 
 

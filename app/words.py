@@ -90,9 +90,9 @@ def percent(share: float | None, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def points(difference: float) -> str:
+def points(difference: float, digits: int = 0) -> str:
     """Write a difference of two shares in percentage points, with its sign."""
-    return f"{100 * difference:+.0f} points"
+    return f"{100 * difference:+.{digits}f} points"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
