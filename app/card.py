@@ -10,7 +10,7 @@ from engine.section import in_255ths
 def card_in_words(run: RunDetail, split: str) -> str:
     """Return one line that says how the errors on a split were measured."""
     if split == "test" and run.evaluation_card:
-        return _written(run.evaluation_card)
+        return words_of(run.evaluation_card)
     evaluation = run.scenario.get("evaluation", {})
     radius = evaluation.get("epsilon")
     if radius is None:
@@ -19,12 +19,13 @@ def card_in_words(run: RunDetail, split: str) -> str:
     return f"{str(evaluation.get('attack', '')).upper()}-{steps}, ε = {in_255ths(radius)}, {split}"
 
 
-def _written(card: Mapping[str, Any]) -> str:
-    restarts = card.get("restarts", 1)
+def words_of(card: Mapping[str, Any]) -> str:
+    """Return a stored card in one line."""
+    restarts, step = card.get("restarts", 1), card.get("step_size")
     parts = [
-        f"{str(card.get('attack', '')).upper()}-{card.get('num_steps')}",
+        card.get("label") or f"{str(card.get('attack', '')).upper()}-{card.get('num_steps')}",
         f"{card.get('norm', 'linf')}, ε = {in_255ths(float(card.get('epsilon') or 0))}",
-        f"step {in_255ths(float(card.get('step_size') or 0))}",
+        "adaptive step" if step is None else f"step {in_255ths(float(step))}",
         f"{restarts} restart{'s' if restarts != 1 else ''}",
         f"{card.get('split')}, n = {card.get('n'):,}",
         f"checkpoint: {card.get('checkpoint')}",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app import foreground, theory_command
+from app import evaluate_command, foreground, theory_command
 from app import up as everything
 from app.scenario_input import read_scenario
 from db import queries
@@ -36,6 +36,7 @@ cli = typer.Typer(
 db_cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after the database.")
 cli.add_typer(db_cli, name="db")
 theory_command.register(cli)
+cli.command()(evaluate_command.evaluate)
 
 File = Annotated[Path, typer.Argument(help="Scenario file (TOML)", show_default=False)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="a.b=value, over the file's")]
@@ -227,7 +228,7 @@ def delete(run_id: RunId) -> None:
 @cli.command()
 def export(
     run_id: RunId,
-    what: Annotated[str, typer.Option(help="metrics, classes, samples or model")],
+    what: Annotated[str, typer.Option(help="metrics, classes, samples, evaluations or model")],
     out: Annotated[Path, typer.Option(help=".csv, .parquet, or .safetensors for a model")],
 ) -> None:
     """Write a run's records to a file."""

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from app.intervals import wilson
 from db import queries
 from db.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.session import Database
+from engine.statistics import wilson
 from tasks.settings import open_database
 
 REFRESH_SECONDS = 2.0

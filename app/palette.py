@@ -22,6 +22,9 @@ MUTED = "#8b94a3"
 SEQUENTIAL = "Cividis"
 """Light is much; the same for readers with and without colour blindness."""
 
+DIVERGING = "PuOr_r"
+"""Less, none, more: purple, near white, orange."""
+
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon")
 

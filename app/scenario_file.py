@@ -77,5 +77,9 @@ def in_words(name: str, value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(in_words(name, item) for item in value)
     if isinstance(value, float):
-        return in_255ths(value) if name in ("epsilon", "step_size") else f"{value:.6g}"
+        return (
+            in_255ths(value)
+            if name in ("epsilon", "step_size", "trained_epsilon")
+            else f"{value:.6g}"
+        )
     return str(value)

@@ -234,6 +234,28 @@ class Snapshot(Base):
     data: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
 
+class Evaluation(Base):
+    """One look at the test data under one protocol: what was said of each image, no averages."""
+
+    __tablename__ = "evaluation"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    """``final`` at the end of training, else the protocol in words; done again, it is replaced."""
+    kind: Mapped[str] = mapped_column(String(16))
+    """attack, curve or masking"""
+    attempt: Mapped[int]
+    """Whose model it was."""
+    n: Mapped[int]
+    """Images looked at."""
+    card: Mapped[dict[str, Any]]
+    findings: Mapped[dict[str, Any] | None]
+    """What a curve or the masking checks found; an attack has none."""
+    outcomes: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    """Of an attack: sample, label, clean and attacked prediction, as a Parquet file."""
+    created_at: Mapped[datetime] = mapped_column(server_default=db_now())
+
+
 class Checkpoint(Base):
     """One file of model and optimiser, under the data directory."""
 

@@ -123,3 +123,16 @@ class CheckpointRow:
     size: int
     sha256: str
     created_at: datetime
+
+
+@dataclass(frozen=True)
+class EvaluationRow:
+    """One look at the test data under one protocol; its outcomes are read apart."""
+
+    name: str
+    kind: str
+    """attack, curve or masking"""
+    n: int
+    card: dict[str, Any]
+    findings: dict[str, Any] | None
+    created_at: datetime

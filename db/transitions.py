@@ -23,6 +23,7 @@ DRAIN = "drain"
 """The reason of an interruption in good order: its worker was told to stop."""
 
 _HELD = (RunStatus.RUNNING, RunStatus.STOPPING)
+_ENDED = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
 _STOPS_AS = {
     RunStatus.QUEUED: RunStatus.CANCELLED,
     RunStatus.INTERRUPTED: RunStatus.CANCELLED,
@@ -140,6 +141,11 @@ def fence(session: Session, run_id: str, attempt: int) -> bool:
     return locked_status(session, run_id, attempt) in _HELD
 
 
+def rests(session: Session, run_id: str, attempt: int) -> bool:
+    """Tell whether a run ended with this attempt; it then stays so until the transaction ends."""
+    return locked_status(session, run_id, attempt) in _ENDED
+
+
 def epoch_done(session: Session, run_id: str, attempt: int, epoch: int) -> None:
     """Count an epoch as recorded; an attempt that got that far was not lost at its start."""
     mine = (Run.id == run_id, Run.attempt == attempt, Run.status.in_(_HELD))
@@ -168,7 +174,7 @@ def finish(
     message: str | None = None,
 ) -> bool:
     """Give the run that this attempt holds its last status: succeeded, failed or cancelled."""
-    if status not in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED):
+    if status not in _ENDED:
         raise ValueError(f"{status} is no end")
     source = locked_status(session, run_id, attempt)
     if source not in _HELD or status not in LEGAL_EDGES[source]:

@@ -1,20 +1,20 @@
-"""Natural, boundary and robust error, counted per class, and the card that says how."""
+"""Natural, boundary and robust error, image by image and counted per class."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from engine.modes import eval_mode
-from engine.norm import BALLS, NormName
-from engine.perturb import ThreatConfig, perturb, random_start
+from engine.attacks.pgd import Pgd
+from engine.evaluation_attack import Conditions, EvaluationAttack
+from engine.modes import eval_mode, without_parameter_gradients
+from engine.perturb import ThreatConfig
 from engine.section import Pixels, Section
-from engine.types import BoolArray, ImageSet, IntArray
+from engine.statistics import class_counts, errors_by_class, spread
+from engine.types import BoolArray, Columns, DeviceImages, ImageSet, IntArray
 
 
 class EvaluationConfig(Section):
@@ -26,6 +26,9 @@ class EvaluationConfig(Section):
     num_steps: int = Field(20, ge=1, le=1000, description="Steps of the attack on the test data")
     val_num_steps: int = Field(
         10, ge=1, le=1000, description="Steps of the attack on validation data, each epoch"
+    )
+    restarts: int = Field(
+        1, ge=1, le=100, description="Random starts of the attack on the test data"
     )
     step_size: Pixels | None = Field(
         None, gt=0, description="Step of the attack; empty is epsilon / 4"
@@ -41,34 +44,16 @@ class EvaluationConfig(Section):
     )
 
 
-@dataclass(frozen=True)
-class PgdAttack:
-    """PGD with a uniform start, on the cross-entropy of the given label, in eval mode."""
-
-    epsilon: float
-    step_size: float
-    num_steps: int
-    norm: NormName = "linf"
-
-    def __call__(self, model: nn.Module, x: Tensor, y: Tensor, rng: torch.Generator) -> Tensor:
-        """Return adversaries (B, channels, h, w) of images x with labels y (B,)."""
-        epsilon = torch.full((len(x),), self.epsilon, device=x.device)
-        ball = BALLS[self.norm](x, epsilon)
-        return perturb(
-            lambda x_moved: F.cross_entropy(model(x_moved), y, reduction="none"),
-            ball,
-            random_start(ball, start="uniform", generator=rng),
-            step=torch.full_like(epsilon, self.step_size),
-            num_steps=self.num_steps,
-        )
-
-
-def attack_of(config: EvaluationConfig, threat: ThreatConfig, *, split: str) -> PgdAttack:
+def attack_of(config: EvaluationConfig, threat: ThreatConfig, *, split: str) -> Pgd:
     """Return the attack that a scenario's evaluation runs on a split."""
-    epsilon = threat.epsilon if config.epsilon is None else config.epsilon
-    step_size = epsilon / 4 if config.step_size is None else config.step_size
-    num_steps = config.num_steps if split == "test" else config.val_num_steps
-    return PgdAttack(epsilon, step_size, num_steps, threat.norm)
+    testing = split == "test"
+    return Pgd(
+        norm=threat.norm,
+        epsilon=threat.epsilon if config.epsilon is None else config.epsilon,
+        step_size=config.step_size,
+        num_steps=config.num_steps if testing else config.val_num_steps,
+        restarts=config.restarts if testing else 1,
+    )
 
 
 @dataclass(frozen=True)
@@ -97,9 +82,8 @@ class Evaluation:
 
     def robust_score(self) -> float:
         """Return average + worst-class robust accuracy, 0 to 2, by which epochs are compared."""
-        present = self.count > 0
-        worst = (self.robust[present] / self.count[present]).max()
-        return float(2 - self.robust.sum() / self.count.sum() - worst)
+        found = spread(self.robust, self.count)
+        return 2 - found.average - found.worst
 
 
 @dataclass(frozen=True)
@@ -127,88 +111,63 @@ class Outcomes:
         """(N,): wrong with or without the attack; every natural error is one."""
         return np.not_equal(self.attacked, self.label)
 
+    def columns(self, images: ImageSet) -> Columns:
+        """Return them beside who the images are: sample, label, clean and attacked, (N,) each."""
+        return {"sample": images.source, **vars(self)}
+
 
 def examine(
     model: nn.Module,
     images: ImageSet,
-    attack: PgdAttack,
-    *,
-    batch_size: int,
-    rng: torch.Generator,
-    check: Callable[[], None] = lambda: None,
+    attack: EvaluationAttack,
+    conditions: Conditions,
+    device: torch.device,
 ) -> Outcomes:
     """Look at every image of a set, clean and attacked.
 
-    Images that are wrong without an attack are not attacked: they are robust errors already.
+    Images that are wrong without an attack are robust errors already, whatever the attack does.
 
     Args:
         model: From images in [0, 1] to logits; it is put in eval mode for the time.
         images: The set; errors count against its labels.
-        attack: From model, images, labels and a random stream to adversaries.
-        batch_size: Images at a time.
-        rng: The attack's random stream; its device is where the work is done.
-        check: Called between batches; may raise to stop.
+        attack: How adversaries are looked for.
+        conditions: Seed, batch size and the way to stop.
+        device: Where the work is done.
     """
-    on_device = images.to(rng.device)
-    positions = torch.arange(len(images), device=rng.device)
-    clean, attacked = torch.empty_like(positions), torch.empty_like(positions)
-    with eval_mode(model):
-        for index in positions.split(batch_size):
-            check()
-            batch = on_device.batch(index)
-            said = _predict(model, batch.x)
-            clean[index] = said
-            right = said == batch.y
-            x, y = batch.x[right], batch.y[right]
-            if len(y):
-                said[right] = _predict(model, attack(model, x, y, rng))
-            attacked[index] = said
+    on_device = images.to(device)
+    with eval_mode(model), without_parameter_gradients(model):
+        _require_eval(model)
+        clean = _predictions(model, on_device, conditions)
+        right = clean == on_device.labels
+        attacked = clean
+        if bool(right.any()):
+            found = attack.attacked(model, on_device, clean, conditions)
+            attacked = torch.where(right, found, clean)
+        _require_eval(model)
     return Outcomes(images.labels, clean.cpu().numpy(), attacked.cpu().numpy())
+
+
+def _require_eval(model: nn.Module) -> None:
+    """Batch norm with a batch's own statistics would make outcomes depend on the neighbours."""
+    assert not any(module.training for module in model.modules())
+
+
+@torch.no_grad()
+def _predictions(model: nn.Module, images: DeviceImages, conditions: Conditions) -> Tensor:
+    """Return the class (N,) that a model sees in each image."""
+    said = torch.empty_like(images.labels)
+    positions = torch.arange(len(images), device=said.device)
+    for index in positions.split(conditions.batch_size):
+        conditions.check()
+        said[index] = model(images.batch(index).x).argmax(dim=1)
+    return said
 
 
 def count_by_class(found: Outcomes, num_classes: int) -> Evaluation:
     """Count the errors per class of the label."""
-
-    def per_class(chosen: BoolArray) -> IntArray:
-        return np.bincount(found.label[chosen], minlength=num_classes).astype(np.int64)
-
+    wrong = errors_by_class(found.label, found.clean, found.attacked, num_classes)
     return Evaluation(
-        count=per_class(np.ones(len(found.label), dtype=bool)),
-        natural=per_class(found.natural),
-        boundary=per_class(found.robust & ~found.natural),
+        count=class_counts(found.label, num_classes),
+        natural=wrong["natural_error"],
+        boundary=wrong["boundary_error"],
     )
-
-
-@torch.no_grad()
-def _predict(model: nn.Module, x: Tensor) -> Tensor:
-    said: Tensor = model(x).argmax(dim=1)
-    return said
-
-
-@dataclass(frozen=True)
-class EvaluationCard:
-    """The protocol behind a number. Two results with different cards are not one ranking.
-
-    Attributes:
-        method: Label of the method that trained the model.
-    """
-
-    method: str
-    attack: str
-    loss: str
-    norm: str
-    epsilon: float
-    step_size: float
-    num_steps: int
-    restarts: int
-    start: str
-    split: str
-    n: int
-    subset: bool
-    batch_norm: str
-    checkpoint: str
-    seed: int
-    versions: dict[str, str]
-
-    def as_json(self) -> dict[str, object]:
-        return asdict(self)

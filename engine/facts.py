@@ -4,8 +4,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from engine.card import EvaluationCard, Subject, card_of
 from engine.dataset import Data
-from engine.evaluate import EvaluationCard, attack_of
+from engine.evaluate import attack_of
+from engine.evaluation_attack import Conditions
 from engine.observer import RunFacts
 from engine.runtime import device_name, versions
 from engine.scenario import Scenario
@@ -66,21 +68,18 @@ def checkpoint_in_words(epoch: int, last: int, planned: int, *, best: bool, aver
 def card_of_test(scenario: Scenario, data: Data, checkpoint: str) -> EvaluationCard:
     """Return the protocol of the one look at the test data, at the weights that are named."""
     attack = attack_of(scenario.evaluation, scenario.threat, split="test")
-    return EvaluationCard(
-        method=scenario.method.label,
-        attack=scenario.evaluation.attack,
-        loss="cross-entropy",
-        norm=scenario.threat.norm,
-        epsilon=attack.epsilon,
-        step_size=attack.step_size,
-        num_steps=attack.num_steps,
-        restarts=1,
-        start="uniform",
+    conditions = Conditions(scenario.seed, scenario.evaluation.batch_size)
+    return card_of(attack, subject_of_test(scenario, data, checkpoint), conditions, len(data.test))
+
+
+def subject_of_test(scenario: Scenario, data: Data, checkpoint: str) -> Subject:
+    """Return what a run's model and its test images are."""
+    return Subject(
+        images=data.test,
+        num_classes=len(data.class_names),
         split="test",
-        n=len(data.test),
-        subset=scenario.data.test_size is not None,
-        batch_norm="eval",
+        whole=sum(scenario.data.source.test_counts),
         checkpoint=checkpoint,
-        seed=scenario.seed,
-        versions=versions(),
+        trained=scenario.threat,
+        method=scenario.method.label,
     )

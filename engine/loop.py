@@ -13,7 +13,8 @@ from engine.batches import Batches
 from engine.characteristics import Characteristics, ClassLoss, characteristics
 from engine.dataset import Data, prepare
 from engine.errors import Diverged, Stopped
-from engine.evaluate import Evaluation, attack_of, count_by_class, examine
+from engine.evaluate import Evaluation, Outcomes, attack_of, count_by_class, examine
+from engine.evaluation_attack import Conditions
 from engine.facts import card_of_test, checkpoint_in_words, identity, run_facts
 from engine.gallery import gallery
 from engine.learned import learned
@@ -226,7 +227,7 @@ class Trainer:
 
     def _validate(self, epoch: int) -> Evaluation:
         """Look at the validation data: for the policy at the model, to report at its average."""
-        shown = self._evaluate("validation", epoch)
+        shown = self._count(self._evaluate("validation", epoch))
         self.validation = class_errors(shown, self.device)
         own = self._own_epoch(epoch)
         averages = self.method.average_decay is not None
@@ -234,24 +235,25 @@ class Trainer:
             self.average.update(self.model)
         with self.average.applied(self.model):
             if not self.average.is_empty:
-                shown = self._evaluate("validation", epoch)
+                shown = self._count(self._evaluate("validation", epoch))
             if own > 0:
                 self.selection.look(epoch, shown, self.model)
         return shown
 
-    def _evaluate(self, split: str, epoch: int) -> Evaluation:
+    def _evaluate(self, split: str, epoch: int) -> Outcomes:
         phase = "testing" if split == "test" else "validating"
         self.observer.on_progress(Progress(phase, epoch, self.num_steps, self.num_steps))
         images = self.data.test if split == "test" else self.data.validation
         with self.model.in_float32():
-            found = examine(
+            return examine(
                 self.model,
                 images,
                 attack_of(self.scenario.evaluation, self.scenario.threat, split=split),
-                batch_size=self.scenario.evaluation.batch_size,
-                rng=torch_stream(self.seed, f"{split} attack", 0, self.device),
-                check=self._check,
+                Conditions(self.seed, self.scenario.evaluation.batch_size, self._check),
+                self.device,
             )
+
+    def _count(self, found: Outcomes) -> Evaluation:
         return count_by_class(found, self.num_classes)
 
     def test(self, last: int) -> FinalReport:
@@ -259,11 +261,12 @@ class Trainer:
         best = self.selection.keeps_best
         epoch = self.selection.epoch if best else last
         with self.average.applied(self.model), self.selection.applied(self.model):
-            result = self._evaluate("test", last)
+            found = self._evaluate("test", last)
         averaged, planned = not self.average.is_empty, self.scenario.training.epochs
         words = checkpoint_in_words(epoch, last, planned, best=best, averaged=averaged)
         card = card_of_test(self.scenario, self.data, words)
-        return FinalReport(epoch, epoch * self.num_steps, result, card)
+        outcomes = found.columns(self.data.test)
+        return FinalReport(epoch, epoch * self.num_steps, outcomes, self._count(found), card)
 
     # -- reports
 

@@ -18,6 +18,19 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def without_parameter_gradients(model: nn.Module) -> Iterator[None]:
+    """Run a block in which gradients stop at the images: cheaper, and none is left behind."""
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in learned:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
 def with_weights(model: nn.Module, weights: dict[str, Tensor]) -> Iterator[None]:
     """Run a block with other parameters and buffers; no names at all changes nothing."""
     if not weights:

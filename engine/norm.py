@@ -37,7 +37,7 @@ class Ball(ABC):
     @staticmethod
     @abstractmethod
     def steepest(gradient: Tensor) -> Tensor:
-        """Return the move of length 1 that climbs a linear loss fastest; the gradient is lost.
+        """Return the move of length 1 that climbs a linear loss fastest.
 
         Where the gradient is zero there is no such move, and this is zero.
         """
@@ -70,7 +70,7 @@ class LinfBall(Ball):
 
     @staticmethod
     def steepest(gradient: Tensor) -> Tensor:
-        return gradient.sign_()
+        return gradient.sign()
 
     def clip(self, x_moved: Tensor) -> Tensor:
         return torch.clamp(x_moved, self.lower, self.upper)
@@ -94,8 +94,8 @@ class L2Ball(Ball):
     def steepest(gradient: Tensor) -> Tensor:
         # Divided by the largest value first: squares of a small gradient vanish in float32.
         largest = gradient.abs().amax(dim=SAMPLE, keepdim=True)
-        gradient /= largest.clamp_(min=torch.finfo(gradient.dtype).tiny)
-        return gradient.div_(_length(gradient).clamp_(min=1))
+        scaled = gradient / largest.clamp_(min=torch.finfo(gradient.dtype).tiny)
+        return scaled.div_(_length(scaled).clamp_(min=1))
 
     def clip(self, x_moved: Tensor) -> Tensor:
         delta = x_moved - self.x

@@ -6,8 +6,10 @@ from typing import Any, Protocol
 import numpy.typing as npt
 from torch import Tensor
 
-from engine.evaluate import Evaluation, EvaluationCard
+from engine.card import EvaluationCard
+from engine.evaluate import Evaluation
 from engine.summary import ClassDistribution
+from engine.types import Columns
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,18 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class FinalReport:
-    """The one look at the test data, and the protocol behind its numbers."""
+    """The one look at the test data, and the protocol behind its numbers.
+
+    Attributes:
+        epoch, step: Where training was.
+        outcomes: Sample, label, clean and attacked prediction of each test image, (N,) each.
+        test: Errors counted from them.
+        card: The protocol.
+    """
 
     epoch: int
     step: int
+    outcomes: Columns
     test: Evaluation
     card: EvaluationCard
 

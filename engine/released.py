@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from engine.characteristics import Characteristics, characteristics
-from engine.evaluate import PgdAttack
 from engine.fairness import ClassMultipliers
 from engine.meta import MetaLearner, Parameters, virtual_step
 from engine.method import ClassErrors, Learner, Objective, Step
 from engine.modes import eval_mode
 from engine.objective import per_sample_losses
 from engine.optimise import clip
+from engine.released_attack import released_attack
 from engine.seeds import torch_stream
 from engine.space import NormalisedSpace
 from engine.types import Assignment, Batch, Copies
@@ -32,7 +32,6 @@ FIRST_CLASS_LOSS = 5.0
 """D5: what stands for the mean loss of every class, for ever."""
 HALVE_EVERY = 40
 """Epochs after which the step of the class multipliers is halved."""
-VALIDATION_STEPS = 20
 AT_A_TIME = 500
 """Validation images that are attacked at a time."""
 
@@ -115,13 +114,14 @@ class CaatAsReleased(Weighting):
         images, device = self.learner.validation, self.learner.device
         total = torch.zeros(3, self.learner.num_classes, device=device)
         model = NormalisedSpace(self.learner.model)
-        attack = PgdAttack(self.learner.epsilon, self.learner.step_size, VALIDATION_STEPS)
+        epsilon, step = self.learner.epsilon, self.learner.step_size
         rng = torch_stream(self.learner.seed, "released validation attack", epoch, device)
         with eval_mode(self.learner.model):
             for index in torch.arange(len(images), device=device).split(AT_A_TIME):
                 batch = images.batch(index)
                 x, y = model.enter(batch.x), batch.y
-                wrong = _is_wrong(model, x, y), _is_wrong(model, attack(model, x, y, rng), y)
+                x_adv = released_attack(model, x, y, rng, epsilon=epsilon, step=step)
+                wrong = _is_wrong(model, x, y), _is_wrong(model, x_adv, y)
                 one_hot = F.one_hot(y, total.shape[1]).to(total.dtype)
                 total = total + torch.stack([*wrong, torch.ones_like(wrong[0])]) @ one_hot
         natural, robust = total[:2] / total[2].clamp_min(1)

@@ -1,6 +1,7 @@
 """Which epoch's model counts, and when to stop: both by the validation data."""
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,29 @@ class Selection:
             self._weights = under("weights.", state)
 
 
-def deployed_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return, of a run's state, the weights that its test looks at: best, averaged, or last."""
-    places = ("selection.weights.", "average.", "model.")
-    return next(found for place in places if (found := under(place, state)))
+@dataclass(frozen=True)
+class Deployed:
+    """The weights that a run's test looks at: best, averaged, or last.
+
+    Attributes:
+        weights: By the model's own names.
+        epoch: Whose they are.
+        is_best: Whether the validation data chose the epoch.
+        is_averaged: Whether they are averaged over the steps.
+    """
+
+    weights: dict[str, Tensor]
+    epoch: int
+    is_best: bool
+    is_averaged: bool
+
+
+def deployed(state: dict[str, Tensor], epoch: int) -> Deployed:
+    """Find them in the state of a run after an epoch."""
+    best, average = under("selection.weights.", state), under("average.", state)
+    return Deployed(
+        weights=best or average or under("model.", state),
+        epoch=int(state["selection.epoch"]) if best else epoch,
+        is_best=bool(best),
+        is_averaged=bool(average),
+    )

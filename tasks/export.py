@@ -11,9 +11,10 @@ import pyarrow.parquet
 from safetensors.torch import save_file
 
 from db import queries
+from db.evaluations import evaluations, outcomes
 from db.session import Database
 from engine.errors import UserError
-from engine.selection import deployed_weights
+from engine.selection import deployed
 from tasks.checkpoints import newest_good
 from tasks.settings import settings
 
@@ -24,7 +25,7 @@ def export(database: Database, run_id: str, what: str, out: Path) -> int:
     Args:
         database: Where the run is.
         run_id: Which run.
-        what: ``metrics``, ``classes``, ``samples`` or ``model``.
+        what: ``metrics``, ``classes``, ``samples``, ``evaluations`` or ``model``.
         out: ``.csv`` or ``.parquet``; for a model ``.safetensors``.
 
     Raises:
@@ -98,14 +99,28 @@ def _model(database: Database, run_id: str, out: Path) -> int:
         found = newest_good(settings().data_dir, queries.checkpoints(session, run_id))
     if found is None:
         raise UserError("RUN: no undamaged checkpoint is here yet")
-    model = deployed_weights(found[1])
-    save_file(model, out, {"epoch": str(found[0]), "run": run_id})
-    return len(model)
+    model = deployed(found[1], found[0])
+    save_file(model.weights, out, {"epoch": str(model.epoch), "run": run_id})
+    return len(model.weights)
+
+
+def _evaluations(database: Database, run_id: str, out: Path) -> int:
+    return _write(_outcome_frames(database, run_id), out)
+
+
+def _outcome_frames(database: Database, run_id: str) -> Iterator[pd.DataFrame]:
+    """Give one row per test image, an evaluation at a time."""
+    with database.read() as session:
+        for row in evaluations(session, run_id):
+            said = outcomes(session, run_id, row.name)
+            if said is not None:
+                yield pd.DataFrame({"evaluation": row.name, **said})
 
 
 EXPORTS: dict[str, Callable[[Database, str, Path], int]] = {
     "metrics": _metrics,
     "classes": _classes,
     "samples": _samples,
+    "evaluations": _evaluations,
     "model": _model,
 }

@@ -4,17 +4,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from sqlalchemy.orm import Session
 
 from db import queries, records, transitions
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
+from db.evaluations import FINAL, NewEvaluation, write_evaluation
 from db.models import RunStatus
 from db.records import ClassMetricRow, ClassSummaryRow, MetricRow
 from db.session import Database
 from engine.evaluate import Evaluation
 from engine.observer import EpochReport, FinalReport, Progress, RunFacts, Snapshot
+from engine.statistics import spread
 from tasks import checkpoints
 from tasks.settings import settings
 
@@ -112,7 +113,11 @@ class Recorder:
             records.write_metrics(session, run_id, attempt, rows)
             class_rows = class_evaluation_rows("test", report.test, report.epoch)
             records.write_class_metrics(session, run_id, attempt, class_rows)
-            records.write_evaluation_card(session, run_id, report.card.as_json())
+            card, outcomes = report.card.as_json(), report.outcomes
+            records.write_evaluation_card(session, run_id, card)
+            n = len(outcomes["label"])
+            final = NewEvaluation(FINAL, "attack", n, card, outcomes=outcomes)
+            write_evaluation(session, run_id, attempt, final)
             transitions.finish(session, run_id, attempt, RunStatus.SUCCEEDED)
 
         self._write(write)
@@ -163,10 +168,9 @@ def evaluation_rows(split: str, result: Evaluation, epoch: int, step: int) -> li
     """Return average and worst-class errors, as shares of 1."""
     rows = []
     for name, wrong in result.errors().items():
-        present = result.count > 0
-        rows.append(MetricRow(split, name, step, epoch, float(wrong.sum() / result.count.sum())))
-        worst = float(np.max(wrong[present] / result.count[present]))
-        rows.append(MetricRow(split, f"worst_{name}", step, epoch, worst))
+        found = spread(wrong, result.count)
+        rows.append(MetricRow(split, name, step, epoch, found.average))
+        rows.append(MetricRow(split, f"worst_{name}", step, epoch, found.worst))
     return rows
 
 

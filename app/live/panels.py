@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from app.chart import charts
-from app.intervals import wilson
 from app.live.curves import Panel
 from app.words import metric, percent
 from engine.characteristics import NAMES
+from engine.statistics import wilson
 
 MAX_POINTS = 400
 """Of one series: more than a panel is wide would only cost time."""

@@ -110,7 +110,7 @@ def _draw_card(run: RunDetail) -> None:
     card = {
         key.replace("_", " ").capitalize(): in_words(key, value)
         for key, value in run.evaluation_card.items()
-        if not isinstance(value, Mapping)  # versions stand with the facts
+        if value is not None and not isinstance(value, Mapping)  # versions stand with the facts
     }
     _pairs(card, "card")
 

@@ -6,7 +6,7 @@ from app import data
 from app.actions import action_buttons, answer_click, asked
 from app.page import page, title_of
 from app.run_line import badge, whereabouts
-from app.tabs import classes, live, samples, setup
+from app.tabs import attack, classes, live, samples, setup
 from app.words import count, literal
 from db.rows import RunDetail
 from tasks import commands
@@ -15,6 +15,7 @@ TABS = {
     "Live": live.draw,
     "Classes": classes.draw,
     "Samples": samples.draw,
+    "Attack": attack.draw,
     "Setup": setup.draw,
 }
 

@@ -26,9 +26,9 @@ def full_table(columns: tuple[str, ...]) -> pd.DataFrame:
     if "name" in columns:
         names = ["natural_error", "boundary_error", "robust_error"]
         rows = rows.merge(pd.DataFrame({"name": names}), how="cross")
-    if "given" in columns:
-        given = rows["class"].rename("given")
-        rows = rows.rename(columns={"class": "true"}).merge(given, how="cross")
+    for other in {"given", "said"} & set(columns):
+        pairs = rows.rename(columns={"class_index": f"{other}_index", "class": other})
+        rows = rows.assign(true=rows["class"]).merge(pairs, how="cross")
     values = np.random.default_rng(0).uniform(0.1, 0.9, len(rows))
     for column in set(columns) - set(rows.columns):
         rows[column] = values

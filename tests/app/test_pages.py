@@ -5,6 +5,8 @@ import pytest
 from db import transitions
 from db.models import RunStatus
 
+TABS = ["Live", "Classes", "Samples", "Attack", "Setup"]
+
 
 def words(page) -> str:
     """Everything that a page says."""
@@ -52,7 +54,7 @@ def test_workers_stand_with_what_they_do(studio, open_page):
     assert page.dataframe[1].value["run"].tolist() == ["Busy run"]
 
 
-@pytest.mark.parametrize("tab", ["Live", "Classes", "Samples", "Setup"])
+@pytest.mark.parametrize("tab", TABS)
 def test_a_run_that_stopped_early_is_done_and_says_so(tab, studio, open_page):
     run_id = studio.running("Early", 3, training={"epochs": 9, "patience": 2})
     with studio.database.write() as session:
@@ -68,7 +70,7 @@ def test_a_link_to_no_run_leads_home(open_page):
     assert page.get("page_link")[0].proto.label == "All runs"
 
 
-@pytest.mark.parametrize("tab", ["Live", "Classes", "Samples", "Setup"])
+@pytest.mark.parametrize("tab", TABS)
 def test_a_tab_of_a_run_without_data_says_what_will_stand_there(studio, open_page, tab):
     page = open_page("run", id=studio.queued("Waits"), tab=tab)
     assert page.title[0].value == "Waits"
@@ -77,12 +79,13 @@ def test_a_tab_of_a_run_without_data_says_what_will_stand_there(studio, open_pag
         "Live": "No curves",
         "Classes": "No errors",
         "Samples": "No weights",
+        "Attack": "No attack yet",
         "Setup": "No worker has taken this run",
     }
     assert expected[tab] in words(page)
 
 
-@pytest.mark.parametrize("tab", ["Live", "Classes", "Samples", "Setup"])
+@pytest.mark.parametrize("tab", TABS)
 @pytest.mark.parametrize("state", ["running", "finished"])
 def test_every_tab_draws(studio, open_page, state, tab):
     page = open_page("run", id=getattr(studio, state)(), tab=tab)
@@ -90,6 +93,7 @@ def test_every_tab_draws(studio, open_page, state, tab):
         "Live": ("bidi_component", 1),
         "Classes": ("plotly_chart", 2),
         "Samples": ("plotly_chart", 2),
+        "Attack": ("plotly_chart", 2 if state == "finished" else 0),
         "Setup": ("dataframe", 5),
     }[tab]
     assert len(page.get(kind)) >= number
@@ -112,6 +116,28 @@ def test_the_classes_tab_names_the_worst_class_in_words(studio, open_page):
 def test_while_a_run_trains_its_classes_are_of_the_newest_validation_epoch(studio, open_page):
     page = open_page("run", id=studio.running(epochs=3), tab="Classes")
     assert "validation data after epoch 3" in words(page)
+
+
+def test_the_attack_tab_names_the_most_frequent_mistake_and_its_interval(studio, open_page):
+    said = words(open_page("run", id=studio.finished(), tab="Attack"))
+    mistake = "Under attack class j is taken for class a most: 70 % of its images, 50 % without"
+    assert mistake in said
+    assert "Worst class: class j, 70 % robust error (95 % interval 40 % to 89 %, n = 10)" in said
+
+
+def test_the_attack_tab_lists_every_evaluation_and_draws_the_one_in_the_link(studio, open_page):
+    run_id = studio.finished()
+    studio.attacked(run_id, "PGD-1", in_vain=True)
+    page = open_page("run", id=run_id, tab="Attack", attack="PGD-1")
+    assert page.dataframe[-1].value["name"].tolist() == ["final", "PGD-1"]
+    assert page.dataframe[-1].value["robust"].tolist() == pytest.approx([40.0, 35.0])
+    assert "Worst class: class f, 50 % robust error" in words(page)
+
+
+def test_the_attack_tab_shows_the_command_that_makes_more(studio, open_page):
+    run_id = studio.finished()
+    page = open_page("run", id=run_id, tab="Attack")
+    assert page.code[-1].value.startswith(f"caat evaluate {run_id[:8]}")
 
 
 def test_epoch_and_quantity_come_from_the_link(studio, open_page):

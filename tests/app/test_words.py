@@ -1,13 +1,10 @@
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from app import words
-from app.intervals import wilson
 from db.models import RunStatus
 
 
@@ -47,12 +44,3 @@ def test_time_left_follows_the_pace_so_far():
     assert words.eta_seconds(started, 0.5) == pytest.approx(60, abs=1)
     assert words.eta_seconds(started, 0.0) is None
     assert words.eta_seconds(None, 0.5) is None
-
-
-@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_wilson_interval_is_scipys(counted):
-    wrong, n = counted
-    expected = binomtest(wrong, n).proportion_ci(method="wilson")
-    low, high = wilson(np.array([wrong / n]), np.array([n]))
-    assert low[0] == pytest.approx(expected.low, abs=1e-9)
-    assert high[0] == pytest.approx(expected.high, abs=1e-9)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from db.evaluations import NewEvaluation, write_evaluation
 from db.models import RunStatus
 from db.records import (
     ClassMetricRow,
@@ -37,6 +38,7 @@ def finished(database, running):
         write_metrics(session, run_id, attempt, overall)
         write_class_metrics(session, run_id, attempt, by_class + shares)
         write_class_summaries(session, run_id, attempt, summaries)
+        write_evaluation(session, run_id, attempt, NewEvaluation("final", "attack", 20, {}))
         finish(session, run_id, attempt, RunStatus.SUCCEEDED)
     return run_id
 

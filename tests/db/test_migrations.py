@@ -1,4 +1,6 @@
 import multiprocessing
+import sqlite3
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -10,7 +12,13 @@ from db.engines import migration_engine, parse_url
 from db.errors import SchemaMismatchError
 from db.migrate import alembic_config
 from db.models import Base
+from db.queries import class_metrics, get_run, snapshot
 from db.session import Database
+from db.settings import sqlite_url
+
+VERSIONS = Path(__file__).parents[2] / "db" / "migrations" / "versions"
+RELEASED = sorted((Path(__file__).parent / "released").glob("*.sql"))
+"""A dump of a database with one finished run, of every revision there was."""
 
 
 @pytest.fixture
@@ -38,6 +46,35 @@ def test_a_downgrade_leaves_nothing_and_can_be_upgraded_again(empty_engine):
         with empty_engine.connect() as connection:
             tables = set(inspect(connection).get_table_names()) - {"alembic_version"}
         assert tables == (set(Base.metadata.tables) if expected else set())
+
+
+def test_every_revision_but_the_newest_has_a_dump():
+    *older, _ = sorted(path.stem[1:5] for path in VERSIONS.glob("r*.py"))
+    assert [dump.stem for dump in RELEASED] == older
+
+
+@pytest.mark.parametrize("dump", RELEASED, ids=lambda dump: dump.stem)
+def test_a_database_of_every_revision_can_be_upgraded_and_read(dump, data_dir):
+    file = data_dir / "caat.db"
+    connection = sqlite3.connect(file)
+    connection.executescript(dump.read_text())
+    (run_id,) = connection.execute("SELECT id FROM run").fetchone()
+    connection.close()
+    database = Database(sqlite_url(file))
+    database.upgrade()
+    database.check_schema()
+    with database.read() as session:
+        run = get_run(session, run_id)
+        samples = snapshot(session, run_id, 0, "samples")
+        assert len(class_metrics(session, run_id, split="test")) == 30
+        assert (
+            compare_metadata(MigrationContext.configure(session.connection()), Base.metadata) == []
+        )
+    assert run is not None
+    assert (run.status, run.robust_error) == ("succeeded", 0.9)
+    assert samples is not None
+    assert len(samples["sample"]) == 60
+    database.dispose()
 
 
 def _upgrade(url: str, start, answers) -> None:
@@ -86,15 +123,15 @@ def test_a_newer_database_is_refused_and_left_alone(database):
 
 
 def test_an_older_database_says_what_to_run(database, monkeypatch):
-    monkeypatch.setattr("db.migrate.head_revision", lambda: "0002")
-    with pytest.raises(SchemaMismatchError, match="needs 0002: run `caat db upgrade`"):
+    monkeypatch.setattr("db.migrate.head_revision", lambda: "9998")
+    with pytest.raises(SchemaMismatchError, match="needs 9998: run `caat db upgrade`"):
         database.check_schema()
 
 
 def test_a_file_is_copied_before_its_tables_are_changed(sqlite_database, data_dir, monkeypatch):
-    monkeypatch.setattr("db.migrate.head_revision", lambda: "0002")
+    monkeypatch.setattr("db.migrate.head_revision", lambda: "9998")
     sqlite_database.upgrade()
-    assert (data_dir / "caat.db.before-0002").stat().st_size > 0
+    assert (data_dir / "caat.db.before-9998").stat().st_size > 0
 
 
 def test_upgrading_twice_changes_nothing(database):

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,16 @@ from torch import nn
 from engine.attack import TrainingAttack
 from engine.backbone import Classifier
 from engine.characteristics import Characteristics, characteristics
+from engine.dataset import datasets
 from engine.loop import train
 from engine.method import Learner, Method, Step
+from engine.norm import LinfBall
 from engine.objective import logits_of, losses_of
 from engine.observer import EpochReport, FinalReport, Progress, RunFacts
-from engine.perturb import ThreatConfig
+from engine.perturb import ThreatConfig, perturb, random_start
 from engine.scenario import Scenario
-from engine.types import Batch, DeviceImages
+from engine.seeds import initialising
+from engine.types import Batch, DeviceImages, ImageSet
 
 AT_ONCE = {"fairness_from": 0.0, "slack": 0}
 LEARNING = {
@@ -217,6 +220,38 @@ def learner_with(net: nn.Module, num_classes: int) -> Learner:
         meta=meta,
         validation=DeviceImages((meta.x * 255).byte(), meta.y),
     )
+
+
+@pytest.fixture(scope="session")
+def digits() -> ImageSet:
+    """Return 300 test digits of all classes."""
+    return datasets()["digits"].load(Path("not-used"))[1].take(np.arange(300))
+
+
+@pytest.fixture(scope="session")
+def robust_model() -> nn.Module:
+    """Return a small network of digits that was trained on adversaries in l-inf, 0.15."""
+    with initialising(0, "robust model"):
+        model = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 10)
+        )
+    train, rng = datasets()["digits"].load(Path("not-used"))[0], torch.Generator().manual_seed(0)
+    images = train.to(torch.device("cpu"))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(150):
+        batch = images.batch(torch.randint(len(images), (128,), generator=rng))
+        ball = LinfBall(batch.x, torch.full((128,), 0.15))
+        first = random_start(ball, start="uniform", generator=rng)
+        loss = partial(_cross_entropies, model, batch.y)
+        x_adv = perturb(loss, ball, first, step=torch.full((128,), 0.08), num_steps=4)
+        optimizer.zero_grad()
+        loss(x_adv).mean().backward()
+        optimizer.step()
+    return model.eval()
+
+
+def _cross_entropies(model: nn.Module, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.cross_entropy(model(x), y, reduction="none")
 
 
 @pytest.fixture

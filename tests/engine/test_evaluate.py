@@ -3,14 +3,9 @@ import pytest
 import torch
 from torch import nn
 
-from engine.evaluate import (
-    Evaluation,
-    EvaluationConfig,
-    PgdAttack,
-    attack_of,
-    count_by_class,
-    examine,
-)
+from engine.attacks.pgd import Pgd
+from engine.evaluate import Evaluation, EvaluationConfig, attack_of, count_by_class, examine
+from engine.evaluation_attack import Conditions
 from engine.perturb import ThreatConfig
 from engine.types import ImageSet
 
@@ -35,34 +30,40 @@ def model(conv_net, images):
     return conv_net.train()
 
 
-def stream(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def look(model, images, attack, batch_size=16, seed=0, check=lambda: None):
+    conditions = Conditions(seed, batch_size, check)
+    return examine(model, images, attack, conditions, torch.device("cpu"))
+
+
+class Fixed:
+    """An attack that makes the model see what it is told."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def attacked(self, model, images, clean, conditions):
+        return self.seen
 
 
 def test_the_counts_are_those_of_a_loop_over_single_images(model, images):
-    attack = PgdAttack(epsilon=0.03, step_size=0.01, num_steps=5)
-    found = examine(model, images, attack, batch_size=50, rng=stream())
-    counted = count_by_class(found, 3)
+    seen = torch.from_numpy(np.random.default_rng(1).integers(0, 3, 50))
+    counted = count_by_class(look(model, images, Fixed(seen)), 3)
 
     model.eval()
     count, natural, boundary = np.zeros((3, 3), dtype=int)
     x = torch.from_numpy(images.images).float() / 255
-    y = torch.from_numpy(images.labels)
-    right = [i for i in range(50) if model(x[i : i + 1]).argmax().item() == y[i].item()]
-    x_adv = attack(model, x[right], y[right], stream())
     for i in range(50):
-        label = int(y[i])
+        label = int(images.labels[i])
         count[label] += 1
-        if i not in right:
+        if model(x[i : i + 1]).argmax().item() != label:
             natural[label] += 1
         else:
-            row = right.index(i)
-            boundary[label] += model(x_adv[row : row + 1]).argmax().item() != label
+            boundary[label] += seen[i].item() != label
     assert counted.count.tolist() == count.tolist()
     assert counted.natural.tolist() == natural.tolist()
     assert counted.boundary.tolist() == boundary.tolist()
     assert 0 < natural.sum() < 50
-    assert 0 < boundary.sum() < len(right)
+    assert 0 < boundary.sum() < 50 - natural.sum()
     assert np.array_equal(counted.robust, counted.natural + counted.boundary)
 
 
@@ -76,25 +77,14 @@ def test_a_robust_error_is_a_natural_or_a_boundary_error_and_never_both():
     }
 
 
-def test_only_images_that_are_right_are_attacked(model, images):
-    class Kind:
-        """Hands the images back; what it is given is right already."""
-
-        def __call__(self, model, x, y, rng):
-            seen.append((x, y))
-            return x
-
-    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-    found = examine(model, images, Kind(), batch_size=20, rng=stream())
+def test_an_attack_never_mends_an_image_that_is_wrong(model, images):
+    found = look(model, images, Fixed(torch.from_numpy(images.labels)))
+    assert found.natural.any()
     assert np.array_equal(found.natural, found.robust)
-    assert sum(len(y) for _, y in seen) == 50 - found.natural.sum()
-    model.eval()
-    assert all((model(x).argmax(dim=1) == y).all() for x, y in seen)
 
 
 def test_a_ball_of_radius_zero_has_no_boundary_error(model, images):
-    attack = PgdAttack(epsilon=0.0, step_size=0.01, num_steps=3)
-    found = examine(model, images, attack, batch_size=16, rng=stream())
+    found = look(model, images, Pgd(epsilon=0.0, step_size=0.01, num_steps=3))
     assert count_by_class(found, 3).boundary.sum() == 0
     assert found.natural.sum() > 0
 
@@ -104,20 +94,27 @@ def test_a_model_that_is_always_wrong_is_never_attacked(images):
         def forward(self, x):
             return torch.eye(4)[torch.full((len(x),), 3)]
 
-    def fail(*_):
-        raise AssertionError
-
-    found = examine(Wrong(), images, fail, batch_size=7, rng=stream())
+    found = look(Wrong(), images, Fixed(None), batch_size=7)
     assert found.natural.all()
     assert found.robust.all()
 
 
+def test_a_model_that_does_not_stay_in_eval_mode_is_not_measured(images):
+    class Stubborn(nn.Module):
+        def train(self, mode=True):
+            return super().train(True)
+
+    with pytest.raises(AssertionError):
+        look(Stubborn(), images, Fixed(None))
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_looking_leaves_the_model_as_it_was(model, images, training):
-    model.train(training)
+    model.train(training).zero_grad()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    examine(model, images, PgdAttack(0.1, 0.05, 2), batch_size=16, rng=stream())
+    look(model, images, Pgd(epsilon=0.1, num_steps=2))
     assert all(module.training == training for module in model.modules())
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
@@ -125,28 +122,31 @@ def test_the_model_goes_back_to_training_when_someone_stops_it(model, images):
     def stop():
         raise KeyboardInterrupt
 
-    attack = PgdAttack(0.1, 0.05, 2)
     with pytest.raises(KeyboardInterrupt):
-        examine(model, images, attack, batch_size=16, rng=stream(), check=stop)
+        look(model, images, Pgd(epsilon=0.1, num_steps=2), check=stop)
     assert model.training
+    assert all(p.requires_grad for p in model.parameters())
 
 
 def test_a_class_without_images_counts_nothing(model, images):
-    found = examine(model, images, PgdAttack(0.0, 0.1, 1), batch_size=50, rng=stream())
+    found = look(model, images, Pgd(epsilon=0.0, num_steps=1))
     assert count_by_class(found, 5).count[3:].tolist() == [0, 0]
 
 
 def test_the_attack_is_the_threat_models_unless_the_evaluation_says_otherwise():
-    threat = ThreatConfig(epsilon=0.2, step_size=0.19, num_steps=99)
-    plain = EvaluationConfig(num_steps=20, val_num_steps=7)
-    assert attack_of(plain, threat, split="test") == PgdAttack(0.2, 0.05, 20)
-    assert attack_of(plain, threat, split="validation") == PgdAttack(0.2, 0.05, 7)
-    own = EvaluationConfig(epsilon=0.4, step_size=0.01)
-    assert attack_of(own, threat, split="test") == PgdAttack(0.4, 0.01, 20)
+    threat = ThreatConfig(norm="l2", epsilon=0.2, step_size=0.19, num_steps=99)
+    plain = EvaluationConfig(num_steps=20, val_num_steps=7, restarts=3)
+    test = attack_of(plain, threat, split="test")
+    assert test == Pgd(norm="l2", epsilon=0.2, num_steps=20, restarts=3)
+    assert test.step == pytest.approx(0.05)
+    validation = attack_of(plain, threat, split="validation")
+    assert validation == Pgd(norm="l2", epsilon=0.2, num_steps=7, restarts=1)
+    own = attack_of(EvaluationConfig(epsilon=0.4, step_size=0.01), threat, split="test")
+    assert (own.epsilon, own.step) == (0.4, 0.01)
 
 
 def test_an_outcome_keeps_the_classes_that_were_predicted(model, images):
-    found = examine(model, images, PgdAttack(0.03, 0.01, 5), batch_size=50, rng=stream())
+    found = look(model, images, Pgd(epsilon=0.03, step_size=0.01, num_steps=5))
     model.eval()
     x = torch.from_numpy(images.images).float() / 255
     assert found.label.tolist() == images.labels.tolist()

@@ -41,6 +41,10 @@ def test_every_method_gives_each_sample_an_assignment(method, backbone, finished
         assert report.measures["learning_rate"] == scenario_of().training.lr_at(report.epoch)
         assert report.validation.count.tolist() == [20] * 10
     assert record.final.test.count.sum() == 20
+    said = record.final.outcomes
+    assert len(set(said["sample"].tolist())) == 20
+    assert (said["clean"] != said["label"]).sum() == record.final.test.natural.sum()
+    assert (said["attacked"] != said["label"]).sum() == record.final.test.robust.sum()
 
 
 @pytest.mark.parametrize(("method", "backbone"), EVERY)

@@ -73,6 +73,14 @@ def test_a_sample_without_a_gradient_does_not_move_and_others_do(norm):
     assert lengths(move, norm)[1].item() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_a_gradient_that_is_one_number_for_a_whole_image_is_a_direction_too(norm):
+    slope = torch.tensor([2.0, -3.0]).view(2, 1, 1, 1)
+    move = BALLS[norm].steepest(slope.expand(2, 1, 2, 2))  # as a sum over the image gives it
+    expected = slope.sign() * (1.0 if norm == "linf" else 0.5)
+    torch.testing.assert_close(move, expected.expand(2, 1, 2, 2))
+
+
 def errors_of(**tables):
     with pytest.raises(ValidationError) as caught:
         Scenario.model_validate(tables)

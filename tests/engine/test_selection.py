@@ -7,7 +7,7 @@ from torch import nn
 
 from engine.averaging import WeightAverage
 from engine.evaluate import Evaluation
-from engine.selection import Selection, deployed_weights
+from engine.selection import Deployed, Selection, deployed
 
 
 def errors(*robust: int, count: int = 10) -> Evaluation:
@@ -111,10 +111,11 @@ def test_what_was_selected_survives_its_state():
     assert again.state().keys() == first.state().keys()
 
 
-def test_the_weights_to_export_are_those_that_the_test_looks_at():
+def test_the_deployed_weights_are_those_that_the_test_looks_at():
     last, average, best = (torch.tensor(float(n)) for n in range(3))
     state = {"model.w": last, "momentum.w": last}
-    assert deployed_weights(state) == {"w": last}
-    assert deployed_weights(state | {"average.w": average}) == {"w": average}
-    state |= {"average.w": average, "selection.weights.w": best, "selection.epoch": last}
-    assert deployed_weights(state) == {"w": best}
+    assert deployed(state, 7) == Deployed({"w": last}, 7, is_best=False, is_averaged=False)
+    state |= {"average.w": average}
+    assert deployed(state, 7) == Deployed({"w": average}, 7, is_best=False, is_averaged=True)
+    state |= {"selection.weights.w": best, "selection.epoch": torch.tensor(4)}
+    assert deployed(state, 7) == Deployed({"w": best}, 4, is_best=True, is_averaged=True)

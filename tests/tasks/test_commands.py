@@ -80,6 +80,12 @@ def test_exports_hold_every_sample_of_every_epoch_and_the_model(sqlite_studio):
     assert {"train", "validation", "test"} == set(pd.read_csv(folder / "metrics.csv")["split"])
     export("classes", "classes.csv")
     assert "class" in pd.read_csv(folder / "classes.csv")
+    export("evaluations", "evaluations.csv")
+    said = pd.read_csv(folder / "evaluations.csv")
+    assert list(said) == ["evaluation", "sample", "label", "clean", "attacked"]
+    assert said["evaluation"].eq("final").all()
+    robust = json.loads(done.stdout)["metrics"]["robust_error"]["average"]
+    assert (said["attacked"] != said["label"]).mean() == robust
     export("model", "model.safetensors")
     assert "backbone.0.weight" in load_file(folder / "model.safetensors")
     for what, name in [("samples", "x.txt"), ("model", "x.csv"), ("nothing", "x.csv")]:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from db import queries
+from db.evaluations import FINAL, outcomes
 from db.models import ClassMetric
 from db.session import Database
 from tasks import checkpoints
@@ -25,6 +26,7 @@ def records(database: Database, run_id: str) -> dict[str, object]:
             "summaries": queries.class_summaries(session, run_id),
             "snapshots": dict(queries.snapshots(session, run_id, "assignment")),
             "galleries": dict(queries.snapshots(session, run_id, "gallery")),
+            "outcomes": {0: outcomes(session, run_id, FINAL)},
             "checkpoints": [
                 (row.epoch, row.sha256) for row in queries.checkpoints(session, run_id)
             ],
@@ -43,7 +45,7 @@ def assert_identical(database: Database, first: str, second: str) -> None:
     for name in ("metrics", "classes", "summaries"):
         assert len(one[name]) > 0
         pd.testing.assert_frame_equal(one[name], two[name], check_exact=True)
-    for name in ("snapshots", "galleries"):
+    for name in ("snapshots", "galleries", "outcomes"):
         assert one[name].keys() == two[name].keys()
         for epoch, columns in one[name].items():
             for column, values in columns.items():

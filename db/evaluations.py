@@ -1,0 +1,74 @@
+"""What models said of the test images, written and read protocol by protocol.
+
+Ask `db.transitions.fence` or `db.transitions.rests` first, in the same transaction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from db import snapshot
+from db.dialect import finite_json
+from db.models import Evaluation
+from db.rows import EvaluationRow
+
+FINAL = "final"
+"""The name of the look at the test data that ends a training."""
+
+
+@dataclass(frozen=True)
+class NewEvaluation:
+    """One look at the test data.
+
+    Attributes:
+        name: `FINAL`, or the protocol in words.
+        kind: ``attack``, ``curve`` or ``masking``.
+        n: Images looked at.
+        card: The protocol.
+        findings: What a curve or the masking checks found.
+        outcomes: Of an attack, (n,) each: ``sample`` (position in the dataset's official test
+            part), ``label``, ``clean`` and ``attacked`` (predicted classes).
+    """
+
+    name: str
+    kind: str
+    n: int
+    card: dict[str, Any]
+    findings: dict[str, Any] | None = None
+    outcomes: Mapping[str, np.ndarray] | None = None
+
+
+def write_evaluation(session: Session, run_id: str, attempt: int, new: NewEvaluation) -> None:
+    """Store an evaluation in the place of the one with its name, if there is one."""
+    values = {
+        "run_id": run_id,
+        "name": new.name,
+        "kind": new.kind,
+        "attempt": attempt,
+        "n": new.n,
+        "card": finite_json(new.card),
+        "findings": finite_json(new.findings),
+        "outcomes": None if new.outcomes is None else snapshot.encode(new.outcomes),
+    }
+    mine = (Evaluation.run_id == run_id, Evaluation.name == new.name)
+    session.execute(delete(Evaluation).where(*mine))
+    session.execute(insert(Evaluation).values(**values))
+
+
+def evaluations(session: Session, run_id: str) -> list[EvaluationRow]:
+    """Return a run's evaluations, oldest first."""
+    columns = [getattr(Evaluation, name) for name in EvaluationRow.__dataclass_fields__]
+    ordered = select(*columns).where(Evaluation.run_id == run_id)
+    found = session.execute(ordered.order_by(Evaluation.created_at, Evaluation.name))
+    return [EvaluationRow(*row) for row in found]
+
+
+def outcomes(session: Session, run_id: str, name: str) -> dict[str, np.ndarray] | None:
+    """Return what an attack's evaluation says of each image, or nothing: there is none."""
+    stored = select(Evaluation.outcomes).where(Evaluation.run_id == run_id, Evaluation.name == name)
+    data = session.execute(stored).scalar()
+    return None if data is None else snapshot.decode(data)

@@ -1,0 +1,38 @@
+"""Square: random search by queries alone, without a gradient."""
+
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from engine.autoattack import PACKAGES, Members, run_members
+from engine.evaluation_attack import ATTACKS, Conditions, EvaluationAttack, Procedure
+from engine.types import DeviceImages
+
+
+@ATTACKS.register
+class Square(EvaluationAttack):
+    """Square attack, query-efficient and black-box (Andriushchenko et al., ECCV 2020).
+
+    It sees logits only, so a model that hides its gradients gains nothing against it.
+    """
+
+    name: Literal["square"] = "square"
+    num_queries: int = Field(5000, ge=1, le=1_000_000, description="Queries for each image")
+
+    def procedure(self, num_classes: int) -> Procedure:
+        return Procedure(
+            label=f"Square-{self.num_queries}",
+            loss="margin by queries",
+            num_steps=self.num_queries,
+            step_size=None,
+            restarts=1,
+            start="stripes",
+            packages=PACKAGES,
+        )
+
+    def attacked(
+        self, model: nn.Module, images: DeviceImages, clean: Tensor, conditions: Conditions
+    ) -> Tensor:
+        members = Members(("square",), num_queries=self.num_queries)
+        return run_members(self, model, images, conditions, members)

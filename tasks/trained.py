@@ -1,0 +1,82 @@
+"""The model that a run ended with, on the data that it was trained for."""
+
+from dataclasses import dataclass
+
+import torch
+
+from db import queries
+from db.rows import RunDetail
+from db.session import Database
+from engine.backbone import Classifier
+from engine.dataset import Data, prepare
+from engine.errors import UserError
+from engine.facts import checkpoint_in_words
+from engine.model import initial_model
+from engine.runtime import configure, pick_device
+from engine.scenario import Scenario
+from engine.selection import deployed
+from tasks.checkpoints import newest_good
+from tasks.settings import settings
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that rests, and its model on this machine's device.
+
+    Attributes:
+        run, scenario: Which one.
+        data: As its training saw them.
+        model: The weights that its test looked at, or would have: best, averaged, or last.
+        checkpoint: Which weights these are, in words.
+        device: Where the model is.
+    """
+
+    run: RunDetail
+    scenario: Scenario
+    data: Data
+    model: Classifier
+    checkpoint: str
+    device: torch.device
+
+
+def load_trained(database: Database, run_id: str) -> Trained:
+    """Load the newest checkpoint of a run that has ended, and make its data anew.
+
+    Raises:
+        UserError: The run is still active, has no checkpoint, or does not fit its data any more.
+    """
+    with database.read() as session:
+        run = queries.get_run(session, run_id)
+        rows = queries.checkpoints(session, run_id)
+    if run is None or run.is_active:
+        stands = run.status if run else "gone"
+        raise UserError(f"RUN: {run_id} is {stands}; wait until it has ended, or stop it")
+    found = newest_good(settings().data_dir, rows)
+    if found is None:
+        raise UserError(f"RUN: {run_id} has no undamaged checkpoint; train at least one epoch")
+    scenario, device = Scenario.model_validate(run.scenario), pick_device(settings().device)
+    configure(device, scenario.training.num_threads)
+    data = prepare(scenario.data, scenario.seed, settings().dataset_dir)
+    if (run.facts or {}).get("data_digest") != data.digest():
+        raise UserError(
+            f"RUN: data.dataset {scenario.data.dataset!r} is not what {run_id} was trained on; "
+            "put the same files back"
+        )
+    last, state = found
+    chosen = deployed(state, last)
+    model = initial_model(scenario, data)
+    try:
+        model.load_state_dict(chosen.weights)
+    except RuntimeError:
+        raise UserError(
+            f"RUN: the checkpoint of {run_id} does not fit {scenario.model.name} with "
+            f"{len(data.class_names)} classes; it was made by another version or plug-in"
+        ) from None
+    words = checkpoint_in_words(
+        chosen.epoch,
+        last,
+        scenario.training.epochs,
+        best=chosen.is_best,
+        averaged=chosen.is_averaged,
+    )
+    return Trained(run, scenario, data, model.to(device), words, device)

@@ -1,0 +1,301 @@
+"""What every attack of an evaluation promises, and what other libraries find on the same model."""
+
+import logging
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from engine.errors import UserError
+from engine.evaluate import examine
+from engine.evaluation_attack import ATTACKS, Conditions
+from engine.norm import BALLS
+from engine.suite import with_fields
+
+EPSILON = {"linf": 0.15, "l2": 0.6}
+ORDER = {"linf": float("inf"), "l2": 2}
+CHEAP = {"square": {"num_queries": 100}, "pgd": {"restarts": 2}}
+NAMES = [name for name in ATTACKS.names() if name != "autoattack"]
+"""AutoAttack is made of the others, and costs as much as all of them."""
+
+
+def look(model, images, attack, batch_size=250, seed=0):
+    conditions = Conditions(seed, batch_size)
+    return examine(model, images, attack, conditions, torch.device("cpu"))
+
+
+def attack_called(name, norm, **fields):
+    made = {"norm": norm, "epsilon": EPSILON[norm], **CHEAP.get(name, {}), **fields}
+    return ATTACKS[name].model_validate(made)
+
+
+def pixels(images):
+    return torch.from_numpy(images.images).float() / 255, torch.from_numpy(images.labels)
+
+
+class Watched(nn.Module):
+    """A model that keeps what it is shown."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.shown = model, []
+
+    def forward(self, x):
+        self.shown.append(x.detach().clone())
+        return self.model(x)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_attack_breaks_images_and_the_same_ones_for_the_same_seed(
+    name, norm, robust_model, digits
+):
+    images, attack = digits.take(np.arange(60)), attack_called(name, norm)
+    state = torch.random.get_rng_state()
+    first, again = (look(robust_model, images, attack) for _ in range(2))
+    assert np.array_equal(first.attacked, again.attacked)
+    assert 0.05 < first.robust.mean() < 0.95
+    assert first.robust.mean() > first.natural.mean()
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_attack_shows_the_model_anything_outside_the_ball(name, norm, robust_model, digits):
+    one = digits.take(np.arange(1))
+    x, _ = pixels(one)
+    watched = Watched(robust_model)
+    look(watched, one, attack_called(name, norm, epsilon=0.05))
+    shown = torch.cat(watched.shown)
+    assert len(shown) > 10
+    assert shown.min() >= 0
+    assert shown.max() <= 1
+    distance = torch.linalg.vector_norm(shown - x, ORDER[norm], dim=(1, 2, 3))
+    assert distance.max() <= 0.05 * (1 + 1e-5)
+    assert distance.max() > 0.04
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 4, 5])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_attack_takes_few_classes_and_one_image(name, num_classes, digits):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes)).eval()
+    images = digits.take(np.arange(1))
+    seen = model(pixels(images)[0]).argmax(dim=1)
+    images.labels[:] = seen.numpy()
+    attack = attack_called(name, "linf", epsilon=0.5)
+    assert look(model, images, attack).robust.all()
+    said = attack.procedure(num_classes)
+    if name == "apgd":
+        assert said.label == ("APGD" if num_classes > 3 else "APGD-CE")
+        assert said.targets == (num_classes - 1 if num_classes > 3 else None)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_autoattack_is_refused_where_its_loss_is_not_defined(num_classes, digits):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes)).eval()
+    images = digits.take(np.flatnonzero(digits.labels < 2))
+    with pytest.raises(UserError, match=f"at least 4 classes .* has {num_classes}; choose apgd"):
+        look(model, images, attack_called("autoattack", "linf"))
+
+
+@pytest.mark.parametrize("name", ["apgd", "autoattack", "square"])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    name, robust_model, digits, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "pyautoattack", None)
+    with pytest.raises(UserError, match=r"pip install 'caat-studio\[autoattack\]'"):
+        look(robust_model, digits, attack_called(name, "linf"))
+
+
+def test_a_package_that_logs_and_takes_the_tracer_is_kept_to_itself(robust_model, digits, caplog):
+    def tracer(*_):
+        return None
+
+    before, logger = sys.gettrace(), logging.getLogger("auto-attack")
+    level = logger.level
+    sys.settrace(tracer)
+    try:
+        look(robust_model, digits.take(np.arange(5)), attack_called("square", "linf"))
+        kept = sys.gettrace()
+    finally:
+        sys.settrace(before)
+    assert kept is tracer
+    assert logger.level == level
+    assert not [record for record in caplog.records if record.name == "auto-attack"]
+
+
+def test_someone_can_stop_an_attack_in_the_middle(robust_model, digits):
+    calls = []
+
+    def check():
+        calls.append(None)
+        if len(calls) == 30:
+            raise KeyboardInterrupt
+
+    for name in ("pgd", "square"):
+        calls.clear()
+        attack = attack_called(name, "linf", **({"restarts": 40} if name == "pgd" else {}))
+        with pytest.raises(KeyboardInterrupt):
+            examine(robust_model, digits, attack, Conditions(0, 250, check), torch.device("cpu"))
+
+
+# -- PGD, which is our own
+
+
+def pgd_of_all(model, images, attack, batch_size, seed):
+    """Attack every image at every step of every restart; wrong once is wrong."""
+    from engine.perturb import random_start
+    from engine.seeds import torch_stream
+
+    x, y = pixels(images)
+    broken = model(x).argmax(dim=1) != y
+    for number, index in enumerate(torch.arange(len(y)).split(batch_size)):
+        for restart in range(attack.restarts):
+            ball = BALLS[attack.norm](x[index], torch.full((len(index),), attack.epsilon))
+            rng = torch_stream(seed, f"attack {number}", restart)
+            moved = ball.clip(random_start(ball, start="uniform", generator=rng))
+            for step in range(attack.num_steps + 1):
+                moved = moved.detach().requires_grad_()
+                logits = model(moved)
+                broken[index] |= logits.argmax(dim=1) != y[index]
+                if step < attack.num_steps:
+                    loss = F.cross_entropy(logits, y[index], reduction="sum")
+                    (gradient,) = torch.autograd.grad(loss, moved)
+                    moved = ball.clip(moved.detach() + attack.step * ball.steepest(gradient))
+    return broken.numpy()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_leaving_broken_images_out_breaks_the_same_images(norm, robust_model, digits):
+    attack = attack_called("pgd", norm, restarts=3, num_steps=10)
+    found = look(robust_model, digits, attack, batch_size=70)
+    expected = pgd_of_all(robust_model, digits, attack, 70, seed=0)
+    assert np.array_equal(found.robust, expected)
+    assert 0.1 < expected.mean() < 0.9
+
+
+def test_a_broken_image_is_not_shown_again(robust_model, digits):
+    watched = Watched(robust_model)
+    attack = attack_called("pgd", "linf", restarts=2, num_steps=10)
+    found = look(watched, digits, attack, batch_size=300)
+    sizes = [len(x) for x in watched.shown[1:]]  # after the clean look
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == (~found.natural).sum()
+    assert (~found.robust).sum() <= sizes[-1] < sizes[0]
+
+
+def test_restarts_break_what_a_single_start_breaks_and_more(robust_model, digits):
+    one, many = (
+        look(robust_model, digits, attack_called("pgd", "linf", restarts=n, num_steps=3))
+        for n in (1, 20)
+    )
+    assert (many.robust >= one.robust).all()
+    assert many.robust.sum() > one.robust.sum()
+
+
+# -- other libraries on the same model, images and radius
+
+
+def art_outcomes(model, images, attack):
+    """PGD of the Adversarial Robustness Toolbox: wrong images, with or without the attack."""
+    from art.attacks.evasion import ProjectedGradientDescent
+    from art.estimators.classification import PyTorchClassifier
+
+    x, y = pixels(images)
+    classifier = PyTorchClassifier(
+        model, nn.CrossEntropyLoss(), tuple(x.shape[1:]), 10, clip_values=(0.0, 1.0)
+    )
+    np.random.seed(0)
+    pgd = ProjectedGradientDescent(
+        classifier,
+        norm=ORDER[attack.norm],
+        eps=attack.epsilon,
+        eps_step=attack.step,
+        max_iter=attack.num_steps,
+        num_random_init=attack.restarts,
+        batch_size=300,
+        verbose=False,
+    )
+    x_adv = torch.from_numpy(pgd.generate(x.numpy(), y.numpy()))
+    wrong = (model(x_adv).argmax(dim=1) != y) | (model(x).argmax(dim=1) != y)
+    return wrong.numpy()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_pgd_breaks_what_the_adversarial_robustness_toolbox_breaks(norm, robust_model, digits):
+    attack = attack_called("pgd", norm, num_steps=20, restarts=1)
+    ours = look(robust_model, digits, attack).robust
+    theirs = art_outcomes(robust_model, digits, attack)
+    error = np.sqrt(ours.mean() * (1 - ours.mean()) / 300)  # binomial, of one of the two
+    assert abs(ours.mean() - theirs.mean()) <= 2 * error
+    assert (ours != theirs).mean() <= 0.05  # the starts are others
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_pgd_with_many_steps_breaks_almost_what_apgd_does(norm, robust_model, digits):
+    from pyautoattack import AutoAttack
+
+    x, y = pixels(digits)
+    pgd = attack_called("pgd", norm, num_steps=100, restarts=5, step_size=EPSILON[norm] / 20)
+    ours = look(robust_model, digits, pgd).robust
+    direct = AutoAttack(
+        robust_model, norm={"linf": "Linf", "l2": "L2"}[norm], eps=EPSILON[norm], seed=0,
+        version="custom", attacks=["apgd-ce"],
+    )  # fmt: skip
+    direct.apgd.n_restarts = 5
+    with torch.random.fork_rng(devices=[]):
+        _, seen = direct.run_standard_evaluation(x, y, batch_size=300)
+    theirs = (seen != y).numpy()
+    assert abs(int(ours.sum()) - int(theirs.sum())) <= 6  # of 300
+    assert (ours != theirs).sum() <= 6
+
+
+def autoattack_itself(model, images, norm, seed, **options):
+    from pyautoattack import AutoAttack
+
+    x, y = pixels(images)
+    name = {"linf": "Linf", "l2": "L2"}[norm]
+    direct = AutoAttack(model, norm=name, eps=EPSILON[norm], seed=seed, **options)
+    direct.apgd.n_restarts = 1
+    with torch.random.fork_rng(devices=[]):
+        _, seen = direct.run_standard_evaluation(x, y)
+    model.zero_grad()
+    return seen.numpy()
+
+
+def test_autoattack_gives_what_its_authors_package_gives(robust_model, digits):
+    images = digits.take(np.arange(30))
+    expected = autoattack_itself(robust_model, images, "linf", 7)
+    found = look(robust_model, images, attack_called("autoattack", "linf"), seed=7)
+    assert found.attacked.tolist() == expected.tolist()
+    assert 0.1 < found.robust.mean() < 0.9
+    assert all(parameter.grad is None for parameter in robust_model.parameters())
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_apgd_gives_what_the_same_members_of_autoattack_give(norm, seed, robust_model, digits):
+    images = digits.take(np.arange(60))
+    members = {"version": "custom", "attacks": ["apgd-ce", "apgd-t"]}
+    expected = autoattack_itself(robust_model, images, norm, seed, **members)
+    found = look(robust_model, images, attack_called("apgd", norm), seed=seed)
+    assert found.attacked.tolist() == expected.tolist()
+
+
+def test_an_attack_in_channels_last_is_the_same_attack(robust_model, digits):
+    class ChannelsLast(nn.Module):
+        def forward(self, x):
+            return robust_model(x.to(memory_format=torch.channels_last))
+
+    images, attack = digits.take(np.arange(30)), attack_called("apgd", "l2")
+    found = look(ChannelsLast().eval(), images, attack)
+    assert np.array_equal(found.robust, look(robust_model, images, attack).robust)
+
+
+def test_fields_of_an_attack_are_validated_when_they_change():
+    with pytest.raises(ValueError, match="greater than or equal to 0"):
+        with_fields(attack_called("pgd", "linf"), epsilon=-1)
