@@ -1,4 +1,4 @@
-"""Stop and resume: a click names a run by its id, a dialog asks, then the run is told.
+"""Stop, resume and delete: a click names a run by its id, a dialog asks, then the run is told.
 
 The id is bound to the button when it is drawn, so a table that moves under the mouse changes
 nothing about which run is meant.
@@ -19,10 +19,11 @@ ACTOR = "dashboard"
 _ASKED = "asked-action"
 _TOLD = "told-notice"
 
-Action = Literal["stop", "resume"]
+Action = Literal["stop", "resume", "delete"]
 
 STOPPABLE = ("queued", "running", "interrupted")
 RESUMABLE = ("failed", "cancelled", "interrupted")
+DELETABLE = ("succeeded", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,18 @@ _WORDS = {
         "It goes back to the queue and goes on from its last finished epoch.",
         "Resume the run",
     ),
+    "delete": _Words(
+        "Delete this run?",
+        "Its curves, per-sample weights and checkpoints go with it. This cannot be undone.",
+        "Delete the run",
+    ),
 }
 
 
-def stop_and_resume_buttons(run: RunRow, place: str) -> None:
+_COMMANDS = {"stop": commands.stop, "resume": commands.resume, "delete": commands.delete}
+
+
+def action_buttons(run: RunRow, place: str) -> None:
     """Draw the actions that a run's status allows.
 
     Args:
@@ -58,6 +67,8 @@ def stop_and_resume_buttons(run: RunRow, place: str) -> None:
         _button("Stop", ":material/stop_circle:", "stop", run, place)
     if run.status in RESUMABLE:
         _button("Resume", ":material/resume:", "resume", run, place)
+    if run.status in DELETABLE:
+        _button("Delete", ":material/delete:", "delete", run, place)
 
 
 def _button(label: str, icon: str, action: Action, run: RunRow, place: str) -> None:
@@ -109,9 +120,8 @@ def _confirm(action: Action, run_id: str, name: str) -> None:
 
 
 def _tell(action: Action, run_id: str) -> None:
-    command = commands.stop if action == "stop" else commands.resume
     try:
-        st.session_state[_TOLD] = command(run_id, ACTOR)
+        st.session_state[_TOLD] = _COMMANDS[action](run_id, ACTOR)
     except UserError as error:
         st.session_state[_TOLD] = str(error)
     data.forget_runs()

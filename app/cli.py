@@ -12,6 +12,7 @@ import typer
 from app import evaluate_command, foreground
 from app import up as everything
 from app.scenario_input import read_scenario
+from app.theory import command as theory
 from db import queries
 from db.errors import DatabaseError
 from db.rows import RunDetail
@@ -35,6 +36,7 @@ cli = typer.Typer(
 )
 db_cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after the database.")
 cli.add_typer(db_cli, name="db")
+theory.register(cli)
 cli.command()(evaluate_command.evaluate)
 
 File = Annotated[Path, typer.Argument(help="Scenario file (TOML)", show_default=False)]
@@ -69,7 +71,9 @@ def main() -> None:
 
 
 def _complain(error: Exception, before: str = "", after: str = "") -> None:
-    for line in str(error).splitlines() or [""]:
+    # A usage error says where it is only when it is asked for its whole message.
+    text = str(getattr(error, "format_message", error.__str__)())
+    for line in text.splitlines() or [""]:
         typer.echo(f"caat: {before}{line}{after}", err=True)
 
 
@@ -214,6 +218,12 @@ def stop(run_id: RunId) -> None:
 def resume(run_id: RunId) -> None:
     """Queue a run again that was stopped, failed or interrupted."""
     typer.echo(commands.resume(commands.find_run(run_id), ACTOR))
+
+
+@cli.command()
+def delete(run_id: RunId) -> None:
+    """Delete an ended run with everything that it recorded."""
+    typer.echo(commands.delete(commands.find_run(run_id), ACTOR))
 
 
 @cli.command()

@@ -93,6 +93,15 @@ def class_errors(run_id: str, reached: Mark, split: str) -> pd.DataFrame:
     return _named(run_id, table.assign(low=low, high=high).drop(columns="split"))
 
 
+@st.cache_data(ttl=600, max_entries=32, show_spinner=False)
+def anti_adversary_shares(run_id: str, reached: Mark) -> pd.DataFrame:
+    """Return the share of anti-adversaries of each class and epoch, as ``mean`` over its n."""
+    with database().read() as session:
+        table = queries.class_metrics(session, run_id, split="train")
+    table = table[table["name"] == "anti_adversary_share"].drop(columns=["split", "name"])
+    return _named(run_id, table.rename(columns={"value": "mean"}).reset_index(drop=True))
+
+
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
 def summaries(
     run_id: str, reached: Mark, quantity: str, label_group: str, epoch: int | None = None

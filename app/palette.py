@@ -55,6 +55,19 @@ SERIES = {
     "anti_adversary_loss": Style(PETROFF_10[9], "triangle-up", "dashdot"),
     "adversary_weight": Style(PETROFF_10[6], "diamond", "dash"),
     "anti_adversary_weight": Style(PETROFF_10[0], "triangle-up", "solid"),
+    "anti_adversary_share": Style(PETROFF_10[0], "triangle-up", "solid"),
+    "anti_adversary_share_clean": Style(PETROFF_10[3], "circle", "dash"),
+    "anti_adversary_share_flipped": Style(PETROFF_10[2], "x", "dot"),
+    "anti_adversary_weight_clean": Style(PETROFF_10[3], "circle", "dash"),
+    "anti_adversary_weight_flipped": Style(PETROFF_10[2], "x", "solid"),
+    "flipped_auc": Style(PETROFF_10[0], "triangle-up", "solid"),
+    "flipped_auc_loss": Style(MUTED, "circle", "dash"),
+    "importance_loss": Style(PETROFF_10[0], "circle", "solid"),
+    "importance_class_loss": Style(PETROFF_10[1], "square", "dash"),
+    "importance_gradient_norm": Style(PETROFF_10[2], "diamond", "dot"),
+    "importance_margin": Style(PETROFF_10[3], "triangle-up", "dashdot"),
+    "importance_entropy": Style(PETROFF_10[4], "cross", "longdash"),
+    "importance_class_proportion": Style(PETROFF_10[5], "x", "solid"),
 }
 """Every series that has an identity of its own, by the name of its metric."""
 

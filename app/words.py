@@ -38,6 +38,18 @@ METRICS = {
     "anti_adversary_weight": "Anti-adversary weight",
     "clean_weight": "Clean weight",
     "anti_adversary_share": "Share of anti-adversaries",
+    "anti_adversary_share_clean": "Among right labels",
+    "anti_adversary_share_flipped": "Among wrong labels",
+    "anti_adversary_weight_clean": "Samples with a right label",
+    "anti_adversary_weight_flipped": "Samples with a wrong label",
+    "flipped_auc": "By the learned weight",
+    "flipped_auc_loss": "By the loss alone",
+    "importance_loss": "Loss",
+    "importance_class_loss": "Mean loss of the class",
+    "importance_gradient_norm": "Norm of the gradient",
+    "importance_margin": "Margin",
+    "importance_entropy": "Entropy",
+    "importance_class_proportion": "Size of the class",
     "bound": "Bound",
     "saturation_share": "Saturated weights",
     "meta_gradient_norm": "Norm of the meta gradient",
@@ -78,9 +90,9 @@ def percent(share: float | None, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def points(difference: float) -> str:
+def points(difference: float, digits: int = 0) -> str:
     """Write a difference of two shares in percentage points, with its sign."""
-    return f"{100 * difference:+.0f} points"
+    return f"{100 * difference:+.{digits}f} points"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -1,15 +1,20 @@
 """How fast is a training step? Ratios measured side by side in one run.
 
     python benchmarks/engine.py [--pairs 8] [--backbone small-cnn] [--threads 1]
+    python benchmarks/engine.py --profile      where the time of a step goes
+    python benchmarks/engine.py --memory       peak memory of a step, each in a process of its own
 
 Every line compares two ways of doing the same work on Fashion-MNIST's shapes (28 x 28, ten
 classes), batch 128, 10 inner steps: min, median and max over pairs of their ratio. Pixels are
 random: they cost what real ones cost. Single times on a busy machine mean nothing; ratios do.
+ART is the adversarial-robustness-toolbox, which the development environment installs.
 """
 
 import argparse
 import copy
+import resource
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -20,8 +25,11 @@ sys.path = [entry for entry in sys.path if Path(entry).resolve() != Path(__file_
 
 import torch
 import torch.nn.functional as F
+from art.attacks.evasion import ProjectedGradientDescentPyTorch
+from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.profiler import profile
 
 from engine.dataset import Data
 from engine.loop import Trainer
@@ -54,7 +62,9 @@ def random_set(size: int) -> ImageSet:
     return ImageSet(images, labels, labels, torch.arange(size).numpy())
 
 
-def trainer_of(backbone: dict[str, object], method: dict[str, object]) -> Trainer:
+def trainer_of(
+    backbone: dict[str, object], method: dict[str, object], **training: object
+) -> Trainer:
     """Return a trainer whose steps can be taken one by one."""
     scenario = Scenario.model_validate(
         {
@@ -62,7 +72,7 @@ def trainer_of(backbone: dict[str, object], method: dict[str, object]) -> Traine
             "model": backbone,
             "method": method,
             "threat": {"epsilon": EPSILON, "num_steps": STEPS},
-            "training": {"batch_size": BATCH},
+            "training": {"batch_size": BATCH, **training},
         }
     )
     names = tuple(str(label) for label in range(CLASSES))
@@ -198,6 +208,43 @@ def plain_attack(trainer: Trainer) -> Callable[[], None]:
     return attack
 
 
+def torchattacks_style(trainer: Trainer) -> Callable[[], None]:
+    """PGD as torchattacks writes it: a gradient for the input only, a new graph each step."""
+    model, loss = trainer.model.eval(), nn.CrossEntropyLoss()
+    batch = trainer.train_images.batch(torch.arange(BATCH))
+
+    def attack() -> None:
+        x_adv = batch.x + torch.empty_like(batch.x).uniform_(-EPSILON, EPSILON)
+        x_adv = x_adv.clamp(0, 1).detach()
+        for _ in range(STEPS):
+            x_adv.requires_grad = True
+            (grad,) = torch.autograd.grad(loss(model(x_adv), batch.y), x_adv)
+            x_adv = x_adv.detach() + EPSILON / 4 * grad.sign()
+            delta = torch.clamp(x_adv - batch.x, min=-EPSILON, max=EPSILON)
+            x_adv = torch.clamp(batch.x + delta, min=0, max=1).detach()
+
+    return attack
+
+
+def art_attack(trainer: Trainer) -> Callable[[], None]:
+    """PGD of the adversarial-robustness-toolbox, arrays in and out as it wants them."""
+    batch = trainer.train_images.batch(torch.arange(BATCH))
+    classifier = PyTorchClassifier(
+        trainer.model.eval(),
+        nn.CrossEntropyLoss(),
+        input_shape=(1, 28, 28),
+        nb_classes=CLASSES,
+        clip_values=(0, 1),
+        device_type="cpu",
+    )
+    attack = ProjectedGradientDescentPyTorch(
+        classifier, norm="inf", eps=EPSILON, eps_step=EPSILON / 4, max_iter=STEPS,
+        num_random_init=1, batch_size=BATCH, verbose=False,
+    )  # fmt: skip
+    x, y = batch.x.numpy(), F.one_hot(batch.y, CLASSES).numpy()
+    return lambda: attack.generate(x, y) is None and None
+
+
 def our_attack(trainer: Trainer) -> Callable[[], None]:
     batch = trainer.train_images.batch(torch.arange(BATCH))
     bound = torch.full((BATCH,), EPSILON)
@@ -226,57 +273,132 @@ def compare(
     print(f"{name:58} {low:6.2f} {middle:6.2f} {high:6.2f}", flush=True)
 
 
-def main() -> None:
-    """Print every ratio for one backbone."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--pairs", type=int, default=8)
-    options.add_argument("--times", type=int, default=4, help="steps per measurement")
-    options.add_argument("--backbone", default="small-cnn")
-    options.add_argument("--threads", type=int, default=1)
-    chosen = options.parse_args()
-    torch.set_num_threads(chosen.threads)
-    torch.set_flush_denormal(True)
-    backbone = {"name": chosen.backbone, "width": 16}
-    print(f"{chosen.backbone}, width 16, batch {BATCH}, {STEPS} inner steps, "
-          f"{chosen.threads} threads, torch {torch.__version__}, {chosen.pairs} pairs")  # fmt: skip
-    print(f"{'ratio of':58} {'min':>6} {'median':>6} {'max':>6}")
+def kinds(backbone: dict[str, object]) -> dict[str, Callable[[], Callable[[], None]]]:
+    """Return how each kind of work is made ready, by name."""
+    fast = {"precision": "bf16", "channels_last": True}
+    pgd_at = {"name": "pgd-at"}
 
-    def caat(**knobs: object) -> Callable[[], None]:
-        return step_of(trainer_of(backbone, {"name": "caat", "bounds": "fixed", **knobs}))
+    def caat(training: dict[str, object] | None = None, **knobs: object) -> Callable[[], None]:
+        method = {"name": "caat", "bounds": "fixed", **knobs}
+        return step_of(trainer_of(backbone, method, **(training or {})))
 
-    def trades() -> Callable[[], None]:
-        return step_of(trainer_of(backbone, {"name": "trades"}))
+    def trades(**training: object) -> Callable[[], None]:
+        return step_of(trainer_of(backbone, {"name": "trades"}, **training))
 
     def released(meta_every: int) -> Callable[[], None]:
         number = [0 if meta_every == 1 else 1]  # a meta step every 50 is left out of few steps
         return released_step(trainer_of(backbone, {"name": "caat"}), number, meta_every)
 
-    pgd_at = {"name": "pgd-at"}
-    measured = [
-        ("released structure / caat both, k = 50", released(50), caat(meta_every=50)),
-        (
-            "released structure / caat sampled, k = 50",
-            released(50),
-            caat(meta_every=50, copies="sampled"),
+    light = {"meta_every": 1, "meta_batch_size": 64, "meta_num_steps": 3}
+    return {
+        "released structure, k = 50": lambda: released(50),
+        "released structure, k = 1": lambda: released(1),
+        "caat both, k = 50": lambda: caat(meta_every=50),
+        "caat sampled, k = 50": lambda: caat(meta_every=50, copies="sampled"),
+        "caat sampled, k = 4": lambda: caat(meta_every=4, copies="sampled"),
+        "caat sampled, k = 1": lambda: caat(meta_every=1, copies="sampled"),
+        "caat sampled, k = 1, light": lambda: caat(copies="sampled", **light),
+        "caat sampled, k = 50, bf16": lambda: caat(fast, meta_every=50, copies="sampled"),
+        "caat sampled, k = 50, channels last": lambda: caat(
+            {"channels_last": True}, meta_every=50, copies="sampled"
         ),
-        (
-            "released structure / caat sampled, both k = 1",
-            released(1),
-            caat(meta_every=1, copies="sampled"),
-        ),
-        ("caat both, k = 50 / trades", caat(meta_every=50), trades()),
-        ("caat sampled, k = 50 / trades", caat(meta_every=50, copies="sampled"), trades()),
-        ("caat sampled, k = 4 / trades", caat(meta_every=4, copies="sampled"), trades()),
-        ("caat sampled, k = 1 / trades", caat(meta_every=1, copies="sampled"), trades()),
-        ("trades / its bare passes", trades(), floor_of(trainer_of(backbone, {"name": "trades"}))),
-        (
-            "plain PGD / our PGD",
-            plain_attack(trainer_of(backbone, pgd_at)),
-            our_attack(trainer_of(backbone, pgd_at)),
-        ),
-    ]
-    for name, one, other in measured:
-        compare(name, one, other, chosen.pairs, chosen.times)
+        "trades": trades,
+        "trades, bf16": lambda: trades(**fast),
+        "bare passes": lambda: floor_of(trainer_of(backbone, {"name": "trades"})),
+        "plain PGD": lambda: plain_attack(trainer_of(backbone, pgd_at)),
+        "torchattacks-style PGD": lambda: torchattacks_style(trainer_of(backbone, pgd_at)),
+        "ART's PGD": lambda: art_attack(trainer_of(backbone, pgd_at)),
+        "our PGD": lambda: our_attack(trainer_of(backbone, pgd_at)),
+    }
+
+
+PAIRS = (
+    ("released structure, k = 50", "caat both, k = 50"),
+    ("released structure, k = 50", "caat sampled, k = 50"),
+    ("released structure, k = 50", "caat sampled, k = 50, channels last"),
+    ("released structure, k = 50", "caat sampled, k = 50, bf16"),
+    ("released structure, k = 1", "caat sampled, k = 1"),
+    ("caat both, k = 50", "trades"),
+    ("caat sampled, k = 50", "trades"),
+    ("caat sampled, k = 4", "trades"),
+    ("caat sampled, k = 1", "trades"),
+    ("caat sampled, k = 1, light", "trades"),
+    ("trades", "trades, bf16"),
+    ("trades", "bare passes"),
+    ("plain PGD", "our PGD"),
+    ("torchattacks-style PGD", "our PGD"),
+    ("ART's PGD", "our PGD"),
+)
+REMEMBERED = (
+    "trades",
+    "caat sampled, k = 1",
+    "caat both, k = 50",
+    "released structure, k = 50",
+    "released structure, k = 1",
+)
+
+
+def print_profile(work: Callable[[], None]) -> None:
+    """Print the shares of a step's time by operation."""
+    work()
+    with profile() as watched:
+        for _ in range(4):
+            work()
+    rows = [(row.self_cpu_time_total, row.key) for row in watched.key_averages()]
+    total = sum(time for time, _ in rows)
+    for time_spent, name in sorted(rows, reverse=True)[:12]:
+        print(f"{name:50} {time_spent / total:6.1%}")
+
+
+def peak_memory(name: str, options: list[str]) -> float:
+    """Return the peak of a process that takes steps, above one that is ready to, in MiB."""
+    command = [sys.executable, __file__, *options, "--remember", name]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    before, after = (float(word) for word in said.split())
+    return (after - before) / 1024
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument("--times", type=int, default=4, help="steps per measurement")
+    parser.add_argument("--backbone", default="small-cnn")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", default="", help="pairs whose names contain this")
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--remember", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print every ratio for one backbone."""
+    chosen = options()
+    torch.set_num_threads(chosen.threads)
+    torch.set_flush_denormal(True)
+    known = kinds({"name": chosen.backbone, "width": 16})
+    if chosen.remember:
+        work = known[chosen.remember]()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(3):
+            work()
+        print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        return
+    print(f"{chosen.backbone}, width 16, batch {BATCH}, {STEPS} inner steps, "
+          f"{chosen.threads} threads, torch {torch.__version__}, {chosen.pairs} pairs")  # fmt: skip
+    if chosen.profile:
+        print_profile(known["caat sampled, k = 4"]())
+    elif chosen.memory:
+        own = ["--backbone", chosen.backbone]
+        peaks = {name: peak_memory(name, own) for name in REMEMBERED}
+        for name, peak in peaks.items():
+            print(f"{name:40} {peak:8.0f} MiB {peak / peaks['trades']:6.2f} x trades")
+    else:
+        print(f"{'ratio of':58} {'min':>6} {'median':>6} {'max':>6}")
+        for one, other in PAIRS:
+            if chosen.only in f"{one} / {other}":
+                work = known[one](), known[other]()
+                compare(f"{one} / {other}", *work, chosen.pairs, chosen.times)
 
 
 if __name__ == "__main__":

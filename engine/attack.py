@@ -69,7 +69,7 @@ class TrainingAttack(Attack):
                 ball,
                 random_start(ball, start=objective.start, generator=self.rng),
                 step=torch.where(climbs, 1.0, -1.0) * length * self.share,
-                num_steps=self.threat.num_steps,
+                num_steps=objective.num_steps or self.threat.num_steps,
             )
         moved = space.leave(moved)
         if draw is not None:

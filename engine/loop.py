@@ -17,6 +17,7 @@ from engine.evaluate import Evaluation, Outcomes, attack_of, count_by_class, exa
 from engine.evaluation_attack import Conditions
 from engine.facts import card_of_test, checkpoint_in_words, identity, run_facts
 from engine.gallery import gallery
+from engine.learned import learned
 from engine.method import ClassErrors, Learner, Method, Step
 from engine.model import initial_model
 from engine.objective import logits_of, losses_of
@@ -273,6 +274,7 @@ class Trainer:
         training, labels = self.scenario.training, self.data.train.labels
         columns = record.as_numpy()
         recorded = epoch % training.record_every == 0 or self.is_last(epoch)
+        stream = torch_stream(self.seed, "permutations", epoch, self.device)
         return EpochReport(
             epoch=epoch,
             step=epoch * self.num_steps,
@@ -280,6 +282,7 @@ class Trainer:
                 **record.means(),
                 "learning_rate": self.learning_rate,
                 **self.method.diagnostics(),
+                **learned(self.method, self.data.train, self.train_images, columns, stream),
             },
             validation=validation,
             class_measures=class_means(columns, labels, self.num_classes),

@@ -8,11 +8,13 @@ Where the optimiser clips, its derivative turns that direction (`engine.optimise
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
+from engine.backbone import Classifier
 from engine.method import Learner
 from engine.optimise import clip
 from engine.seeds import torch_stream
@@ -25,14 +27,19 @@ LossOfParameters = Callable[[Parameters], Tensor]
 def prediction_with(
     model: nn.Module, parameters: Parameters, *, train: bool
 ) -> Callable[[Tensor], Tensor]:
-    """Return the model as a function with other parameters; its buffers stay untouched."""
+    """Return the model as a function with other parameters; its buffers stay untouched.
+
+    It computes in float32, whatever training uses: forward mode knows no autocast.
+    """
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    in_float32 = model.in_float32 if isinstance(model, Classifier) else nullcontext
 
     def predict(x: Tensor) -> Tensor:
         was_training = model.training
         model.train(train)
         try:
-            logits: Tensor = functional_call(model, {**parameters, **buffers}, (x,))
+            with in_float32():
+                logits: Tensor = functional_call(model, {**parameters, **buffers}, (x,))
         finally:
             model.train(was_training)
         return logits

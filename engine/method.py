@@ -31,6 +31,7 @@ class Objective:
         clean, adversary, anti_adversary: Whether the term can have a weight other than zero.
         characteristics: Whether the policy reads the samples' characteristics.
         adversary_loss: l_adv, where it is not the very loss that the adversary climbs.
+        num_steps: Steps of the inner attack; None is the threat model's.
         space: Where the bounds are radii and the copies are moved (`engine.space`).
         class_loss: What stands for every class's mean loss in the characteristics; None is that
             loss itself.
@@ -43,6 +44,7 @@ class Objective:
     anti_adversary: bool = False
     characteristics: bool = False
     adversary_loss: AdversaryLoss | None = None
+    num_steps: int | None = None
     space: Literal["pixels", "normalised"] = "pixels"
     class_loss: float | None = None
 

@@ -40,7 +40,9 @@ class TrainingConfig(ScheduleConfig):
         "(average + worst class); empty is never",
     )
     precision: Literal["float32", "bf16"] = Field(
-        "float32", description="Arithmetic of training; bf16 needs CUDA. Evaluation is in float32"
+        "float32",
+        description="Arithmetic of training; bf16 needs a GPU or CPU that has it. Evaluation is in "
+        "float32",
     )
     channels_last: bool = Field(
         False, description="Keep weights and images with their channels last in memory"

@@ -45,13 +45,21 @@ def require_precision(precision: str, device: torch.device) -> None:
     """Refuse an arithmetic that the device does not have: another one gives other numbers.
 
     Raises:
-        UserError: bf16 is asked for, and the device has none.
+        UserError: bf16 is asked for, and the device has no instructions for it.
     """
-    if precision == "bf16" and not (device.type == "cuda" and torch.cuda.is_bf16_supported()):
+    if precision == "bf16" and not _has_bf16(device):
         raise UserError(
-            f"training.precision: 'bf16' needs a CUDA device that has it, and this run is on "
-            f"{device}; allowed here: float32"
+            f"training.precision: 'bf16' needs a GPU or a CPU with instructions for it (AMX, "
+            f"AVX-512 BF16), and {device} here has none; allowed here: float32"
         )
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    if not hasattr(torch.cpu, "get_capabilities"):  # torch 2.11 and later say
+        return False
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def device_name(device: torch.device) -> str:

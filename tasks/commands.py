@@ -35,6 +35,21 @@ def resume(run_id: str, actor: str) -> str:
     )
 
 
+def delete(run_id: str, actor: str) -> str:
+    """Delete an ended run with everything that it recorded.
+
+    Raises:
+        UserError: The run has not ended.
+    """
+    with open_database().write() as session:
+        going = transitions.start_deletion(session, run_id, actor)
+    status = _status(run_id)
+    if not going and status not in ("gone", "deleting"):
+        raise UserError(f"RUN: the run is {status}; stop it first, then delete it")
+    reconcile.finish_deletion(open_database(), run_id)
+    return "Deleted, with its weights, checkpoints and curves"
+
+
 def sweep() -> None:
     """Look for lost runs, at most as often as a worker does; a page calls this when it loads."""
     global _swept_at

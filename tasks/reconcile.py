@@ -1,8 +1,10 @@
-"""Find runs whose worker is gone, and bring them back or say why not."""
+"""Find runs whose worker is gone, and bring them back or say why not; end half-done deletions."""
+
+import shutil
 
 from sqlalchemy.orm import Session
 
-from db import transitions
+from db import queries, transitions
 from db.models import Attempt, RunStatus
 from db.session import Database
 from tasks import lock
@@ -27,7 +29,25 @@ def sweep(database: Database) -> None:
             _end(session, attempt, f"{attempt.worker_id} is gone")
         for run_id, lost in transitions.resumable(session, settings().retry_after_seconds):
             _queue_again(session, run_id, lost)
+    for run_id in _half_deleted(database):
+        finish_deletion(database, run_id)
     ring(database)
+
+
+def _half_deleted(database: Database) -> list[str]:
+    with database.read() as session:
+        return queries.runs_with_status(session, RunStatus.DELETING)
+
+
+def finish_deletion(database: Database, run_id: str) -> None:
+    """Delete the files of a run that is marked as going, then its rows.
+
+    In this order, since a row without files can be ended by the next sweep, and files without a row
+    would stay for ever.
+    """
+    shutil.rmtree(settings().run_dir(run_id), ignore_errors=True)
+    with database.write() as session:
+        transitions.finish_deletion(session, run_id)
 
 
 def _silent_here(database: Database) -> list[Attempt]:

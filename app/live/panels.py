@@ -8,6 +8,7 @@ import pandas as pd
 from app.chart import charts
 from app.live.curves import Panel
 from app.words import metric, percent
+from engine.characteristics import NAMES
 from engine.statistics import wilson
 
 MAX_POINTS = 400
@@ -51,6 +52,28 @@ PLANS = (
         ("clean_loss", "adversary_loss", "anti_adversary_loss"),
     ),
     PanelPlan("weights", "Mean weight", "train", ("adversary_weight", "anti_adversary_weight")),
+    PanelPlan(
+        "share",
+        "Anti-adversaries",
+        "train",
+        ("anti_adversary_share", "anti_adversary_share_clean", "anti_adversary_share_flipped"),
+        tick_format=".0%",
+    ),
+    PanelPlan(
+        "by-label",
+        "Mean anti-adversary weight",
+        "train",
+        ("anti_adversary_weight_flipped", "anti_adversary_weight_clean"),
+    ),
+    PanelPlan(
+        "flipped", "Wrong labels found, ROC AUC", "train", ("flipped_auc", "flipped_auc_loss")
+    ),
+    PanelPlan(
+        "importance",
+        "What the weights depend on",
+        "train",
+        tuple(f"importance_{name}" for name in NAMES),
+    ),
     PanelPlan("saturation", "Saturated weights", "train", ("saturation_share",), tick_format=".0%"),
     PanelPlan("meta", "Meta gradient", "train", ("meta_gradient_norm",), log=True),
     PanelPlan("rate", "Learning rate", "train", ("learning_rate",)),

@@ -37,7 +37,10 @@ def draw(run: RunDetail) -> None:
         st.info("No sample has such a label in this epoch.", icon=":material/filter_alt_off:")
     else:
         _say_extremes(table, quantity)
-        _draw_distributions(run, table, epoch, quantity, group)
+        shown = _choose_classes(table)
+        _draw_distributions(run, table, epoch, shown)
+        if quantity == "anti_adversary_weight":
+            _draw_shares(run, shown)
     gallery.draw(run)
 
 
@@ -88,10 +91,8 @@ def _say_extremes(table: pd.DataFrame, quantity: str) -> None:
     )
 
 
-def _draw_distributions(
-    run: RunDetail, table: pd.DataFrame, epoch: int, quantity: str, group: str
-) -> None:
-    shown = _choose_classes(table)
+def _draw_distributions(run: RunDetail, table: pd.DataFrame, epoch: int, shown: list[str]) -> None:
+    quantity, group = table["quantity"].iloc[0], table["label_group"].iloc[0]
     drawn = table[table["class"].isin(shown)]
     left, right = st.columns(2)
     name = f"{run.id[:8]}-{quantity}-{group}"
@@ -111,6 +112,18 @@ def _draw_distributions(
         show_chart(charts()["class_means"].draw(drawn), key="class-means", alt=alt)
         flat = history.drop(columns=["quantity", "label_group"])
         show_table(flat, key="class-means", file_name=f"samples-{name}-means.csv")
+
+
+def _draw_shares(run: RunDetail, shown: list[str]) -> None:
+    table = data.anti_adversary_shares(run.id, data.mark(run))
+    st.markdown(
+        "**Share of anti-adversaries over the epochs**: samples with a weight above one half"
+    )
+    figure = charts()["class_means"].draw(table[table["class"].isin(shown) & (table["n"] > 0)])
+    figure.update_layout(yaxis={"title": {"text": "Share of the class"}, "tickformat": ".0%"})
+    show_chart(figure, key="anti-shares", alt="Share of anti-adversaries of each class by epoch")
+    name = f"anti-adversaries-{run.id[:8]}.csv"
+    show_table(table.rename(columns={"mean": "share"}), key="anti-shares", file_name=name)
 
 
 def _choose_classes(table: pd.DataFrame) -> list[str]:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import data
-from app.actions import answer_click, asked, stop_and_resume_buttons
+from app.actions import action_buttons, answer_click, asked
 from app.page import page, title_of
 from app.run_line import badge, whereabouts
 from app.tabs import attack, classes, live, samples, setup
@@ -55,7 +55,7 @@ def _draw_header(run_id: str, *, live: bool) -> None:
         st.title(literal(title_of(run)), width="content", anchor=False)
         badge(run)
         st.space("stretch")
-        stop_and_resume_buttons(run, "header")
+        action_buttons(run, "header")
         st.page_link(
             "views/new_run.py",
             label="New run from this",

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import data
-from app.actions import answer_click, asked, stop_and_resume_buttons
+from app.actions import action_buttons, answer_click, asked
 from app.page import nothing_here, page, title_of
 from app.run_line import badge, whereabouts
 from app.run_table import COLUMNS, RunFilter, filtered, run_table, say_overview
@@ -96,7 +96,7 @@ def _draw_runs(shown: list[RunRow]) -> None:
         selection_default={"selection": {"rows": [ids.index(chosen)] if chosen in ids else []}},
         placeholder="",
         height="content" if len(ids) <= 12 else 460,
-        alt="Runs, newest first; select a row to open, stop or resume its run",
+        alt="Runs, newest first; select a row to open, stop, resume or delete its run",
     )
     rows = event["selection"]["rows"]
     run = shown[rows[0]] if rows and rows[0] < len(shown) else None
@@ -108,7 +108,7 @@ def _draw_runs(shown: list[RunRow]) -> None:
 def _draw_chosen(run: RunRow | None) -> None:
     if run is None:
         st.button("Stop", icon=":material/stop_circle:", key="chosen-none", disabled=True)
-        st.caption("Select a row to open, stop or resume its run.")
+        st.caption("Select a row to open, stop, resume or delete its run.")
         return
     badge(run)
     st.markdown(f"**{literal(title_of(run))}**", width="content")
@@ -118,7 +118,7 @@ def _draw_chosen(run: RunRow | None) -> None:
         icon=":material/open_in_full:",
         query_params={"id": run.id},
     )
-    stop_and_resume_buttons(run, "chosen")
+    action_buttons(run, "chosen")
     # What changes stands last: the table's own tools come up over this end of the bar.
     st.caption(literal(whereabouts(run)), width="stretch")
 

@@ -79,6 +79,13 @@ class CaatConfig(MethodConfig):
         description="Batches from one meta step to the next; empty is 4, or 50 as released",
     )
     meta_batch_size: int = Field(128, ge=2, le=8192, description="Meta images per meta step")
+    meta_num_steps: int | None = Field(
+        None,
+        ge=1,
+        le=200,
+        description="Steps of the attack on the meta images, each 2.5 / steps of the bound long; "
+        "empty: as in training",
+    )
     meta_lr: float | None = Field(
         None,
         gt=0,
@@ -106,7 +113,7 @@ class CaatConfig(MethodConfig):
         0.5, gt=0, lt=1, description="Largest sum of the class multipliers; 1 would weigh a class 0"
     )
 
-    @field_validator("bounds", "copies", "normalise")
+    @field_validator("bounds", "copies", "normalise", "meta_num_steps")
     @classmethod
     def _has_one_released_way(cls, value: object, info: ValidationInfo) -> object:
         own = cls.model_fields[str(info.field_name)].default
@@ -176,10 +183,12 @@ class Caat(Weighting):
     objective = Objective(
         climbs="kl", start="normal", clean=True, anti_adversary=True, characteristics=True
     )
-    meta_objective = Objective(climbs="kl", start="normal", clean=True)
 
     def __init__(self, config: CaatConfig, learner: Learner) -> None:
         self.config, self.pace = config, config.pace
+        self.meta_objective = Objective(
+            climbs="kl", start="normal", clean=True, num_steps=config.meta_num_steps
+        )
         with initialising(learner.seed, "weighting network"):
             network = WeightingNetwork(config.hidden, self.pace.temperature)
         super().__init__(
@@ -274,7 +283,9 @@ class Caat(Weighting):
         """Sum w0 CE / sum w0 + beta sum w1 KL / sum w1 on clean, balanced images; no anti term."""
         log_p = self.learner.log_probabilities(batch.x)
         bound = self._bound(batch, None)
-        copies = self.learner.attack(batch, log_p, bound, self.meta_objective)
+        steps = self.config.meta_num_steps
+        length = None if steps is None else bound * (2.5 / steps)  # Madry et al. 2018
+        copies = self.learner.attack(batch, log_p, bound, self.meta_objective, length)
         w0, w1 = self._class_weights(batch)
 
         def loss(parameters: Parameters) -> Tensor:

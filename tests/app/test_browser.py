@@ -19,7 +19,7 @@ from db.models import RunStatus
 
 ROOT = Path(__file__).parents[2]
 OWN = re.compile(r"^((http|ws)://127\.0\.0\.1:\d+/|data:|blob:|about:)")
-PROBE = re.compile(r"/(run|new)/_stcore/(health|host-config)$")
+PROBE = re.compile(r"/(run|new|theory)/_stcore/(health|host-config)$")
 """Streamlit looks for its server below a page's path first, and is told 404."""
 
 
@@ -219,6 +219,23 @@ def test_a_link_opens_the_same_view_in_a_fresh_browser(studio, visit, chromium, 
     context.close()
 
 
+def test_a_theory_link_holds_the_claim_its_parameters_and_the_drawn_samples(
+    visit, chromium, server
+):
+    page = visit.go("/theory")
+    page.get_by_role("button", name="Label noise").click()
+    page.get_by_text("Class + pays: 30.9 %").wait_for()
+    page.locator(".st-key-draw button").click()
+    page.get_by_text("10,000 of each class, seed 0").wait_for()
+    page.wait_for_url("**noise_plus=0.3**seed=0**")
+    context = chromium.new_context()
+    fresh = Visit(context.new_page(), server).go(page.url.removeprefix(server))
+    fresh.get_by_text("Class + pays: 30.9 %").wait_for()
+    fresh.get_by_text("At its own parameters").wait_for()
+    fresh.get_by_text("10,000 of each class, seed 0").wait_for()
+    context.close()
+
+
 def test_a_page_redraws_itself_once_when_its_run_ends(studio, visit):
     run_id = studio.running("Ends")
     page = visit.go(f"/run?id={run_id}")
@@ -237,7 +254,7 @@ def test_every_page_sends_less_than_two_megabytes(studio, visit):
     tabs = [
         f"/run?id={run_id}&tab={tab}" for tab in ("Live", "Classes", "Samples", "Attack", "Setup")
     ]
-    for path in ("/", "/new", *tabs):
+    for path in ("/", "/new", "/theory?claim=mixing&seed=0", *tabs):
         visit.received = 0
         page = visit.go(path)
         page.get_by_role("heading").first.wait_for()

@@ -221,6 +221,18 @@ def test_resume_queues_a_failed_run_again(studio, open_page):
     assert studio.status(run_id) == RunStatus.QUEUED
 
 
+def test_delete_asks_first_and_then_deletes_the_run_that_it_named(studio, open_page):
+    run_id, other = studio.finished("Old"), studio.finished("Kept")
+    page = open_page("run", id=run_id)
+    page.button(key="header-delete").click().run()
+    assert "**Old**" in words(page)
+    assert studio.status(run_id) == RunStatus.SUCCEEDED
+    page.button(key="confirm-yes").click().run()
+    assert page.title[0].value == "No such run"
+    assert not page.exception
+    assert studio.status(other) == RunStatus.SUCCEEDED
+
+
 def test_a_finished_run_offers_neither_stop_nor_resume(studio, open_page):
     page = open_page("run", id=studio.finished())
     assert not [b for b in page.button if b.key in ("header-stop", "header-resume")]

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from engine import attack
 from engine.meta import prediction_with
 from engine.method import METHODS, ClassErrors
 from engine.objective import per_sample_losses
@@ -211,3 +212,25 @@ def test_a_prediction_that_underflows_still_gets_finite_weights(caat_of, learner
     assert step.characteristics.table().isfinite().all()
     caat.learn(step)
     assert caat.assign(batch, step.characteristics).weights.isfinite().all()
+
+
+def test_the_attack_on_the_meta_images_can_have_steps_of_its_own(
+    caat_of, learner, batch, step_of, monkeypatch
+):
+    """Each is 2.5 / steps of the bound long, so that their walk still spans the ball."""
+    asked = []
+    walk = attack.perturb
+
+    def watched(loss, ball, first, *, step, num_steps):
+        asked.append((num_steps, step))
+        return walk(loss, ball, first, step=step, num_steps=num_steps)
+
+    monkeypatch.setattr(attack, "perturb", watched)
+    for meta_num_steps in (None, 5):
+        caat = caat_of(meta_num_steps=meta_num_steps, bounds="fixed")
+        caat.learn(step_of(caat, learner, batch))
+    trained, as_trained, again, own = asked
+    assert trained[0] == as_trained[0] == again[0] == 3
+    torch.testing.assert_close(as_trained[1], torch.full((12,), 0.025))
+    assert own[0] == 5
+    torch.testing.assert_close(own[1], torch.full((12,), 0.05))

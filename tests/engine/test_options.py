@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from engine import loop
+from engine import loop, runtime
 from engine.backbone import Classifier
 from engine.characteristics import NAMES
 from engine.errors import UserError
 from engine.evaluate import Evaluation
+from engine.meta import prediction_with
 from engine.method import METHODS, Objective
 from engine.optimise import ClippingSGD
 from engine.perturb import ThreatConfig
@@ -26,6 +27,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "average": {"training": {"ema_decay": 0.8}},
     "radius warm-up": {"threat": {"epsilon_warmup_epochs": 2}},
     "channels last": {"training": {"channels_last": True}},
+    "bf16": {"training": {"precision": "bf16", "channels_last": True}},
     "warm start": {"training": {"warm_start_epochs": 2, "warm_start_lr": 0.1}},
     "patience": {"training": {"patience": 1}},
     "best": {"evaluation": {"checkpoint": "best"}},
@@ -44,7 +46,18 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "evaluation": {"checkpoint": "best"},
     },
 }
-BACKBONES = {"channels last": "preact-resnet18", "average": "preact-resnet18", "all": "resnet32"}
+BACKBONES = {
+    "channels last": "preact-resnet18",
+    "bf16": "preact-resnet18",
+    "average": "preact-resnet18",
+    "all": "resnet32",
+}
+
+
+@pytest.fixture(autouse=True)
+def _bf16_everywhere(monkeypatch):
+    """A CPU without the instructions gives the same kind of numbers, only slowly."""
+    monkeypatch.setattr(runtime, "_has_bf16", lambda device: True)
 
 
 @pytest.fixture
@@ -343,13 +356,14 @@ def test_the_model_itself_learns_as_it_would_without_an_average(run, scenario_of
 # -- precision and memory format
 
 
-def test_bf16_is_refused_where_there_is_no_cuda(run, scenario_of, new_record):
+def test_bf16_is_refused_where_the_device_has_none(run, scenario_of, new_record, monkeypatch):
+    monkeypatch.setattr(runtime, "_has_bf16", lambda device: False)
     record = new_record()
     with pytest.raises(UserError) as error:
         run(scenario_of(training={"precision": "bf16"}), record)
     assert str(error.value) == (
-        "training.precision: 'bf16' needs a CUDA device that has it, and this run is on cpu; "
-        "allowed here: float32"
+        "training.precision: 'bf16' needs a GPU or a CPU with instructions for it (AMX, "
+        "AVX-512 BF16), and cpu here has none; allowed here: float32"
     )
     assert record.facts is None
 
@@ -370,6 +384,16 @@ def test_bf16_rounds_the_backbone_only_and_not_in_an_evaluation():
     assert model.bf16
     rounded.sum().backward()
     assert all(p.grad.dtype == torch.float32 for p in model.parameters())
+
+
+def test_the_meta_step_looks_at_a_bf16_model_in_float32():
+    torch.manual_seed(0)
+    model = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 5)), torch.zeros(1), torch.ones(1))
+    x, parameters = torch.rand(7, 1, 8, 8), dict(model.named_parameters())
+    exact = model(x)
+    model.bf16 = True
+    assert torch.equal(prediction_with(model, parameters, train=False)(x), exact)
+    assert model.bf16
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

@@ -473,7 +473,8 @@ def test_the_card_names_the_protocol(finished):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("bounds", "grad"), ("copies", "sampled"), ("normalise", False)]
+    ("field", "value"),
+    [("bounds", "grad"), ("copies", "sampled"), ("normalise", False), ("meta_num_steps", 3)],
 )
 def test_what_the_released_code_cannot_do_is_refused_in_one_line(field, value):
     table = {"method": {"name": "caat", "protocol": "as-released", field: value}}

@@ -8,11 +8,14 @@ import pyarrow.parquet
 import pytest
 import torch
 from safetensors.torch import load_file
+from sqlalchemy import select
 
-from db import queries
+from db import queries, transitions
+from db.models import Base, RunStatus
 from engine.dataset import datasets
 from engine.errors import UserError
 from engine.types import under
+from tasks import reconcile
 from tasks.settings import open_database
 
 
@@ -197,6 +200,47 @@ def test_the_doctor_names_every_part_and_hides_secrets(sqlite_studio):
     assert not findings["workers"]["ok"]
     assert {"versions", "settings", "device", "disk", "data digits"} <= findings.keys()
     assert "secret" not in seen.stdout
+
+
+def test_a_deleted_run_leaves_neither_rows_nor_files(caat_here, sqlite_studio):
+    assert caat_here("run", "scenario.toml", "--set", "training.epochs=1")[0] == 0
+    with open_database().read() as session:
+        (run_id,) = queries.find_runs(session, "")
+    assert any(sqlite_studio.folder.rglob("e*.safetensors"))
+    assert caat_here("delete", run_id)[0] == 0
+    assert not (sqlite_studio.folder / "runs" / run_id).exists()
+    with open_database().read() as session:
+        assert queries.run_count(session) == 0
+        for table in Base.metadata.tables.values():
+            if "run_id" in table.c and table.name != "worker":
+                assert session.execute(select(table).limit(1)).first() is None
+    assert caat_here("delete", run_id)[0] == 2
+
+
+def test_a_run_that_has_not_ended_is_not_deleted(caat_here):
+    caat_here("launch", "scenario.toml")
+    with open_database().read() as session:
+        (run_id,) = queries.find_runs(session, "")
+    code, line = caat_here("delete", run_id)
+    assert (code, line) == (2, "caat: RUN: the run is queued; stop it first, then delete it\n")
+    with open_database().read() as session:
+        assert queries.get_run(session, run_id).status is RunStatus.QUEUED
+
+
+def test_a_deletion_cut_short_is_ended_by_the_next_sweep(caat_here, sqlite_studio):
+    caat_here("launch", "scenario.toml")
+    with open_database().read() as session:
+        (run_id,) = queries.find_runs(session, "")
+    folder = sqlite_studio.folder / "runs" / run_id
+    folder.mkdir(parents=True)
+    (folder / "left.safetensors").write_bytes(b"x")
+    with open_database().write() as session:
+        transitions.request_stop(session, run_id, "tester")
+        assert transitions.start_deletion(session, run_id, "tester")
+    reconcile.sweep(open_database())
+    assert not folder.exists()
+    with open_database().read() as session:
+        assert queries.run_count(session) == 0
 
 
 def test_the_database_can_be_checked_upgraded_and_backed_up(sqlite_studio):

@@ -14,6 +14,7 @@ from db import queries
 from db.evaluations import FINAL, outcomes
 from db.models import ClassMetric
 from db.session import Database
+from tasks import checkpoints
 
 
 def records(database: Database, run_id: str) -> dict[str, object]:
@@ -178,16 +179,24 @@ def test_a_message_that_is_delivered_three_times_trains_once(sqlite_studio):
     assert sqlite_studio.run(run_id).attempt == run.attempt == 1
 
 
-def test_a_run_that_diverges_says_where_and_is_not_tried_again(sqlite_studio):
-    changes = ["training.lr=10", "training.momentum=0.99", "training.epochs=40"]
-    sets = [word for change in [*changes, "method.name=trades"] for word in ("--set", change)]
+def test_a_run_that_diverges_says_where_keeps_its_last_good_epoch_and_is_not_tried_again(
+    sqlite_studio,
+):
+    later = ["training.lr=10", "training.momentum=0.99", "training.warmup_epochs=30"]
+    changes = [*later, "training.epochs=40", "method.name=trades"]
+    sets = [word for change in changes for word in ("--set", change)]
     done = sqlite_studio.caat("run", str(sqlite_studio.scenario), *sets)
     assert done.returncode == 1
     (run_id,) = _run_ids(sqlite_studio)
     run = sqlite_studio.run(run_id)
     assert (run.status, run.reason, run.attempt) == ("failed", "diverged", 1)
-    assert run.message.startswith("Diverged at epoch ")
+    assert run.message.startswith(f"Diverged at epoch {run.epoch + 1}, step ")
     assert "Traceback" not in done.stderr
+    with sqlite_studio.database.read() as session:
+        kept = queries.checkpoints(session, run_id)
+    epoch, state = checkpoints.newest_good(sqlite_studio.folder, kept)
+    assert epoch == run.epoch > 0
+    assert all(value.isfinite().all() for value in state.values())
 
 
 def test_a_run_whose_trainer_always_dies_is_given_up(sqlite_studio, tmp_path: Path):
