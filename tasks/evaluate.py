@@ -9,13 +9,12 @@ from pydantic import ValidationError
 from db import transitions
 from db.evaluations import NewEvaluation, write_evaluation
 from db.session import Database
-from engine.attacks.pgd import Pgd
 from engine.card import EvaluationCard, card_of
 from engine.errors import UserError
 from engine.evaluate import Outcomes, attack_of
 from engine.evaluation_attack import ATTACKS, Conditions, EvaluationAttack
 from engine.facts import subject_of_test
-from engine.masking import MaskingConfig, masking_checks
+from engine.masking import MaskingConfig, masking_checks, white_box
 from engine.norm import BALLS
 from engine.perturb import ThreatConfig
 from engine.released_evaluation import card_as_released, examine_as_released
@@ -183,8 +182,7 @@ def _masking(suite: Suite, attack: EvaluationAttack, n: int) -> NewEvaluation:
     """Make the checks in the ball of the attack; their card is that of their PGD."""
     threat, config = ThreatConfig(norm=attack.norm, epsilon=attack.epsilon), MaskingConfig()
     checks = [asdict(finding) for finding in masking_checks(suite, threat, config)]
-    white_box = Pgd(norm=attack.norm, epsilon=attack.epsilon, num_steps=config.num_steps)
-    card = card_of(white_box, suite.subject, _conditions(suite), n)
+    card = card_of(white_box(threat, config), suite.subject, _conditions(suite), n)
     findings = {"checks": checks, "config": config.model_dump()}
     return NewEvaluation(f"masking: {_name(card)}", "masking", n, card.as_json(), findings)
 

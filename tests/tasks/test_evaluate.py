@@ -142,6 +142,7 @@ def test_masking_findings_are_stored_with_their_reasons(train):
     findings = row.findings
     assert findings is not None
     assert (row.card["label"], row.n) == ("PGD-40-subset(20)", 20)
+    assert row.card["step_size"] == pytest.approx(2.5 * 0.1 / 40)
     assert len(findings["checks"]) == 4
     assert all(check["reason"].endswith(".") for check in findings["checks"])
 
