@@ -10,7 +10,7 @@ from app.card import words_of
 from app.chart import charts
 from app.page import nothing_here, show_chart, show_table
 from app.tabs import checks
-from app.words import count, literal, percent
+from app.words import count, evaluation, literal, percent
 from db.rows import EvaluationRow, RunDetail
 
 MAX_CLASSES = 30
@@ -44,7 +44,9 @@ def draw(run: RunDetail) -> None:
 def _ask(names: list[str]) -> str:
     if len(names) == 1:
         return names[0]
-    chosen = st.selectbox("Attack", names, key="attack", bind="query-params")
+    chosen = st.selectbox(
+        "Attack", names, key="attack", format_func=evaluation, bind="query-params"
+    )
     return chosen or names[0]
 
 
@@ -108,7 +110,7 @@ def _line(run: RunDetail, row: EvaluationRow) -> dict[str, object]:
     robust = _robust(looks.class_errors(run.id, row.name, row.created_at))
     average = (robust["value"] * robust["n"]).sum() / robust["n"].sum()
     return {
-        "name": row.name,
+        "name": evaluation(row.name),
         "n": row.n,
         "robust": 100 * average,
         "worst": 100 * robust["value"].max(),

@@ -129,8 +129,9 @@ def test_the_attack_tab_lists_every_evaluation_and_draws_the_one_in_the_link(stu
     run_id = studio.finished()
     studio.attacked(run_id, "PGD-1", in_vain=True)
     page = open_page("run", id=run_id, tab="Attack", attack="PGD-1")
-    assert page.dataframe[-1].value["name"].tolist() == ["final", "PGD-1"]
-    assert page.dataframe[-1].value["robust"].tolist() == pytest.approx([40.0, 35.0])
+    listed = page.dataframe[-1].value
+    assert listed["name"].tolist() == ["At the end of training", "PGD-1"]
+    assert listed["robust"].tolist() == pytest.approx([40.0, 35.0])
     assert "Worst class: class f, 50 % robust error" in words(page)
 
 
