@@ -21,4 +21,4 @@ def pareto_front(points: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     known = ~np.isnan(values).any(axis=1)
     other, one = values[:, None], values[None]
     dominates = (other >= one).all(axis=2) & (other > one).any(axis=2)
-    return known & ~dominates.any(axis=0)
+    return np.logical_and(known, ~dominates.any(axis=0))
