@@ -13,7 +13,6 @@ import pandas as pd
 import streamlit as st
 
 from app import data
-from app.page import title_of
 from app.protocol import Protocol, digest_of, protocol_of
 from db import comparison as stored
 from db import evaluations
@@ -41,7 +40,7 @@ class Finished:
     @property
     def label(self) -> str:
         """What the run is called where several may have one name."""
-        return f"{self.title} · {self.id[:8]}"
+        return f"{self.title} · seed {self.seed} · {self.id[:8]}"
 
 
 @st.cache_data(ttl=5.0, max_entries=2, show_spinner=False)
@@ -55,7 +54,7 @@ def _shaped(row: FinishedRow) -> Finished:
     protocol = protocol_of(row.card, row.dataset)
     return Finished(
         id=row.id,
-        title=title_of(row),
+        title=row.name or f"{row.method} on {row.dataset}",
         method=row.method,
         dataset=row.dataset,
         seed=row.seed,
