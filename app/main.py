@@ -18,6 +18,12 @@ st.navigation(
             icon=":material/balance:",
             url_path="fairness",
         ),
+        st.Page(
+            "views/tradeoff.py",
+            title="Trade-off",
+            icon=":material/scatter_plot:",
+            url_path="tradeoff",
+        ),
         st.Page("views/theory.py", title="Theory", icon=":material/functions:", url_path="theory"),
         st.Page("views/run.py", title="Run", url_path="run", visibility="hidden"),
     ],
