@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from db.rows import RunDetail
+from engine.card import PIXELS
 from engine.section import in_255ths
 
 
@@ -31,4 +32,6 @@ def words_of(card: Mapping[str, Any]) -> str:
         f"checkpoint: {card.get('checkpoint')}",
         f"seed {card.get('seed')}",
     ]
+    if card.get("space", PIXELS) != PIXELS:
+        parts.append(f"not in pixels: {card['space']}")
     return "; ".join(parts)

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from app import evaluate_command, foreground, theory_command
+from app import evaluate_command, foreground
 from app import up as everything
 from app.scenario_input import read_scenario
+from app.theory import command as theory
 from db import queries
 from db.errors import DatabaseError
 from db.rows import RunDetail
@@ -35,7 +36,7 @@ cli = typer.Typer(
 )
 db_cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after the database.")
 cli.add_typer(db_cli, name="db")
-theory_command.register(cli)
+theory.register(cli)
 cli.command()(evaluate_command.evaluate)
 
 File = Annotated[Path, typer.Argument(help="Scenario file (TOML)", show_default=False)]

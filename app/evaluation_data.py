@@ -1,5 +1,6 @@
 """Cached reads of a run's evaluations, shaped for the pages."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import streamlit as st
 from app import data
 from db import evaluations as stored
 from db.rows import EvaluationRow
-from engine.statistics import class_counts, confusion, errors_by_class, wilson
+from engine.statistics import class_counts, confusion, errors_by_class, spread, wilson
 
 Said = dict[str, npt.NDArray[Any]]
 
@@ -64,6 +65,24 @@ def confusions(run_id: str, name: str, made: datetime) -> pd.DataFrame:
     table["attacked"] = attacked.ravel() / np.maximum(n, 1)
     table["difference"] = table["attacked"] - table["clean"]
     return table
+
+
+def curve(run_id: str, findings: Mapping[str, Any]) -> pd.DataFrame:
+    """Return robust accuracy by radius, on average and of the worst class there.
+
+    Columns: name (``average`` or ``worst``), epsilon, value, low, high, n, class.
+    """
+    names, count = _names(run_id), np.array(findings["count"])
+    rows: list[dict[str, Any]] = []
+    for epsilon, wrong in zip(findings["epsilon"], findings["wrong"], strict=True):
+        found = spread(np.array(wrong), count)
+        at = {"epsilon": epsilon}
+        worst, n = names[found.worst_class], int(count[found.worst_class])
+        rows.append(at | {"name": "average", "value": 1 - found.average, "n": count.sum()})
+        rows.append(at | {"name": "worst", "value": 1 - found.worst, "n": n, "class": worst})
+    table = pd.DataFrame(rows).fillna({"class": ""})
+    low, high = wilson(table["value"], table["n"])
+    return table.assign(low=low, high=high)
 
 
 def _said(run_id: str, name: str) -> Said:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.card import PIXELS
 from engine.section import in_255ths
 
 APART = ("method", "label", "seed", "versions")
@@ -55,6 +56,7 @@ def in_words(protocol: Protocol) -> str:
         f"{protocol.get('norm', 'linf')}, ε = {_said('epsilon', protocol.get('epsilon'))}",
         f"{protocol.get('split', 'test')}, n = {protocol.get('n', 0):,}",
         str(protocol.get("checkpoint", "")),
+        "" if protocol.get("space", PIXELS) == PIXELS else f"not in pixels: {protocol['space']}",
     ]
     return f"{protocol['dataset']}: {', '.join(part for part in parts if part)}"
 

@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
+from db.evaluations import FINAL
+
 BadgeColor = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
 
 
@@ -71,6 +73,11 @@ NOTHING = "–"  # noqa: RUF001 - an en dash stands for "no value"
 def metric(name: str) -> str:
     """Return what a metric is called; a metric of a new method is called by its own name."""
     return METRICS.get(name) or name.replace("_", " ").capitalize()
+
+
+def evaluation(name: str) -> str:
+    """Return what an evaluation is called; the run's own is that of its end."""
+    return "At the end of training" if name == FINAL else name
 
 
 def status(name: str) -> StatusWords:

@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 FOLDER = Path(__file__).parent / "screenshots"
 ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 WIDTH = 1280
-TALL = {"run-samples": 1500, "theory": 1700}
+TALL = {"run-samples": 1500, "run-attack": 1500, "theory": 1700}
 """Pages whose interest lies further down than 900 pixels."""
 MIXING = "claim=mixing&rho_plus=0.1&rho_minus=-0.1&seed=0"
 
@@ -22,7 +22,7 @@ MIXING = "claim=mixing&rho_plus=0.1&rho_minus=-0.1&seed=0"
 def main(address: str, run_id: str) -> None:
     """Take every picture, light and dark."""
     pages = {"runs": "/", "new-run": "/new", "theory": f"/theory?{MIXING}"}
-    for tab in ("Live", "Classes", "Samples", "Setup"):
+    for tab in ("Live", "Classes", "Samples", "Attack", "Setup"):
         pages[f"run-{tab.lower()}"] = f"/run?id={run_id}&tab={tab}"
     FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:

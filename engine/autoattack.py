@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -14,7 +15,6 @@ from engine.errors import UserError
 from engine.evaluation_attack import Conditions, EvaluationAttack, num_classes_of
 from engine.types import DeviceImages
 
-PACKAGES = ("pyautoattack",)
 MISSING = "AutoAttack needs a package that is not here: pip install 'caat-studio[autoattack]'"
 MIN_CLASSES = 4
 """Fewer leave the targeted DLR loss without its third and fourth largest logit."""
@@ -35,6 +35,17 @@ class Members:
     names: tuple[str, ...]
     restarts: int = 1
     num_queries: int = 5000
+
+
+def packages() -> tuple[str, ...]:
+    """Return the distributions that do the work.
+
+    Raises:
+        UserError: They are not installed.
+    """
+    if find_spec("pyautoattack") is None:
+        raise UserError(MISSING)
+    return ("pyautoattack",)
 
 
 def num_targets(num_classes: int) -> int:
@@ -83,10 +94,9 @@ def run_members(
 
 
 def _ensemble(model: nn.Module, attack: EvaluationAttack, seed: int, device: torch.device) -> Any:
-    try:
-        from pyautoattack import AutoAttack
-    except ModuleNotFoundError:
-        raise UserError(MISSING) from None
+    packages()
+    from pyautoattack import AutoAttack
+
     return AutoAttack(
         model,
         norm=NORMS[attack.norm],

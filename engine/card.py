@@ -8,6 +8,9 @@ from engine.perturb import ThreatConfig
 from engine.runtime import versions
 from engine.types import ImageSet
 
+PIXELS = "pixels"
+"""Where every evaluation looks but those that audit another code."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -68,7 +71,7 @@ class EvaluationCard:
     checkpoint: str
     seed: int
     versions: dict[str, str]
-    space: str = "pixels"
+    space: str = PIXELS
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)

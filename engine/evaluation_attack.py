@@ -84,7 +84,11 @@ class EvaluationAttack(Section):
 
     @abstractmethod
     def procedure(self, num_classes: int) -> Procedure:
-        """Return what the attack does to a model of so many classes."""
+        """Return what the attack does to a model of so many classes.
+
+        Raises:
+            UserError: As `attacked` does.
+        """
 
 
 @torch.no_grad()

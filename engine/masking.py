@@ -63,6 +63,27 @@ def masking_checks(suite: Suite, threat: ThreatConfig, config: MaskingConfig) ->
     ]
 
 
+def white_box(
+    threat: ThreatConfig,
+    config: MaskingConfig,
+    *,
+    epsilon: float | None = None,
+    num_steps: int | None = None,
+) -> Pgd:
+    """Return the checks' PGD, whose steps together are 2.5 radii long (Madry et al. 2018).
+
+    Args:
+        threat: Norm and radius.
+        config: Number of steps.
+        epsilon: Another radius.
+        num_steps: Another number of steps.
+    """
+    radius = threat.epsilon if epsilon is None else epsilon
+    count = config.num_steps if num_steps is None else num_steps
+    step = min(radius, 2.5 * radius / count)
+    return Pgd(norm=threat.norm, epsilon=radius, num_steps=count, step_size=step or None)
+
+
 class _Checks:
     def __init__(self, suite: Suite, threat: ThreatConfig, config: MaskingConfig) -> None:
         images = suite.subject.images.take(suite.index())
@@ -129,11 +150,7 @@ class _Checks:
         )
 
     def _pgd(self, *, epsilon: float | None = None, num_steps: int | None = None) -> Pgd:
-        """Return PGD whose steps together are 2.5 radii long (Madry et al. 2018)."""
-        radius = self.threat.epsilon if epsilon is None else epsilon
-        count = self.config.num_steps if num_steps is None else num_steps
-        step = min(radius, 2.5 * radius / count)
-        return Pgd(norm=self.threat.norm, epsilon=radius, num_steps=count, step_size=step or None)
+        return white_box(self.threat, self.config, epsilon=epsilon, num_steps=num_steps)
 
     def _accuracy(self, attack: EvaluationAttack, seed: int | None = None) -> float:
         sample = self.suite.sample

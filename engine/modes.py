@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 
 @contextmanager
@@ -28,6 +30,19 @@ def without_parameter_gradients(model: nn.Module) -> Iterator[None]:
     finally:
         for parameter in learned:
             parameter.requires_grad_(True)
+
+
+@contextmanager
+def channels_last(model: nn.Module) -> Iterator[None]:
+    """Run a block with the weights of convolutions laid out channels last; their values stay."""
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    held = [module.weight.data for module in convolutions]
+    convert_conv2d_weight_memory_format(model, torch.channels_last)
+    try:
+        yield
+    finally:
+        for module, weight in zip(convolutions, held, strict=True):
+            module.weight.data = weight
 
 
 @contextmanager

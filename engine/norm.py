@@ -1,9 +1,10 @@
 """The norms of a threat model: how each draws, steers and projects inside its balls."""
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -29,6 +30,13 @@ class Ball(ABC):
         if not bool(((epsilon >= 0) & epsilon.isfinite()).all()):
             raise ValueError("every bound must be a finite number, at least 0")
         self.x, self.radius = x, epsilon.view(-1, 1, 1, 1)
+
+    def take(self, rows: Tensor) -> Self:
+        """Return the balls of some samples, by a mask (B,) or by positions."""
+        chosen = copy.copy(self)
+        for name, values in vars(self).items():
+            setattr(chosen, name, values[rows])
+        return chosen
 
     @abstractmethod
     def draw(self, generator: torch.Generator) -> Tensor:

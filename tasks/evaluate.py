@@ -9,12 +9,12 @@ from pydantic import ValidationError
 from db import transitions
 from db.evaluations import NewEvaluation, write_evaluation
 from db.session import Database
-from engine.card import EvaluationCard
+from engine.card import EvaluationCard, card_of
 from engine.errors import UserError
 from engine.evaluate import Outcomes, attack_of
 from engine.evaluation_attack import ATTACKS, Conditions, EvaluationAttack
 from engine.facts import subject_of_test
-from engine.masking import MaskingConfig, masking_checks
+from engine.masking import MaskingConfig, masking_checks, white_box
 from engine.norm import BALLS
 from engine.perturb import ThreatConfig
 from engine.released_evaluation import card_as_released, examine_as_released
@@ -72,7 +72,7 @@ def evaluate(database: Database, run_id: str, wish: Wish) -> dict[str, Any]:
         if wish.curve:
             found["curve"] = _curve(suite, attack, first)
         if wish.masking:
-            found["masking"] = _masking(suite, attack, first.card)
+            found["masking"] = _masking(suite, attack, first.card.n)
     _store(database, trained, list(found.values()))
     told = {kind: _told(new, trained) for kind, new in found.items()}
     return {"run_id": run_id, **told.pop("pixel"), **told}
@@ -148,8 +148,7 @@ def _attacked(
 
 def _as_released(trained: Trained, suite: Suite, index: IntArray) -> NewEvaluation:
     """Look at the same images under the released code's protocol."""
-    conditions = Conditions(suite.sample.seed, suite.sample.batch_size, suite.check)
-    images = suite.subject.images.take(index)
+    conditions, images = _conditions(suite), suite.subject.images.take(index)
     outcomes = examine_as_released(trained.model, images, conditions, trained.device)
     card = card_as_released(trained.model, suite.subject, conditions, len(index))
     return _attacked(card, outcomes, suite, index)
@@ -179,14 +178,17 @@ def _robust(found: Outcomes, num_classes: int) -> IntArray:
     return wrong["robust_error"]
 
 
-def _masking(suite: Suite, attack: EvaluationAttack, card: EvaluationCard) -> NewEvaluation:
-    """Make the checks in the ball of the attack."""
-    threat = ThreatConfig(norm=attack.norm, epsilon=attack.epsilon)
-    config = MaskingConfig()
+def _masking(suite: Suite, attack: EvaluationAttack, n: int) -> NewEvaluation:
+    """Make the checks in the ball of the attack; their card is that of their PGD."""
+    threat, config = ThreatConfig(norm=attack.norm, epsilon=attack.epsilon), MaskingConfig()
     checks = [asdict(finding) for finding in masking_checks(suite, threat, config)]
+    card = card_of(white_box(threat, config), suite.subject, _conditions(suite), n)
     findings = {"checks": checks, "config": config.model_dump()}
-    name = f"masking: {card.norm} {in_255ths(card.epsilon)}, seed {card.seed}"
-    return NewEvaluation(name, "masking", card.n, card.as_json(), findings)
+    return NewEvaluation(f"masking: {_name(card)}", "masking", n, card.as_json(), findings)
+
+
+def _conditions(suite: Suite) -> Conditions:
+    return Conditions(suite.sample.seed, suite.sample.batch_size, suite.check)
 
 
 def _name(card: EvaluationCard) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -22,7 +24,8 @@ def confusion(table: pd.DataFrame) -> go.Figure:
 
     Args:
         table: One row per pair of classes; ``clean``, ``attacked`` and ``difference`` are shares of
-            the class's ``n`` images, the last one between -1 and 1; where it is 0 nothing is drawn.
+            the class's ``n`` images, the last one between -1 and 1. No cell is drawn where it
+            rounds to 0 percent.
     """
     names = table.drop_duplicates("class_index").set_index("class_index")["class"].map(plain)
     said = table.drop_duplicates("said_index").set_index("said_index")["said"].map(plain)
@@ -37,7 +40,7 @@ def confusion(table: pd.DataFrame) -> go.Figure:
     for column, (panel, title) in enumerate(PANELS.items(), start=1):
         grid = table.pivot_table(index="class_index", columns="said_index", values=panel)
         fig.add_heatmap(
-            z=grid.mask(grid == 0).to_numpy() if panel == "difference" else grid.to_numpy(),
+            z=_changed(grid) if panel == "difference" else grid.to_numpy(),
             x=[said[index] for index in grid.columns],
             y=[names[index] for index in grid.index],
             text=_numbers(grid, signed=panel == "difference") if len(names) <= FEW else None,
@@ -51,6 +54,12 @@ def confusion(table: pd.DataFrame) -> go.Figure:
     fig.update_yaxes(**AXIS | {"type": "category", "autorange": "reversed", "showgrid": False})
     fig.update_xaxes(title={"text": "Taken for", "standoff": 6}, row=1, col=2)
     return fig
+
+
+def _changed(grid: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return the differences that are worth a colour; the others are NaN, which has none."""
+    found: npt.NDArray[np.float64] = grid.where((100 * grid).round() != 0).to_numpy()
+    return found
 
 
 def _scale(*, signed: bool) -> dict[str, Any]:

@@ -57,7 +57,7 @@ PLANS = (
         "Anti-adversaries",
         "train",
         ("anti_adversary_share", "anti_adversary_share_clean", "anti_adversary_share_flipped"),
-        tick_format=".0%",
+        tick_format=".2~%",
     ),
     PanelPlan(
         "by-label",
@@ -74,7 +74,9 @@ PLANS = (
         "train",
         tuple(f"importance_{name}" for name in NAMES),
     ),
-    PanelPlan("saturation", "Saturated weights", "train", ("saturation_share",), tick_format=".0%"),
+    PanelPlan(
+        "saturation", "Saturated weights", "train", ("saturation_share",), tick_format=".2~%"
+    ),
     PanelPlan("meta", "Meta gradient", "train", ("meta_gradient_norm",), log=True),
     PanelPlan("rate", "Learning rate", "train", ("learning_rate",)),
 )

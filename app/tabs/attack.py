@@ -9,7 +9,8 @@ from app import evaluation_data as looks
 from app.card import words_of
 from app.chart import charts
 from app.page import nothing_here, show_chart, show_table
-from app.words import count, literal, percent
+from app.tabs import checks
+from app.words import count, evaluation, literal, percent
 from db.rows import EvaluationRow, RunDetail
 
 MAX_CLASSES = 30
@@ -34,7 +35,8 @@ def draw(run: RunDetail) -> None:
         _say_worst(table, errors, chosen)
         _draw_confusion(run, _worst_rows(table, errors))
         _draw_errors(run, errors, chosen)
-    _list(run, found)
+        _list(run, list(attacks.values()))
+    checks.draw(run, found)
     if not run.is_active:
         _say_command(run)
 
@@ -42,7 +44,9 @@ def draw(run: RunDetail) -> None:
 def _ask(names: list[str]) -> str:
     if len(names) == 1:
         return names[0]
-    chosen = st.selectbox("Attack", names, key="attack", bind="query-params")
+    chosen = st.selectbox(
+        "Attack", names, key="attack", format_func=evaluation, bind="query-params"
+    )
     return chosen or names[0]
 
 
@@ -94,28 +98,29 @@ def _draw_errors(run: RunDetail, errors: pd.DataFrame, chosen: EvaluationRow) ->
     show_table(errors, key="attack-errors", file_name=f"attack-{run.id[:8]}.csv")
 
 
-def _list(run: RunDetail, found: list[EvaluationRow]) -> None:
-    if not found:
-        return
-    st.subheader("Every evaluation of this run", anchor=False)
-    st.caption("Two evaluations with different protocols are not one ranking.")
-    table = pd.DataFrame([_line(run, row) for row in found])
+def _list(run: RunDetail, attacks: list[EvaluationRow]) -> None:
+    st.subheader("Every attack on this run", anchor=False)
+    st.caption("Two results with different protocols are not one ranking.")
+    table = pd.DataFrame([_line(run, row) for row in attacks])
     st.dataframe(table, hide_index=True, key="evaluations", column_config=_COLUMNS)
 
 
 def _line(run: RunDetail, row: EvaluationRow) -> dict[str, object]:
-    """Return a row of the list; averages are over images."""
-    line: dict[str, object] = {"name": row.name, "n": row.n}
-    if row.kind == "attack":
-        errors = looks.class_errors(run.id, row.name, row.created_at)
-        robust = _robust(errors)
-        line["robust"] = 100 * (robust["value"] * robust["n"]).sum() / robust["n"].sum()
-        line["worst"] = 100 * robust["value"].max()
-    return line | {"protocol": words_of(row.card), "made": row.created_at}
+    """Return a row of the list; the average is over images, in percent."""
+    robust = _robust(looks.class_errors(run.id, row.name, row.created_at))
+    average = (robust["value"] * robust["n"]).sum() / robust["n"].sum()
+    return {
+        "name": evaluation(row.name),
+        "n": row.n,
+        "robust": 100 * average,
+        "worst": 100 * robust["value"].max(),
+        "protocol": words_of(row.card),
+        "made": row.created_at,
+    }
 
 
 _COLUMNS: dict[str, Any] = {
-    "name": "Evaluation",
+    "name": "Attack",
     "n": st.column_config.NumberColumn("Images", format="localized"),
     "robust": st.column_config.NumberColumn("Robust error", format="%.1f %%"),
     "worst": st.column_config.NumberColumn("Worst class", format="%.1f %%"),

@@ -116,6 +116,9 @@ def _draw_distributions(run: RunDetail, table: pd.DataFrame, epoch: int, shown: 
 
 def _draw_shares(run: RunDetail, shown: list[str]) -> None:
     table = data.anti_adversary_shares(run.id, data.mark(run))
+    if not (table["mean"] > 0).any():
+        st.caption("No sample's anti-adversary weight was above one half in any epoch.")
+        return
     st.markdown(
         "**Share of anti-adversaries over the epochs**: samples with a weight above one half"
     )

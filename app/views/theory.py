@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from app import theory_tables as tables
 from app.chart import charts
 from app.page import page, show_chart, show_table
-from app.theory_form import setting_form
-from app.theory_samples import draw_samples
-from app.theory_verdict import draw_menu, draw_verdict
-from app.theory_words import how_fair, where, who_pays
+from app.theory import tables
+from app.theory.form import setting_form
+from app.theory.samples import draw_samples
+from app.theory.verdict import draw_menu, draw_verdict
+from app.theory.words import how_fair, where, who_pays
 from app.words import literal, metric, percent, points
 from engine.mixture import Setting, Solution
 from engine.theory import solve

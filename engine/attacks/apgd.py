@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from engine.autoattack import MIN_CLASSES, PACKAGES, Members, num_targets, run_members
+from engine.autoattack import MIN_CLASSES, Members, num_targets, packages, run_members
 from engine.evaluation_attack import (
     ATTACKS,
     Conditions,
@@ -36,7 +36,7 @@ class Apgd(EvaluationAttack):
             restarts=self.restarts,
             start="uniform",
             targets=num_targets(num_classes) if targeted else None,
-            packages=PACKAGES,
+            packages=packages(),
         )
 
     def attacked(

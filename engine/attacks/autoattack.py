@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from engine.autoattack import MIN_CLASSES, PACKAGES, Members, num_targets, run_members
+from engine.autoattack import MIN_CLASSES, Members, num_targets, packages, run_members
 from engine.errors import UserError
 from engine.evaluation_attack import (
     ATTACKS,
@@ -42,7 +42,7 @@ class AutoAttack(EvaluationAttack):
             restarts=1,
             start="uniform",
             targets=num_targets(num_classes),
-            packages=PACKAGES,
+            packages=packages(),
         )
 
     def attacked(

@@ -1,5 +1,7 @@
 """PGD: steepest ascent on the cross-entropy inside the ball."""
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
@@ -8,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from engine.evaluation_attack import ATTACKS, Conditions, EvaluationAttack, Procedure
+from engine.modes import channels_last
 from engine.norm import BALLS, Ball
 from engine.perturb import random_start
 from engine.section import Pixels
@@ -48,43 +51,63 @@ class Pgd(EvaluationAttack):
         self, model: nn.Module, images: DeviceImages, clean: Tensor, conditions: Conditions
     ) -> Tensor:
         said = clean.clone()
-        positions = torch.arange(len(images), device=clean.device)
-        for number, index in enumerate(positions.split(conditions.batch_size)):
-            batch = images.batch(index)
+        # On a CPU the passes of a residual network take a quarter less time this way.
+        fastest = channels_last(model) if clean.device.type == "cpu" else nullcontext()
+        with fastest:
             for restart in range(self.restarts):
-                conditions.check()
-                rng = torch_stream(conditions.seed, f"attack {number}", restart, clean.device)
-                # Drawn for every image: what is left of a batch does not change its draws.
-                first = random_start(self._ball(batch.x), start="uniform", generator=rng)
-                left = (said[index] == batch.y).nonzero().squeeze(1)
-                said[index[left]] = self._walk(model, _rows(batch, left), first[left])
+                for batch, first in self._starts(images, said, conditions, restart):
+                    conditions.check()
+                    said[batch.index] = self._walk(model, batch, first)
         return said
+
+    def _starts(
+        self, images: DeviceImages, said: Tensor, conditions: Conditions, restart: int
+    ) -> Iterator[tuple[Batch, Tensor]]:
+        """Yield what is still seen right, in full batches, and where each walk begins.
+
+        A start is drawn for every image: what has been broken does not change the other draws.
+        """
+        positions, size = torch.arange(len(images), device=said.device), conditions.batch_size
+        waiting, starts = positions[:0], images.batch(positions[:0]).x
+        for number, index in enumerate(positions.split(size)):
+            rng = torch_stream(conditions.seed, f"attack {number}", restart, said.device)
+            ball = self._ball(images.batch(index).x)
+            first = random_start(ball, start="uniform", generator=rng)
+            right = said[index] == images.labels[index]
+            waiting, starts = torch.cat([waiting, index[right]]), torch.cat([starts, first[right]])
+            if len(waiting) >= size:
+                yield images.batch(waiting[:size]), starts[:size]
+                waiting, starts = waiting[size:], starts[size:]
+        if len(waiting):
+            yield images.batch(waiting), starts
 
     def _ball(self, x: Tensor) -> Ball:
         return BALLS[self.norm](x, torch.full((len(x),), self.epsilon, device=x.device))
 
     def _walk(self, model: nn.Module, batch: Batch, first: Tensor) -> Tensor:
-        """Return the class (B,) of the last image of each walk; a walk ends when it is wrong."""
+        """Return the class (B,) of the last image of each walk.
+
+        A walk ends when it is wrong, and when it is back where it was two steps before: it would
+        go to and fro between two images that are right.
+        """
         found, left = batch.y.clone(), torch.arange(len(batch), device=batch.y.device)
         ball = self._ball(batch.x)
         x_moved = ball.clip(first)
+        x_before = torch.full_like(x_moved, torch.nan)
         for number in range(self.num_steps + 1):
             if not len(left):
                 break
             logits = model(x_moved.requires_grad_())
             found[left] = logits.argmax(dim=1)
-            right = (found[left] == batch.y[left]).nonzero().squeeze(1)
             if number == self.num_steps:
                 break
             loss = F.cross_entropy(logits, batch.y[left], reduction="sum")
             (gradient,) = torch.autograd.grad(loss, x_moved)
             x_moved = x_moved.detach()
-            if len(right) < len(left):
-                left, x_moved, gradient = left[right], x_moved[right], gradient[right]
-                ball = self._ball(batch.x[left])
-            x_moved = ball.clip(x_moved + self.step * ball.steepest(gradient))
+            x_next = ball.clip(torch.add(x_moved, ball.steepest(gradient), alpha=self.step))
+            goes_on = (x_next != x_before).flatten(1).any(dim=1) & (found[left] == batch.y[left])
+            if not goes_on.all():
+                left, x_moved, x_next = left[goes_on], x_moved[goes_on], x_next[goes_on]
+                ball = ball.take(goes_on)
+            x_before, x_moved = x_moved, x_next
         return found
-
-
-def _rows(batch: Batch, rows: Tensor) -> Batch:
-    return Batch(batch.x[rows], batch.y[rows], batch.index[rows])

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from engine.autoattack import PACKAGES, Members, run_members
+from engine.autoattack import Members, packages, run_members
 from engine.evaluation_attack import ATTACKS, Conditions, EvaluationAttack, Procedure
 from engine.types import DeviceImages
 
@@ -28,7 +28,7 @@ class Square(EvaluationAttack):
             step_size=None,
             restarts=1,
             start="stripes",
-            packages=PACKAGES,
+            packages=packages(),
         )
 
     def attacked(

@@ -85,12 +85,20 @@ class Studio:
         self.attacked(run_id, FINAL)
         return run_id
 
-    def attacked(self, run_id: str, name: str, *, in_vain: bool = False) -> None:
-        """Store an attack of a run, or one that changes no prediction."""
+    def attacked(
+        self, run_id: str, name: str, *, in_vain: bool = False, space: str = "pixels"
+    ) -> None:
+        """Store an attack on a run, or one that changes no prediction."""
         said = outcomes()
         said |= {"attacked": said["clean"]} if in_vain else {}
         with self.database.write() as session:
-            new = NewEvaluation(name, "attack", 100, card(), outcomes=said)
+            new = NewEvaluation(name, "attack", 100, card() | {"space": space}, outcomes=said)
+            write_evaluation(session, run_id, 1, new)
+
+    def found(self, run_id: str, kind: str, findings: dict[str, Any]) -> None:
+        """Store a security curve or masking checks."""
+        with self.database.write() as session:
+            new = NewEvaluation(kind, kind, 100, card(), findings)
             write_evaluation(session, run_id, 1, new)
 
     def measured(self, run_id: str, robust: list[float], **card_changes: Any) -> None:

@@ -280,7 +280,9 @@ def test_a_page_redraws_itself_once_when_its_run_ends(studio, visit):
 
 def test_every_page_sends_less_than_two_megabytes(studio, visit):
     run_id = studio.finished("Done", epochs=20)
-    tabs = [f"/run?id={run_id}&tab={tab}" for tab in ("Live", "Classes", "Samples", "Setup")]
+    tabs = [
+        f"/run?id={run_id}&tab={tab}" for tab in ("Live", "Classes", "Samples", "Attack", "Setup")
+    ]
     compared = ("/fairness", "/tradeoff?paths=true")
     for path in ("/", "/new", "/theory?claim=mixing&seed=0", *compared, *tabs):
         visit.received = 0

@@ -129,9 +129,45 @@ def test_the_attack_tab_lists_every_evaluation_and_draws_the_one_in_the_link(stu
     run_id = studio.finished()
     studio.attacked(run_id, "PGD-1", in_vain=True)
     page = open_page("run", id=run_id, tab="Attack", attack="PGD-1")
-    assert page.dataframe[-1].value["name"].tolist() == ["final", "PGD-1"]
-    assert page.dataframe[-1].value["robust"].tolist() == pytest.approx([40.0, 35.0])
+    listed = page.dataframe[-1].value
+    assert listed["name"].tolist() == ["At the end of training", "PGD-1"]
+    assert listed["robust"].tolist() == pytest.approx([40.0, 35.0])
     assert "Worst class: class f, 50 % robust error" in words(page)
+
+
+def test_an_attack_that_is_not_in_pixels_says_so_beside_its_numbers(studio, open_page):
+    run_id = studio.finished()
+    studio.attacked(run_id, "as released", space="normalised tensors")
+    said = words(open_page("run", id=run_id, tab="Attack", attack="as released"))
+    assert r"not in pixels\: normalised tensors" in said
+
+
+def test_a_stored_curve_says_where_half_of_the_accuracy_is_lost(studio, open_page):
+    run_id = studio.finished()
+    wrong = [[1] * 10, [3] * 10, [6] * 10]
+    curve = {"epsilon": [0.0, 4 / 255, 8 / 255], "wrong": wrong, "count": [10] * 10}
+    studio.found(run_id, "curve", curve)
+    page = open_page("run", id=run_id, tab="Attack")
+    assert "Half of the clean accuracy is lost at a radius of 8/255." in words(page)
+    assert len(page.get("plotly_chart")) == 3
+
+
+@pytest.mark.parametrize(
+    ("passed", "verdict"),
+    [(True, "No sign of it: it passes 2 checks."), (False, "**1 of 2 checks failed")],
+)
+def test_masking_checks_stand_with_their_reasons(studio, open_page, passed, verdict):
+    run_id = studio.finished()
+    checks = [
+        {"name": "random starts end alike", "passed": True, "reason": "Spread is 0.01.",
+         "figures": {}},
+        {"name": "more steps do not help", "passed": passed, "reason": "It rises.", "figures": {}},
+    ]  # fmt: skip
+    studio.found(run_id, "masking", {"checks": checks})
+    said = words(open_page("run", id=run_id, tab="Attack"))
+    assert verdict in said
+    assert ("Failed: more steps do not help" in said) is not passed
+    assert r"Spread is 0\.01\." in said
 
 
 def test_the_attack_tab_shows_the_command_that_makes_more(studio, open_page):

@@ -74,6 +74,8 @@ def test_a_protocol_is_said_in_one_line():
     )
     more = protocol_of({**CARD, "restarts": 5}, "digits")
     assert in_words(more).startswith("digits: PGD-20 with 5 restarts, linf")
+    scaled = protocol_of({**CARD, "space": "normalised values"}, "digits")
+    assert in_words(scaled).endswith("last epoch, not in pixels: normalised values")
 
 
 def test_a_result_without_a_card_is_comparable_to_none_that_has_one():

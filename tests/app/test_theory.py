@@ -5,10 +5,10 @@ import math
 import pandas as pd
 import pytest
 
-from app import theory_tables as tables
 from app.chart import charts
-from app.theory_claims import CLAIMS
-from app.theory_words import place, where, who_pays
+from app.theory import tables
+from app.theory.claims import CLAIMS
+from app.theory.words import place, where, who_pays
 from engine.mixture import Setting
 from engine.theory import draw_errors, solve
 

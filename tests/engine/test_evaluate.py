@@ -6,6 +6,7 @@ from torch import nn
 from engine.attacks.pgd import Pgd
 from engine.evaluate import Evaluation, EvaluationConfig, attack_of, count_by_class, examine
 from engine.evaluation_attack import Conditions
+from engine.modes import channels_last
 from engine.perturb import ThreatConfig
 from engine.types import ImageSet
 
@@ -116,6 +117,22 @@ def test_looking_leaves_the_model_as_it_was(model, images, training):
     assert all(module.training == training for module in model.modules())
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_a_layout_of_weights_is_put_back_with_the_values_in_it():
+    convolution, x = nn.Conv2d(3, 4, 3), torch.rand(2, 3, 8, 8)
+    weight, before = convolution.weight.clone(), convolution(x)
+
+    def work():
+        with channels_last(convolution):
+            assert not convolution.weight.is_contiguous()
+            torch.testing.assert_close(convolution(x), before)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert convolution.weight.is_contiguous()
+    assert torch.equal(convolution.weight, weight)
 
 
 def test_the_model_goes_back_to_training_when_someone_stops_it(model, images):

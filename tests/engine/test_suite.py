@@ -1,3 +1,4 @@
+import sys
 from importlib.metadata import version
 
 import numpy as np
@@ -117,6 +118,14 @@ def test_a_security_curve_measures_each_radius_afresh(suite_of):
     assert accuracy[-1] < 0.1
     alone = suite.assess(Pgd(epsilon=0.15, num_steps=10)).outcomes
     assert np.array_equal(curve[2].outcomes.attacked, alone.attacked)
+
+
+@pytest.mark.parametrize("name", ["apgd", "autoattack", "square"])
+def test_a_missing_package_is_told_before_any_work(suite_of, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyautoattack", None)
+    monkeypatch.setattr("engine.suite.examine", lambda *_: pytest.fail("work was done"))
+    with pytest.raises(UserError, match=r"pip install 'caat-studio\[autoattack\]'"):
+        suite_of().assess(ATTACKS[name]())
 
 
 def test_what_does_not_fit_is_told_in_one_line(suite_of):

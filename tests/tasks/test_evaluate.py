@@ -138,8 +138,11 @@ def test_a_curve_falls_from_the_natural_accuracy(train):
 def test_masking_findings_are_stored_with_their_reasons(train):
     run_id = train()
     told = evaluate(open_database(), run_id, Wish(masking=True, subset=20))
-    findings = stored(run_id)[told["masking"]["name"]].findings
+    row = stored(run_id)[told["masking"]["name"]]
+    findings = row.findings
     assert findings is not None
+    assert (row.card["label"], row.n) == ("PGD-40-subset(20)", 20)
+    assert row.card["step_size"] == pytest.approx(2.5 * 0.1 / 40)
     assert len(findings["checks"]) == 4
     assert all(check["reason"].endswith(".") for check in findings["checks"])
 

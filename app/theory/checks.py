@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.theory_words import EVEN, place
+from app.theory.words import EVEN, place
 from app.words import percent, points
 from engine.mixture import PerClass, Setting, Solution
 

@@ -5,9 +5,9 @@ from typing import Any
 import streamlit as st
 
 from app.page import download
-from app.theory_claims import CLAIMS
-from app.theory_form import fill
-from app.theory_tables import comparison, in_percent
+from app.theory.claims import CLAIMS
+from app.theory.form import fill
+from app.theory.tables import comparison, in_percent
 from app.words import literal
 from engine.mixture import Setting
 from engine.theory import solve

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from app import theory_checks as checks
-from app.theory_checks import Check, Rows, Solutions
+from app.theory import checks
+from app.theory.checks import Check, Rows, Solutions
 from engine.mixture import Setting
 
 

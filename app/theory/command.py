@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from app.theory_words import how_fair, where
+from app.theory.words import how_fair, where
 from app.words import metric, percent, points
 from engine.errors import UserError
 from engine.mixture import PerClass, Setting, Solution

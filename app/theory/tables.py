@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from app.theory_words import class_names
+from app.theory.words import class_names
 from engine.mixture import Setting, Solution, shares
 from engine.theory import Draw, solve, standard_error
 

@@ -1,0 +1,1 @@
+"""The theory lab: its command, and the parts of its page."""
