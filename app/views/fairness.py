@@ -5,15 +5,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import comparison, data
-from app import fairness_tables as tables
-from app import fairness_words as say
+from app import data
 from app.chart import charts
-from app.comparison import Finished
+from app.compare import fairness as tables
+from app.compare import runs as comparison
+from app.compare import words as say
+from app.compare.choice import choose_one, choose_some
+from app.compare.protocol import differences, in_words
+from app.compare.runs import Finished
 from app.page import download, nothing_here, page, show_chart, show_table
 from app.palette import ERRORS
-from app.protocol import differences, in_words
-from app.run_choice import choose_one, choose_some
 from app.words import count, literal, metric
 
 MAX_CLASSES = 30  # more rows make no readable dot plot; the worst ones are drawn then

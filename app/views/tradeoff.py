@@ -6,14 +6,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import comparison
-from app import tradeoff_table as tables
 from app.chart import CONFIG, charts
-from app.comparison import Finished
-from app.fairness_tables import MAX_RUNS, variants
+from app.compare import runs as comparison
+from app.compare import tradeoff as tables
+from app.compare.choice import choose_one, choose_some, keep
+from app.compare.fairness import MAX_RUNS, variants
+from app.compare.protocol import differences, in_words
+from app.compare.runs import Finished
 from app.page import nothing_here, page, show_chart, show_table
-from app.protocol import differences, in_words
-from app.run_choice import choose_one, choose_some, keep
 from app.words import count, literal, percent
 
 MAX_PATHS = 8  # more trajectories than this make no readable chart

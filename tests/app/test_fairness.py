@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from sqlalchemy import delete
 
-from app import fairness_tables as tables
-from app.comparison import Finished
-from app.fairness_words import collapse, compared
+from app.compare import fairness as tables
+from app.compare.runs import Finished
+from app.compare.words import collapse, compared
 from db.evaluations import FINAL
 from db.models import Evaluation
 from engine.statistics import spread

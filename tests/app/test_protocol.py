@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.protocol import differences, digest_of, in_words, protocol_of
+from app.compare.protocol import differences, digest_of, in_words, protocol_of
 
 CARD = {
     "method": "caat",

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from app import tradeoff_table as tables
 from app.chart import charts
-from app.comparison import Finished
+from app.compare import tradeoff as tables
+from app.compare.runs import Finished
 
 EVEN = [0.2] * 10
 HARD = [0.1] * 9 + [1.0]
@@ -115,7 +115,7 @@ def test_one_chart_has_one_protocol_and_the_others_are_told(studio, open_page):
 
 
 def protocols(page) -> list[str]:
-    from app import comparison
+    from app.compare import runs as comparison
 
     return list(dict.fromkeys(run.protocol_id for run in comparison.finished()))
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from app import comparison
-from app.comparison import Finished
+from app.compare import runs as comparison
+from app.compare.protocol import differences, in_words
+from app.compare.runs import Finished
 from app.data import Columns, class_name
 from app.palette import ERRORS
-from app.protocol import differences, in_words
 from engine.paired import paired_difference
 from engine.statistics import holm, spread
 

@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from app import data
-from app.protocol import Protocol, digest_of, protocol_of
+from app.compare.protocol import Protocol, digest_of, protocol_of
 from db import comparison as stored
 from db import evaluations
 from db.comparison import FinishedRow

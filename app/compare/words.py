@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from app.fairness_tables import LEVEL, Rise
+from app.compare.fairness import LEVEL, Rise
 from app.words import count, literal, metric, percent, points
 
 
