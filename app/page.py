@@ -11,7 +11,6 @@ import streamlit as st
 from app.chart import CONFIG
 from app.data import as_csv
 from app.words import literal
-from db.comparison import FinishedRow
 from db.errors import DatabaseError
 from db.rows import RunRow
 
@@ -30,7 +29,7 @@ def page(render: Callable[[], None]) -> Callable[[], None]:
     return told
 
 
-def title_of(run: RunRow | FinishedRow) -> str:
+def title_of(run: RunRow) -> str:
     """Return a run's name; one without a name is called by what it does."""
     return run.name or f"{run.method} on {run.dataset}, seed {run.seed}"
 

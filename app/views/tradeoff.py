@@ -29,23 +29,15 @@ def render() -> None:
         _say_nothing()
         return
     runs = _ask_which(found)
-    measure = st.segmented_control(
-        "Accuracy",
-        list(TITLES),
-        key="accuracy",
-        default="average",
-        required=True,
-        format_func=lambda name: TITLES[name],
-        bind="query-params",
-    )
+    measure, same_scale = _ask_what()
     known = comparison.accuracies(tuple(run.id for run in runs))
-    table = tables.points(runs, known, measure or "average")
+    table = tables.points(runs, known, measure)
     if table.empty:
         st.info("No finished run meets these filters.", icon=":material/filter_alt_off:")
         return
-    _say_answer(table, measure or "average")
-    _draw_points(table, measure or "average")
-    _draw_details(runs, table, measure or "average")
+    _say_answer(table, measure)
+    _draw_points(table, measure, same_scale=same_scale)
+    _draw_details(runs, table, measure)
 
 
 def _say_nothing() -> None:
@@ -78,6 +70,25 @@ def _ask_which(found: Sequence[Finished]) -> list[Finished]:
     with which:
         ids = choose_some("Runs", "runs", {run.id: run.label for run in of_method}, most=100)
     return [run for run in of_method if not ids or run.id in ids]
+
+
+def _ask_what() -> tuple[str, bool]:
+    """Return what stands on the axes, and whether their scale is that of both measures."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        measure = st.segmented_control(
+            "Accuracy",
+            list(TITLES),
+            key="accuracy",
+            default="average",
+            required=True,
+            format_func=lambda name: TITLES[name],
+            bind="query-params",
+            width="content",
+        )
+        same_scale = st.toggle(
+            "Same scale for average and worst class", key="scale", bind="query-params"
+        )
+    return measure or "average", same_scale
 
 
 def _called(protocols: dict[str, list[Finished]], key: str) -> str:
@@ -122,15 +133,13 @@ def _say_answer(table: pd.DataFrame, measure: str) -> None:
     st.caption(
         f"{front} of {count(len(table), 'scenario')} on the Pareto front: no other of these is as "
         f"good in both. Means over seeds; whiskers go from the smallest to the largest seed."
-        f"{alone} Larger: more robust in the worst class. {literal(table['card'].iloc[0])}."
+        f"{alone} Larger: more robust in the worst class. "
+        f"Protocol: {literal(table['card'].iloc[0])}."
     )
 
 
-def _draw_points(table: pd.DataFrame, measure: str) -> None:
+def _draw_points(table: pd.DataFrame, measure: str, *, same_scale: bool) -> None:
     """Draw the points; one that is clicked becomes the one that is looked at."""
-    same_scale = st.toggle(
-        "Same scale for average and worst class", key="scale", bind="query-params"
-    )
     on_front = ", ".join(table[table["front"]]["title"])
     st.plotly_chart(
         charts()["tradeoff"].draw(tables.drawn(table, measure, same_scale=same_scale)),

@@ -106,7 +106,7 @@ class Studio:
 
         Args:
             run_id: The run.
-            robust: Robust error of each class, in tenths.
+            robust: Robust error of each class, shares in whole tenths.
             card_changes: What its protocol has otherwise.
         """
         values = {"natural_error": [0.0] * 10, "boundary_error": robust, "robust_error": robust}
