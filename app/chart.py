@@ -4,13 +4,14 @@ A chart takes a table and gives a figure. It knows no page and no database; shar
 and percent signs appear on the axes only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.palette import Style
 from engine.registry import import_plugins
 
 CONFIG: dict[str, Any] = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
@@ -104,6 +105,36 @@ def nothing_yet() -> go.Figure:
 def plain(text: object) -> str:
     """Escape a user's own words for Plotly, which reads a few HTML tags."""
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def class_axis(order: Mapping[str, int]) -> dict[str, Any]:
+    """Return an axis of rows with names: name -> row, counted from below."""
+    return {
+        "tickmode": "array",
+        "tickvals": list(order.values()),
+        "ticktext": [plain(name) for name in order],
+        "range": [-0.6, len(order) - 0.4],
+    }
+
+
+def marker(style: Style) -> dict[str, Any]:
+    """Return the dot of a style; the dot within a filled shape is white."""
+    dotted = style.symbol.endswith("-dot") and "open" not in style.symbol
+    line = {"width": 1.5, "color": "white" if dotted else style.color}
+    return {"color": style.color, "symbol": style.symbol, "size": 10, "line": line}
+
+
+def whiskers(rows: pd.DataFrame, color: str) -> dict[str, Any]:
+    """Return the whiskers of dots at ``value``, from ``low`` to ``high``."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": rows["high"] - rows["value"],
+        "arrayminus": rows["value"] - rows["low"],
+        "color": color,
+        "thickness": 1.5,
+        "width": 3,
+    }
 
 
 def epoch_axis(epochs: "pd.Series[Any]") -> dict[str, Any]:

@@ -12,6 +12,18 @@ st.navigation(
     [
         st.Page("views/runs.py", title="Runs", icon=":material/list:", default=True),
         st.Page("views/new_run.py", title="New run", icon=":material/add_circle:", url_path="new"),
+        st.Page(
+            "views/fairness.py",
+            title="Class fairness",
+            icon=":material/balance:",
+            url_path="fairness",
+        ),
+        st.Page(
+            "views/tradeoff.py",
+            title="Trade-off",
+            icon=":material/scatter_plot:",
+            url_path="tradeoff",
+        ),
         st.Page("views/theory.py", title="Theory", icon=":material/functions:", url_path="theory"),
         st.Page("views/run.py", title="Run", url_path="run", visibility="hidden"),
     ],

@@ -1,5 +1,6 @@
 """Colours, markers and dashes, fixed by what they stand for and never by order of drawing."""
 
+import zlib
 from typing import NamedTuple
 
 PETROFF_10 = (
@@ -70,6 +71,43 @@ SERIES = {
     "importance_class_proportion": Style(PETROFF_10[5], "x", "solid"),
 }
 """Every series that has an identity of its own, by the name of its metric."""
+
+METHODS = {
+    "standard": Style(PETROFF_10[8], "square", "dot"),
+    "pgd-at": Style(PETROFF_10[0], "circle", "solid"),
+    "trades": Style(PETROFF_10[1], "diamond", "dash"),
+    "mart": Style(PETROFF_10[5], "pentagon", "dashdot"),
+    "caat": Style(PETROFF_10[2], "star", "solid"),
+    # The three forms of one method share a colour, as do both that weight samples without an
+    # attack, and both that change the bound class by class.
+    "frl-reweight": Style(PETROFF_10[4], "triangle-left", "dot"),
+    "frl-remargin": Style(PETROFF_10[4], "triangle-right", "dash"),
+    "frl-reweight-remargin": Style(PETROFF_10[4], "triangle-up", "solid"),
+    "reweight": Style(PETROFF_10[3], "cross", "dash"),
+    "meta-weight-net": Style(PETROFF_10[3], "x", "dot"),
+    "cfa": Style(PETROFF_10[6], "hexagon", "dash"),
+    "dafa": Style(PETROFF_10[6], "triangle-down", "solid"),
+    "wat": Style(PETROFF_10[7], "octagon", "longdash"),
+    "faal": Style(PETROFF_10[9], "hexagram", "dashdot"),
+}
+"""Every method of the project; each has a shape of its own."""
+
+_VARIANTS = ("", "-open", "-dot", "-open-dot")
+
+
+def method_style(label: str, variant: int = 0) -> Style:
+    """Return the style of a method, by its label: ``caat`` or ``caat (as-released)``.
+
+    Another protocol of a method, and every other run of one that ``variant`` counts, keeps colour
+    and shape and has another filling. A plug-in's method is drawn by what its name hashes to.
+    """
+    name, _, protocol = label.partition(" (")
+    style = METHODS.get(name)
+    if style is None:
+        place = zlib.crc32(name.encode())
+        style = Style(PETROFF_10[place % 10], MARKERS[place // 10 % len(MARKERS)], "dash")
+    filling = _VARIANTS[(variant + bool(protocol)) % len(_VARIANTS)]
+    return style._replace(symbol=style.symbol + filling)
 
 
 def class_style(index: int) -> Style:

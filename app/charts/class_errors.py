@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, plain, register
+from app.chart import class_axis, figure, plain, register, whiskers
 from app.palette import ERRORS
 from app.words import metric
 
@@ -23,12 +23,7 @@ def class_errors(table: pd.DataFrame) -> go.Figure:
     fig = figure(
         120 + ROW_HEIGHT * len(order),
         xaxis={"title": {"text": "Error"}, "tickformat": ".0%", "range": [-0.01, 1.01]},
-        yaxis={
-            "tickmode": "array",
-            "tickvals": list(order.values()),
-            "ticktext": [plain(name) for name in order],
-            "range": [-0.6, len(order) - 0.4],
-        },
+        yaxis=class_axis(order),
     )
     for place, (name, style) in enumerate(ERRORS.items()):
         rows = table[table["name"] == name]
@@ -39,15 +34,7 @@ def class_errors(table: pd.DataFrame) -> go.Figure:
             name=metric(name),
             mode="markers",
             marker={"color": style.color, "symbol": style.symbol, "size": 9},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": rows["high"] - rows["value"],
-                "arrayminus": rows["value"] - rows["low"],
-                "color": style.color,
-                "thickness": 1.5,
-                "width": 3,
-            },
+            error_x=whiskers(rows, style.color),
             customdata=_hover(rows),
             hovertemplate="<b>%{customdata[0]}</b>: %{x:.1%} "
             "(%{customdata[1]:.1%} to %{customdata[2]:.1%}, n = %{customdata[3]})"

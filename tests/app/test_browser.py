@@ -19,7 +19,7 @@ from db.models import RunStatus
 
 ROOT = Path(__file__).parents[2]
 OWN = re.compile(r"^((http|ws)://127\.0\.0\.1:\d+/|data:|blob:|about:)")
-PROBE = re.compile(r"/(run|new|theory)/_stcore/(health|host-config)$")
+PROBE = re.compile(r"/(run|new|theory|fairness|tradeoff)/_stcore/(health|host-config)$")
 """Streamlit looks for its server below a page's path first, and is told 404."""
 
 
@@ -236,6 +236,35 @@ def test_a_theory_link_holds_the_claim_its_parameters_and_the_drawn_samples(
     context.close()
 
 
+def test_a_clicked_point_stands_in_the_link_and_leads_to_its_classes(
+    studio, visit, chromium, server
+):
+    run_id = studio.finished("Done")
+    page = visit.go("/tradeoff")
+    plot = page.locator(".st-key-points .js-plotly-plot")
+    plot.locator(".nsewdrag").wait_for()
+    place = plot.evaluate(
+        """(plot) => {
+            const trace = plot._fullData.find((trace) => trace.name === "caat");
+            const {xaxis, yaxis} = plot._fullLayout;
+            return [xaxis._offset + xaxis.l2p(trace.x[0]), yaxis._offset + yaxis.l2p(trace.y[0])];
+        }"""
+    )
+    box = plot.bounding_box()
+    page.mouse.move(box["x"] + place[0], box["y"] + place[1])
+    plot.locator(".hoverlayer .hovertext").wait_for()
+    page.mouse.click(box["x"] + place[0], box["y"] + place[1])
+    page.get_by_text("One seed: no interval").wait_for()
+    page.wait_for_url("**/tradeoff?point=*")
+    context = chromium.new_context()
+    fresh = Visit(context.new_page(), server).go(page.url.removeprefix(server))
+    fresh.get_by_text("One seed: no interval").wait_for()
+    context.close()
+    page.get_by_text("Which classes pay?").click()
+    page.get_by_role("heading", name="Class fairness").wait_for()
+    page.wait_for_url(f"**/fairness?runs={run_id}")
+
+
 def test_a_page_redraws_itself_once_when_its_run_ends(studio, visit):
     run_id = studio.running("Ends")
     page = visit.go(f"/run?id={run_id}")
@@ -254,7 +283,8 @@ def test_every_page_sends_less_than_two_megabytes(studio, visit):
     tabs = [
         f"/run?id={run_id}&tab={tab}" for tab in ("Live", "Classes", "Samples", "Attack", "Setup")
     ]
-    for path in ("/", "/new", "/theory?claim=mixing&seed=0", *tabs):
+    compared = ("/fairness", "/tradeoff?paths=true")
+    for path in ("/", "/new", "/theory?claim=mixing&seed=0", *compared, *tabs):
         visit.received = 0
         page = visit.go(path)
         page.get_by_role("heading").first.wait_for()

@@ -16,6 +16,17 @@ EPOCHS = 100
 BUDGET = 300_000
 """Bytes of one figure's JSON."""
 
+FIXED = {
+    "n": 100,
+    "card": "PGD-20",
+    "variant": 1,
+    "front": True,
+    "differs": True,
+    "group": "0123abcd",
+    "seeds": "0, 1",
+}
+"""What is neither a share nor a name."""
+
 
 def full_table(columns: tuple[str, ...]) -> pd.DataFrame:
     """A long history: a row per class, epoch and series where the chart knows such columns."""
@@ -29,13 +40,13 @@ def full_table(columns: tuple[str, ...]) -> pd.DataFrame:
     for other in {"given", "said"} & set(columns):
         pairs = rows.rename(columns={"class_index": f"{other}_index", "class": other})
         rows = rows.assign(true=rows["class"]).merge(pairs, how="cross")
+    for text in {"title", "method"} & set(columns):
+        rows[text] = rows["class"]
     values = np.random.default_rng(0).uniform(0.1, 0.9, len(rows))
     for column in set(columns) - set(rows.columns):
         rows[column] = values
-    if "n" in columns:
-        rows["n"] = 100
-    if "card" in columns:
-        rows["card"] = "PGD-20"
+    for column in FIXED.keys() & set(columns):
+        rows[column] = FIXED[column]
     if "quantiles" in columns:
         rows["quantiles"] = [np.linspace(0, 1, 41).tolist()] * len(rows)
     return rows[list(columns)]

@@ -3,9 +3,21 @@
 from itertools import combinations
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
-from app.palette import BOUNDARY, ERRORS, NATURAL, PETROFF_10, ROBUST, class_style
+from app.palette import (
+    BOUNDARY,
+    ERRORS,
+    METHODS,
+    NATURAL,
+    PETROFF_10,
+    ROBUST,
+    Style,
+    class_style,
+    method_style,
+)
+from engine import scenario
 
 VISION = {
     "normal": "1 0 0; 0 1 0; 0 0 1",
@@ -63,3 +75,35 @@ def test_a_hundred_classes_keep_their_style_and_neighbours_of_one_colour_differ(
     styles = [class_style(index) for index in range(100)]
     assert styles[3] == class_style(3)
     assert all(styles[index][1:] != styles[index + 10][1:] for index in range(90))
+
+
+def test_every_method_has_a_style_and_no_two_share_a_shape():
+    assert set(METHODS) == set(scenario.METHODS.names())
+    assert len({style.symbol for style in METHODS.values()}) == len(METHODS)
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_the_colours_of_methods_are_one_or_stay_apart(vision):
+    assert smallest_distance(tuple({style.color for style in METHODS.values()}), vision) >= 16
+
+
+def test_a_method_keeps_its_colour_and_shape_whatever_protocol_it_follows():
+    plain, released = method_style("caat"), method_style("caat (as-released, changed)")
+    assert plain == METHODS["caat"]
+    assert released == plain._replace(symbol="star-open")
+
+
+def test_runs_of_one_method_differ_in_their_filling():
+    styles = [method_style("trades", variant) for variant in range(4)]
+    assert len({style.symbol for style in styles}) == 4
+    assert {style.color for style in styles} == {METHODS["trades"].color}
+
+
+def test_a_method_of_a_plug_in_keeps_its_style_from_one_start_to_the_next():
+    assert method_style("my-method") == Style("#94a4a2", "pentagon", "dash")
+    assert method_style("my-method") != method_style("another")
+
+
+def test_every_shape_is_one_that_plotly_knows():
+    for style in (method_style(name, variant) for name in METHODS for variant in range(4)):
+        assert go.Scatter(marker={"symbol": style.symbol}).marker.symbol == style.symbol

@@ -1,0 +1,1 @@
+"""What the pages that compare finished runs are made of."""

@@ -1,0 +1,78 @@
+"""When may two results stand in one ranking? The part of their cards that has to agree."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.card import PIXELS
+from engine.section import in_255ths
+
+APART = ("method", "label", "seed", "versions")
+"""Of a card, what two results of one protocol may differ in; the label repeats other entries."""
+
+WORDS = {
+    "norm": "threat model",
+    "epsilon": "ε",
+    "step_size": "step",
+    "num_steps": "steps",
+    "n": "images",
+    "whole": "images of the whole split",
+    "trained_norm": "norm in training",
+    "trained_epsilon": "ε in training",
+    "checkpoint": "weights",
+}
+DISTANCES = ("epsilon", "step_size", "trained_epsilon")
+BEST = "best on validation data"
+
+Protocol = Mapping[str, Any]
+
+
+def protocol_of(card: Mapping[str, Any] | None, dataset: str) -> Protocol:
+    """Return what has to be equal for two results to be compared; without a card, very little."""
+    if card is None:
+        return {"dataset": dataset}
+    same = {name: value for name, value in card.items() if name not in APART}
+    if "checkpoint" in same:
+        # Which epoch was best is a result; that the best one was chosen is the protocol.
+        same["checkpoint"] = BEST if BEST in str(same["checkpoint"]) else "last epoch"
+    return {"dataset": dataset, **same}
+
+
+def digest_of(protocol: Protocol) -> str:
+    """Return a short fingerprint that equal protocols share."""
+    text = json.dumps(protocol, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def in_words(protocol: Protocol) -> str:
+    """Say a protocol in one line."""
+    if set(protocol) == {"dataset"}:
+        return f"{protocol['dataset']}: protocol not recorded"
+    steps, restarts = protocol.get("num_steps"), protocol.get("restarts", 1)
+    attack = str(protocol.get("attack", "")).upper() + (f"-{steps}" if steps else "")
+    parts = [
+        attack if restarts == 1 else f"{attack} with {restarts} restarts",
+        f"{protocol.get('norm', 'linf')}, ε = {_said('epsilon', protocol.get('epsilon'))}",
+        f"{protocol.get('split', 'test')}, n = {protocol.get('n', 0):,}",
+        str(protocol.get("checkpoint", "")),
+        "" if protocol.get("space", PIXELS) == PIXELS else f"not in pixels: {protocol['space']}",
+    ]
+    return f"{protocol['dataset']}: {', '.join(part for part in parts if part)}"
+
+
+def differences(protocols: Sequence[Protocol]) -> list[str]:
+    """Say each thing in which protocols differ: ``ε: 8/255 or 16/255``."""
+    names = dict.fromkeys(name for protocol in protocols for name in protocol)
+    told = []
+    for name in names:
+        values = list(dict.fromkeys(_said(name, protocol.get(name)) for protocol in protocols))
+        if len(values) > 1:
+            told.append(f"{WORDS.get(name, name.replace('_', ' '))}: {' or '.join(values)}")
+    return told
+
+
+def _said(name: str, value: Any) -> str:
+    if value is None:
+        return "not told"
+    return in_255ths(float(value)) if name in DISTANCES else str(value)

@@ -1,0 +1,115 @@
+"""Cached reads over many finished runs, shaped for the pages that compare them.
+
+A finished run's results never change, so they are kept under its id; only which runs are finished
+is read again and again.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import data
+from app.compare.protocol import Protocol, digest_of, protocol_of
+from db import comparison as stored
+from db import evaluations
+from db.comparison import FinishedRow
+from engine.statistics import wilson
+
+Ids = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run, as the pages choose and group it."""
+
+    id: str
+    title: str
+    method: str
+    dataset: str
+    seed: int
+    protocol: Protocol
+    protocol_id: str
+    scenario_id: str
+    """What runs share that differ in nothing but their seed and their name."""
+    class_names: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """What the run is called where several may have one name."""
+        return f"{self.title} · seed {self.seed} · {self.id[:8]}"
+
+
+@st.cache_data(ttl=5.0, max_entries=2, show_spinner=False)
+def finished() -> list[Finished]:
+    """Return every finished run, newest first."""
+    with data.database().read() as session:
+        return [_shaped(row) for row in stored.finished_runs(session)]
+
+
+def _shaped(row: FinishedRow) -> Finished:
+    protocol = protocol_of(row.card, row.dataset)
+    return Finished(
+        id=row.id,
+        title=row.name or f"{row.method} on {row.dataset}",
+        method=row.method,
+        dataset=row.dataset,
+        seed=row.seed,
+        protocol=protocol,
+        protocol_id=digest_of(protocol),
+        scenario_id=_without_seed(row),
+        class_names=tuple(row.class_names or ()),
+    )
+
+
+def _without_seed(row: FinishedRow) -> str:
+    same = {name: value for name, value in row.scenario.items() if name not in ("name", "seed")}
+    return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:8]
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def class_errors(run_ids: Ids) -> pd.DataFrame:
+    """Return the test errors of each class that has images, with their Wilson intervals.
+
+    Columns: run_id, name, class_index, value, low, high, n.
+    """
+    with data.database().read() as session:
+        table = stored.class_errors(session, run_ids)
+    table = table[(table["n"] > 0) & table["value"].notna()].reset_index(drop=True)
+    low, high = wilson(table["value"], table["n"])
+    return table.assign(low=low, high=high)
+
+
+@st.cache_data(ttl=600, max_entries=32, show_spinner=False)
+def accuracies(run_ids: Ids) -> pd.DataFrame:
+    """Return one row per run: natural, robust, worst_natural and worst_robust test accuracy."""
+    with data.database().read() as session:
+        return _accuracies(stored.overall_errors(session, run_ids, "test"), ["run_id"])
+
+
+@st.cache_data(ttl=600, max_entries=32, show_spinner=False)
+def histories(run_ids: Ids) -> pd.DataFrame:
+    """Return one row per run and epoch: the same accuracies on validation data."""
+    with data.database().read() as session:
+        table = stored.overall_errors(session, run_ids, "validation")
+    return _accuracies(table, ["run_id", "epoch"])
+
+
+def _accuracies(table: pd.DataFrame, index: list[str]) -> pd.DataFrame:
+    wide = 1 - table.pivot_table(index=index, columns="name", values="value", aggfunc="last")
+    wide = wide.reindex(columns=list(stored.OVERALL))
+    return wide.rename(columns=lambda name: str(name).removesuffix("_error")).reset_index()
+
+
+@st.cache_data(ttl=600, max_entries=16, show_spinner=False)
+def outcomes(run_id: str) -> data.Columns | None:
+    """Return what a run's model said of its test images, in the order of the images."""
+    with data.database().read() as session:
+        found = evaluations.outcomes(session, run_id, evaluations.FINAL)
+    if found is None:
+        return None
+    order = np.argsort(found["sample"])
+    return {name: column[order] for name, column in found.items()}

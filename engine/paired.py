@@ -1,0 +1,65 @@
+"""How far two runs differ on the images that both were shown.
+
+No tensors: pages may use it without the engine's weight.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from engine.statistics import Counts, Floats, Marks, class_counts, mcnemar
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """One run's error less another's, per class, (C,) each; NaN for a class without images.
+
+    Attributes:
+        value: The difference of the two shares, -1 to 1.
+        low, high: Its interval.
+        p_value: Of the exact McNemar test, not corrected for the number of tests.
+        n: Images of the class.
+    """
+
+    value: Floats
+    low: Floats
+    high: Floats
+    p_value: Floats
+    n: Counts
+
+
+def paired_difference(
+    label: Counts, wrong: Marks, other_wrong: Marks, num_classes: int, level: float = 0.95
+) -> PairedDifference:
+    """Compare two runs image by image.
+
+    With b images that the one run alone gets wrong, c that the other alone does, and n in all, the
+    difference is (b - c) / n. The interval is Wald's with half an image added to each cell of the
+    paired table: with b' = b + 1/2, c' = c + 1/2, n' = n + 2 it is d' -+ z sqrt(b' + c' -
+    (b' - c')^2 / n') / n' around d' = (b' - c') / n' (Agresti and Min, Statistics in Medicine
+    2005).
+
+    Args:
+        label: (N,) classes of the images that both runs were shown.
+        wrong: (N,) where the one run errs.
+        other_wrong: (N,) where the other does.
+        num_classes: C.
+        level: Confidence of the two-sided interval.
+    """
+    n = class_counts(label, num_classes)
+    alone = class_counts(label[wrong & ~other_wrong], num_classes)
+    other = class_counts(label[other_wrong & ~wrong], num_classes)
+    size = n + 2
+    centre = (alone - other) / size
+    z = float(stats.norm.ppf((1 + level) / 2))
+    half = z * np.sqrt(alone + other + 1 - (alone - other) ** 2 / size) / size
+    value, low, high = (
+        np.where(n > 0, found, np.nan)
+        for found in (
+            (alone - other) / np.maximum(n, 1),
+            np.maximum(centre - half, -1.0),
+            np.minimum(centre + half, 1.0),
+        )
+    )
+    return PairedDifference(value, low, high, mcnemar(label, wrong, other_wrong, num_classes), n)

@@ -1,0 +1,204 @@
+"""Which classes pay: one run, several, and what may not be compared."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sqlalchemy import delete
+
+from app.compare import fairness as tables
+from app.compare.runs import Finished
+from app.compare.words import collapse, compared
+from db.evaluations import FINAL
+from db.models import Evaluation
+from engine.statistics import spread
+
+EVEN = [0.2] * 10
+HARD = [0.1] * 9 + [1.0]
+
+
+def words(page) -> str:
+    """Everything that a page says."""
+    kinds = (page.title, page.subheader, page.markdown, page.caption)
+    boxes = (page.warning, page.error, page.info)
+    return "\n".join(element.value for kind in (*kinds, *boxes) for element in kind).replace(
+        "\\", ""
+    )
+
+
+def figures(page) -> list[dict]:
+    return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+
+
+def spreads_of(page) -> pd.DataFrame:
+    return next(table.value for table in page.dataframe if "nsd" in table.value)
+
+
+def links(page) -> list[str]:
+    return [link.proto.label.replace("\\", "") for link in page.get("page_link")]
+
+
+def some_run(run_id: str, method: str = "trades") -> Finished:
+    return Finished(run_id, "A run", method, "digits", 0, {}, "", "", ())
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_before_a_run_has_finished_the_page_says_what_will_stand_here(studio, open_page, state):
+    getattr(studio, state)("Under way")
+    page = open_page("fairness")
+    assert "No finished run yet" in words(page)
+    assert links(page) == ["Start a new run"]
+
+
+def test_without_a_choice_the_newest_finished_run_is_answered_for(studio, open_page):
+    studio.finished("Older")
+    newest = studio.finished("Newer")
+    page = open_page("fairness")
+    assert page.multiselect(key="choice-runs").value == [newest]
+    said = words(page)
+    assert "Worst class: class j, 70 % robust error, +30 points over the average" in said
+    assert "95 % interval 40 % to 89 % (Wilson, n = 10)" in said
+    assert "One seed (0)" in said
+    assert "digits: PGD-20, linf, ε = 8/255, test, n = 100" in said
+    assert len(figures(page)) == 2
+    assert spreads_of(page)["error"].tolist() == [
+        "Natural error",
+        "Boundary error",
+        "Robust error",
+    ]
+
+
+def test_runs_of_one_protocol_are_ranked_by_their_worst_class(studio, open_page):
+    even, hard = studio.finished("Even"), studio.finished("Hard", seed=1)
+    studio.measured(even, EVEN)
+    studio.measured(hard, HARD)
+    page = open_page("fairness", runs=[hard, even])
+    said = words(page)
+    assert f"Even · seed 0 · {even[:8]} spares its worst class most: 20 % robust error" in said
+    assert f"Hard · seed 1 · {hard[:8]} least: 100 % in class class j" in said
+    assert "Seeds: 0, 1" in said
+    assert not page.warning
+    table = spreads_of(page)
+    assert table["worst"].tolist() == pytest.approx([20.0, 100.0])
+    assert table["nsd"].tolist() == pytest.approx([0.0, 0.27 / 0.19], abs=1e-9)
+
+
+def test_an_overlap_of_the_intervals_is_told(studio, open_page):
+    one, other = studio.finished("One"), studio.finished("Other")
+    studio.measured(one, EVEN)
+    studio.measured(other, [0.3] * 10)
+    assert "so the order may be chance" in words(open_page("fairness", runs=[one, other]))
+
+
+def test_runs_measured_otherwise_stand_side_by_side_and_are_not_ranked(studio, open_page):
+    one, other = studio.finished("One"), studio.finished("Other")
+    studio.measured(other, EVEN, epsilon=16 / 255, versions={"torch": "1.0"}, seed=9)
+    page = open_page("fairness", runs=[one, other])
+    assert "differ in ε: 8/255 or 16/255." in page.warning[0].value.replace("\\", "")
+    said = words(page)
+    assert "spares its worst class most" not in said
+    assert "Not compared image by image" in said
+    assert "another protocol (ε: 8/255 or 16/255)" in said
+    assert len(figures(page)) == 2
+
+
+def test_a_difference_to_the_baseline_is_tested_class_by_class(studio, open_page):
+    even, hard = studio.finished("Even"), studio.finished("Hard", method={"name": "trades"})
+    studio.measured(even, [0.0] * 10)
+    studio.measured(hard, [0.0] * 9 + [1.0])
+    page = open_page("fairness", runs=[even, hard])
+    said = words(page)
+    assert "Beyond chance 1 worse than Even" in said
+    assert "of 10 tests; most of all class class j in Hard" in said
+    page.selectbox(key="choice-baseline").set_value(hard).run()
+    assert not page.exception
+    assert "Beyond chance 1 better than Hard" in words(page)
+    assert page.query_params["baseline"] == hard
+
+
+def test_without_the_answers_of_each_image_the_page_says_why_it_compares_none(studio, open_page):
+    one, other = studio.finished("One"), studio.finished("Other")
+    with studio.database.write() as session:
+        session.execute(
+            delete(Evaluation).where(Evaluation.run_id == other, Evaluation.name == FINAL)
+        )
+    said = words(open_page("fairness", runs=[one, other]))
+    assert "what was said of each image is not stored" in said
+
+
+def test_the_link_names_the_runs_by_their_ids_and_loses_no_other(studio, open_page):
+    one, other = studio.finished("One"), studio.finished("Other")
+    page = open_page("fairness", runs=[one, "0" * 32], error="Natural error")
+    assert "1 of this link's choices cannot be shown here" in words(page)
+    assert "50 % natural error" in words(page)
+    page.multiselect(key="choice-runs").set_value([one, other]).run()
+    assert page.query_params["runs"] == [one, other]
+    page.multiselect(key="choice-runs").set_value([]).run()
+    assert "Choose a run" in words(page)
+
+
+def test_names_are_shown_letter_by_letter(studio, open_page):
+    one, other = studio.finished("*a* <b> [c](d)"), studio.finished(":material/delete:")
+    page = open_page("fairness", runs=[one, other])
+    raw = "\n".join(element.value for kind in (page.markdown, page.caption) for element in kind)
+    assert r"\*a\* \<b\> \[c\]\(d\)" in raw
+    assert ":material/delete:" not in raw
+    drawn = [trace["name"] for trace in figures(page)[0]["data"]]
+    assert any(name.startswith("*a* &lt;b&gt; [c](d) · seed 0") for name in drawn)
+    assert any("<b>" in link for link in links(page))
+
+
+def test_the_history_of_another_run_is_drawn_on_demand(studio, open_page):
+    one, other = studio.finished("One"), studio.finished("Other")
+    page = open_page("fairness", runs=[one, other], history=other)
+    assert page.selectbox(key="choice-history").value == other
+    assert "No class lost anything from one epoch to the next" in words(page)
+
+
+def test_runs_of_other_classes_are_left_out_and_named(studio, open_page):
+    from db import records
+
+    one, other = studio.finished("One"), studio.finished("Other")
+    with studio.database.write() as session:
+        records.write_facts(session, other, {"class_names": ["x", "y"]})
+    page = open_page("fairness", runs=[one, other])
+    assert "has other classes (digits) and is left out" in words(page)
+    assert len(figures(page)) == 2
+
+
+def test_the_largest_rise_is_the_one_of_a_calculation_by_hand():
+    history = pd.DataFrame(
+        {"class": list("aaabbb"), "class_index": [0, 0, 0, 1, 1, 1], "epoch": [1, 2, 4] * 2}
+        | {"value": [0.1, 0.3, 0.2, 0.9, 0.4, 0.8]}
+    )
+    rise = tables.largest_rise(history)
+    assert rise == tables.Rise("b", 2, 4, 0.4, 0.8)
+    assert collapse(rise, "robust_error") == (
+        "Largest loss in class b: from epoch 2 to 4, 40 % to 80 % robust error."
+    )
+    assert tables.largest_rise(history[history["epoch"] == 1]) is None
+
+
+def test_the_spread_of_a_run_is_that_of_its_counts():
+    wrong, n = np.array([1, 2, 7]), np.array([10, 10, 20])
+    table = pd.DataFrame({"value": wrong / n, "n": n, "class": ["a", "b", "c"]})
+    table = table.assign(run_id="r", title="A", method="m", seed=0, low=0.0, high=1.0)
+    whole = pd.concat([table.assign(name=name) for name in tables.ERRORS])
+    row = tables.spreads(whole).query("name == 'robust_error'").iloc[0]
+    expected = spread(wrong, n)
+    assert (row["average"], row["gap"], row["nsd"]) == pytest.approx(
+        (expected.average, expected.gap, expected.nsd)
+    )
+    assert row["worst_class"] == "c"
+
+
+def test_variants_do_not_depend_on_the_order_of_choosing():
+    runs = [some_run("b"), some_run("a"), some_run("c", "caat")]
+    assert tables.variants(runs) == tables.variants(runs[::-1]) == {"a": 0, "b": 1, "c": 0}
+
+
+def test_that_nothing_differs_is_said_with_the_number_of_tests():
+    table = pd.DataFrame({"differs": [False] * 3, "value": [0.1] * 3})
+    said = compared(table, "base")
+    assert said == "No class differs from base beyond chance (3 tests, corrected p < 0.05)"

@@ -1,0 +1,84 @@
+"""Which results may stand in one ranking."""
+
+import pytest
+
+from app.compare.protocol import differences, digest_of, in_words, protocol_of
+
+CARD = {
+    "method": "caat",
+    "attack": "pgd",
+    "label": "PGD-20",
+    "norm": "linf",
+    "epsilon": 8 / 255,
+    "step_size": 2 / 255,
+    "num_steps": 20,
+    "restarts": 1,
+    "split": "test",
+    "n": 10_000,
+    "checkpoint": "last epoch",
+    "seed": 0,
+    "versions": {"torch": "2.13.0"},
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "trades"},
+        {"seed": 7},
+        {"versions": {"torch": "2.12.0"}},
+        {"checkpoint": "last epoch, 7; stopped early of 10"},
+    ],
+)
+def test_method_seed_and_versions_are_no_part_of_the_protocol(change):
+    one, other = protocol_of(CARD, "digits"), protocol_of({**CARD, **change}, "digits")
+    assert digest_of(one) == digest_of(other)
+    assert differences([one, other]) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"epsilon": 16 / 255}, "ε: 8/255 or 16/255"),
+        ({"norm": "l2"}, "threat model: linf or l2"),
+        ({"attack": "apgd-ce"}, "attack: pgd or apgd-ce"),
+        ({"n": 500}, "images: 10000 or 500"),
+        ({"step_size": None}, "step: 2/255 or not told"),
+        ({"batch_norm": "train"}, "batch norm: not told or train"),
+        ({"checkpoint": "epoch 3 of 9, best on validation data"}, "weights: last epoch or best on"),
+    ],
+)
+def test_anything_else_is_and_is_named(change, told):
+    one, other = protocol_of(CARD, "digits"), protocol_of({**CARD, **change}, "digits")
+    assert digest_of(one) != digest_of(other)
+    (line,) = differences([one, other, one])
+    assert line.startswith(told)
+
+
+def test_the_best_epoch_of_two_runs_may_be_another_one():
+    best = [
+        protocol_of({**CARD, "checkpoint": f"epoch {epoch} of 9, best on validation data"}, "d")
+        for epoch in (3, 8)
+    ]
+    assert best[0] == best[1]
+
+
+def test_another_dataset_is_another_protocol():
+    one, other = protocol_of(CARD, "digits"), protocol_of(CARD, "cifar10")
+    assert differences([one, other]) == ["dataset: digits or cifar10"]
+
+
+def test_a_protocol_is_said_in_one_line():
+    assert in_words(protocol_of(CARD, "digits")) == (
+        "digits: PGD-20, linf, ε = 8/255, test, n = 10,000, last epoch"
+    )
+    more = protocol_of({**CARD, "restarts": 5}, "digits")
+    assert in_words(more).startswith("digits: PGD-20 with 5 restarts, linf")
+    scaled = protocol_of({**CARD, "space": "normalised values"}, "digits")
+    assert in_words(scaled).endswith("last epoch, not in pixels: normalised values")
+
+
+def test_a_result_without_a_card_is_comparable_to_none_that_has_one():
+    unknown = protocol_of(None, "digits")
+    assert in_words(unknown) == "digits: protocol not recorded"
+    assert digest_of(unknown) != digest_of(protocol_of(CARD, "digits"))

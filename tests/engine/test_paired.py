@@ -1,0 +1,68 @@
+from itertools import product
+from math import factorial
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from engine.paired import paired_difference
+
+
+def table(both: int, alone: int, other: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each of two runs errs, from the four counts of their paired table."""
+    wrong = [True] * (both + alone) + [False] * (other + neither)
+    other_wrong = [True] * both + [False] * alone + [True] * other + [False] * neither
+    return np.array(wrong), np.array(other_wrong)
+
+
+def test_the_difference_is_that_of_the_two_shares_and_has_the_sign_of_the_first():
+    wrong, other_wrong = table(both=5, alone=12, other=3, neither=20)
+    found = paired_difference(np.zeros(40, int), wrong, other_wrong, 1)
+    assert found.value[0] == pytest.approx(wrong.mean() - other_wrong.mean()) == 9 / 40
+    assert found.low[0] < 9 / 40 < found.high[0]
+    assert found.p_value[0] == pytest.approx(stats.binomtest(3, 15).pvalue)
+    assert found.n.tolist() == [40]
+
+
+def test_the_interval_is_that_of_a_calculation_by_hand():
+    wrong, other_wrong = table(both=0, alone=4, other=1, neither=5)
+    found = paired_difference(np.zeros(10, int), wrong, other_wrong, 1)
+    # 4.5 and 1.5 of 12: difference 3 / 12, variance (6 - 9 / 12) / 144
+    half = 1.959964 * (5.25**0.5) / 12
+    assert (found.low[0], found.high[0]) == pytest.approx((0.25 - half, 0.25 + half), abs=1e-6)
+
+
+def test_the_two_runs_may_change_places():
+    wrong, other_wrong = table(both=2, alone=7, other=1, neither=10)
+    label = np.arange(20) % 3
+    one = paired_difference(label, wrong, other_wrong, 3)
+    back = paired_difference(label, other_wrong, wrong, 3)
+    assert back.value == pytest.approx(-one.value)
+    assert back.low == pytest.approx(-one.high)
+    assert back.p_value == pytest.approx(one.p_value)
+
+
+def test_each_class_is_compared_alone_and_one_without_images_has_no_difference():
+    label = np.array([0, 0, 2, 2])
+    wrong, other_wrong = np.array([1, 1, 0, 0], bool), np.array([0, 0, 0, 1], bool)
+    found = paired_difference(label, wrong, other_wrong, 4)
+    assert found.value[[0, 2]].tolist() == [1.0, -0.5]
+    for column in (found.value, found.low, found.high):
+        assert np.isnan(column[[1, 3]]).all()
+    assert (found.low[[0, 2]] >= -1).all()
+    assert (found.high[[0, 2]] <= 1).all()
+
+
+@pytest.mark.parametrize(("alone", "other"), [(0.1, 0.1), (0.3, 0.1), (0.05, 0.4)])
+def test_the_interval_covers_the_truth_about_as_often_as_it_says(alone, other):
+    """Every table of 30 images, weighted by its probability: no chance in this test."""
+    n, covered = 30, 0.0
+    for b, c in product(range(n + 1), repeat=2):
+        if b + c > n:
+            continue
+        ways = factorial(n) / (factorial(b) * factorial(c) * factorial(n - b - c))
+        chance = ways * alone**b * other**c * (1 - alone - other) ** (n - b - c)
+        wrong, other_wrong = table(0, b, c, n - b - c)
+        found = paired_difference(np.zeros(n, int), wrong, other_wrong, 1)
+        covered += chance * (found.low[0] <= alone - other <= found.high[0])
+    assert 0.93 < covered < 0.99
