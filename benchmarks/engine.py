@@ -34,6 +34,7 @@ from torch.profiler import profile
 from engine.dataset import Data
 from engine.loop import Trainer
 from engine.observer import Progress
+from engine.runtime import configure
 from engine.scenario import Scenario
 from engine.types import Batch, ImageSet
 
@@ -374,8 +375,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     """Print every ratio for one backbone."""
     chosen = options()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+    configure(torch.device("cpu"), 1)
     known = kinds({"name": chosen.backbone, "width": 16})
     if chosen.remember:
         work = known[chosen.remember]()

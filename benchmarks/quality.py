@@ -36,6 +36,8 @@ from engine.scenario import Scenario
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "results" / "quality.md"
+VERDICT = "## What follows"
+"""The part of the page that a person writes, below the tables; it is kept."""
 EPOCHS, TRAIN, EPSILON, BATCH = 10, 4000, 0.1, 128
 
 SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -275,10 +277,10 @@ def write_page(folder: Path, seeds: int) -> None:
             size = runs["caat"][0]["num_train"]
             lines += ["", f"## {title} ({size:,} training images)", "", *table(runs)]
             lines += differences(runs) + aucs(runs) + moved(runs)
-    verdict = PAGE.with_name("quality-verdict.md")
-    lines += ["", *verdict.read_text().splitlines()] if verdict.exists() else []
+    before = PAGE.read_text() if PAGE.exists() else ""
+    verdict = VERDICT + before.partition(VERDICT)[2] if VERDICT in before else ""
     PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text("\n".join(lines) + "\n")
+    PAGE.write_text("\n".join(lines) + "\n\n" + verdict)
 
 
 def main() -> None:

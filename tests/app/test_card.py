@@ -14,7 +14,7 @@ from engine.types import ImageSet
 def words(attack, n=100):
     labels = np.zeros(100, dtype=np.int64)
     images = ImageSet(np.zeros((100, 1, 2, 2), dtype=np.uint8), labels, labels, labels)
-    subject = Subject(images, 10, "test", 100, "last epoch", ThreatConfig())
+    subject = Subject(images, 10, "test", 100, "last epoch", ThreatConfig(), "trades")
     card = card_of(attack, subject, Conditions(seed=3, batch_size=50), n).as_json()
     return card_in_words(SimpleNamespace(evaluation_card=card, scenario={}), "test")
 
