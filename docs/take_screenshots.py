@@ -1,7 +1,8 @@
 """Take the pictures of the documentation from a running dashboard.
 
-    python docs/take_screenshots.py http://localhost:8501 RUN_ID
+    python docs/take_screenshots.py http://localhost:8501 RUN_ID [RUN_ID ...]
 
+The first run is shown on its own pages; all of them are compared.
 Needs Debian's Chromium. Pictures go to docs/screenshots.
 """
 
@@ -14,16 +15,18 @@ from playwright.sync_api import sync_playwright
 FOLDER = Path(__file__).parent / "screenshots"
 ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 WIDTH = 1280
-TALL = {"run-samples": 1500, "run-attack": 1500, "theory": 1700}
+TALL = {"run-samples": 1500, "run-attack": 1500, "theory": 1700, "fairness": 1900, "tradeoff": 1000}
 """Pages whose interest lies further down than 900 pixels."""
 MIXING = "claim=mixing&rho_plus=0.1&rho_minus=-0.1&seed=0"
 
 
-def main(address: str, run_id: str) -> None:
+def main(address: str, run_ids: list[str]) -> None:
     """Take every picture, light and dark."""
+    every = "&".join(f"runs={run_id}" for run_id in run_ids)
     pages = {"runs": "/", "new-run": "/new", "theory": f"/theory?{MIXING}"}
+    pages |= {"fairness": f"/fairness?{every}", "tradeoff": "/tradeoff"}
     for tab in ("Live", "Classes", "Samples", "Attack", "Setup"):
-        pages[f"run-{tab.lower()}"] = f"/run?id={run_id}&tab={tab}"
+        pages[f"run-{tab.lower()}"] = f"/run?id={run_ids[0]}&tab={tab}"
     FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGS)
@@ -42,4 +45,4 @@ def main(address: str, run_id: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1].rstrip("/"), sys.argv[2])
+    main(sys.argv[1].rstrip("/"), sys.argv[2:])

@@ -54,7 +54,7 @@ def _shaped(row: FinishedRow) -> Finished:
     protocol = protocol_of(row.card, row.dataset)
     return Finished(
         id=row.id,
-        title=row.name or f"{row.method} on {row.dataset}",
+        title=_title(row),
         method=row.method,
         dataset=row.dataset,
         seed=row.seed,
@@ -63,6 +63,13 @@ def _shaped(row: FinishedRow) -> Finished:
         scenario_id=_without_seed(row),
         class_names=tuple(row.class_names or ()),
     )
+
+
+def _title(row: FinishedRow) -> str:
+    """Return method and name: runs that are made to be compared often share a name."""
+    if not row.name:
+        return f"{row.method} on {row.dataset}"
+    return row.name if row.method in row.name else f"{row.method} · {row.name}"
 
 
 def _without_seed(row: FinishedRow) -> str:

@@ -75,8 +75,10 @@ def test_runs_of_one_protocol_are_ranked_by_their_worst_class(studio, open_page)
     studio.measured(hard, HARD)
     page = open_page("fairness", runs=[hard, even])
     said = words(page)
-    assert f"Even · seed 0 · {even[:8]} spares its worst class most: 20 % robust error" in said
-    assert f"Hard · seed 1 · {hard[:8]} least: 100 % in class class j" in said
+    assert (
+        f"caat · Even · seed 0 · {even[:8]} spares its worst class most: 20 % robust error" in said
+    )
+    assert f"caat · Hard · seed 1 · {hard[:8]} least: 100 % in class class j" in said
     assert "Seeds: 0, 1" in said
     assert not page.warning
     table = spreads_of(page)
@@ -109,11 +111,11 @@ def test_a_difference_to_the_baseline_is_tested_class_by_class(studio, open_page
     studio.measured(hard, [0.0] * 9 + [1.0])
     page = open_page("fairness", runs=[even, hard])
     said = words(page)
-    assert "Beyond chance 1 worse than Even" in said
-    assert "of 10 tests; most of all class class j in Hard" in said
+    assert "Beyond chance 1 worse than caat · Even" in said
+    assert "of 10 tests; most of all class class j in trades · Hard" in said
     page.selectbox(key="choice-baseline").set_value(hard).run()
     assert not page.exception
-    assert "Beyond chance 1 better than Hard" in words(page)
+    assert "Beyond chance 1 better than trades · Hard" in words(page)
     assert page.query_params["baseline"] == hard
 
 
@@ -145,7 +147,7 @@ def test_names_are_shown_letter_by_letter(studio, open_page):
     assert r"\*a\* \<b\> \[c\]\(d\)" in raw
     assert ":material/delete:" not in raw
     drawn = [trace["name"] for trace in figures(page)[0]["data"]]
-    assert any(name.startswith("*a* &lt;b&gt; [c](d) · seed 0") for name in drawn)
+    assert any(name.startswith("caat · *a* &lt;b&gt; [c](d) · seed 0") for name in drawn)
     assert any("<b>" in link for link in links(page))
 
 

@@ -74,27 +74,30 @@ def test_the_best_at_both_is_said_in_words_and_stands_alone_on_the_front(studio,
     studio.finished("Worse", method={"name": "trades"})
     page = open_page("tradeoff")
     said = words(page)
-    assert "Good is best at both: 100.0 % natural and 80.0 % robust accuracy" in said
+    assert "caat · Good is best at both: 100.0 % natural and 80.0 % robust accuracy" in said
     assert "1 of 2 scenarios on the Pareto front" in said
-    assert page.get("plotly_chart")[0].proto.alt.endswith("on the Pareto front: Good")
+    assert page.get("plotly_chart")[0].proto.alt.endswith("on the Pareto front: caat · Good")
 
 
 def test_the_front_is_that_of_the_runs_that_the_filters_leave(studio, open_page):
     studio.measured(studio.finished("Good"), EVEN)
     other = studio.finished("Worse", method={"name": "trades"})
-    assert "Worse is best at both" in words(open_page("tradeoff", methods="trades"))
+    assert "trades · Worse is best at both" in words(open_page("tradeoff", methods="trades"))
     page = open_page("tradeoff", runs=[other])
     assert "1 of 1 scenario on the Pareto front" in words(page)
-    assert rows_of(page)["title"].tolist() == ["Worse"]
+    assert rows_of(page)["title"].tolist() == ["trades · Worse"]
 
 
 def test_average_and_worst_class_may_have_different_winners(studio, open_page):
     studio.measured(studio.finished("Even"), EVEN)
     studio.measured(studio.finished("Hard", method={"name": "trades"}), HARD)
-    assert "Hard is best at both: 100.0 % natural and 81.0 %" in words(open_page("tradeoff"))
+    assert "trades · Hard is best at both: 100.0 % natural and 81.0 %" in words(
+        open_page("tradeoff")
+    )
     page = open_page("tradeoff", accuracy="Worst class")
-    assert "Even is best at both: 100.0 % natural and 80.0 % robust accuracy in the worst" in words(
-        page
+    assert (
+        "caat · Even is best at both: 100.0 % natural and 80.0 % robust accuracy in the worst"
+        in words(page)
     )
 
 
@@ -126,7 +129,7 @@ def test_a_chosen_point_leads_to_its_runs_and_to_its_classes(studio, open_page):
     group = rows_of(open_page("tradeoff"))["group"][0]
     page = open_page("tradeoff", point=group)
     named = links(page)
-    assert [label[:13] for label in named[:2]] == ["Pair · seed 0", "Pair · seed 1"]
+    assert [label[:20] for label in named[:2]] == ["caat · Pair · seed 0", "caat · Pair · seed 1"]
     assert named[2] == "Which classes pay?"
     low, high = stats.t.interval(0.95, 1, 0.85, stats.sem([0.9, 0.8]))
     assert f"robust 85.0 % ({100 * low:.1f} % to {100 * high:.1f} %, n = 2 seeds)" in words(page)
@@ -153,7 +156,7 @@ def test_names_are_shown_letter_by_letter(studio, open_page):
     headline = next(element.value for element in page.markdown if "best at both" in element.value)
     assert r"\*a\* \<b\> \[c\]\(d\)" in headline
     (trace,) = [trace for trace in figures(page)[0]["data"] if trace["name"] == "caat"]
-    assert trace["text"] == ["*a* &lt;b&gt; [c](d)"]
+    assert trace["text"] == ["caat · *a* &lt;b&gt; [c](d)"]
 
 
 def test_a_repeated_seed_counts_once_and_the_newest_run_stands_for_it():
