@@ -13,7 +13,7 @@ from app.compare.runs import Finished
 from app.data import Columns, class_name
 from app.palette import ERRORS
 from engine.paired import paired_difference
-from engine.statistics import holm, spread
+from engine.statistics import holm, rho, spread
 
 LEVEL = 0.05
 """Below this corrected p-value two runs are said to differ."""
@@ -86,6 +86,26 @@ def spreads(table: pd.DataFrame) -> pd.DataFrame:
             | {"sd": found.sd, "nsd": found.nsd, "n": int(count.sum())}
         )
     return pd.DataFrame(rows)
+
+
+def rhos(found: pd.DataFrame, base_id: str, name: str) -> dict[str, float]:
+    """Return rho of each other run against a baseline, by its title, from what `spreads` returned.
+
+    It is of accuracies, so that the boundary error has none; nor has a baseline whose worst class
+    is never right.
+    """
+    rows = found[found["name"] == name].to_dict("records")
+    base = next(row for row in rows if row["run_id"] == base_id)
+    average, worst = 1 - base["average"], 1 - base["worst"]
+    if name == "boundary_error" or worst <= 0:
+        return {}
+    return {
+        row["title"]: rho(
+            1 - row["average"], 1 - row["worst"], base_average=average, base_worst=worst
+        )
+        for row in rows
+        if row is not base
+    }
 
 
 def largest_rise(history: pd.DataFrame) -> Rise | None:

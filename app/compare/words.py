@@ -73,6 +73,14 @@ def compared(table: pd.DataFrame, base: str) -> str:
     )
 
 
+def gained(rhos: Mapping[str, float]) -> str:
+    """Say what each run gains in fairness for what it pays, against the baseline."""
+    told = "; ".join(f"{title}: {value:+.2f}" for title, value in rhos.items())
+    return (
+        f"rho, the relative gain of the worst class's accuracy plus that of the average's: {told}."
+    )
+
+
 def not_alike(told: list[str]) -> str:
     """Warn that results have different protocols, and in what; escaped for Markdown."""
     return (

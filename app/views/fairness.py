@@ -46,7 +46,7 @@ def render() -> None:
     _draw_errors(runs, table, name)
     _draw_spreads(table, name, alike=alike)
     if len(runs) > 1:
-        _draw_differences(runs, name)
+        _draw_differences(runs, tables.spreads(table), name)
     _draw_history(runs, name)
 
 
@@ -172,7 +172,7 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
-def _draw_differences(runs: list[Finished], name: str) -> None:
+def _draw_differences(runs: list[Finished], found: pd.DataFrame, name: str) -> None:
     st.subheader("Difference to a baseline", anchor=False)
     names = {run.id: run.label for run in runs}
     base_id = choose_one("Baseline", "baseline", names)
@@ -192,6 +192,9 @@ def _draw_differences(runs: list[Finished], name: str) -> None:
         "tests of this chart (Holm); what may be chance is faint. These are differences between "
         f"two trained models: another seed may turn them.{note}"
     )
+    rhos = tables.rhos(found[found["title"].isin([base.label, *table["title"]])], base.id, name)
+    if rhos:
+        st.caption(literal(say.gained(rhos)))
     largest = table["value"].abs().groupby(table["class_index"]).max().nlargest(MAX_CLASSES).index
     shown = table[table["class_index"].isin(largest)]
     alt = f"Difference in {metric(name).lower()} to the baseline, class by class"

@@ -119,6 +119,17 @@ def test_a_difference_to_the_baseline_is_tested_class_by_class(studio, open_page
     assert page.query_params["baseline"] == hard
 
 
+def test_rho_adds_the_relative_gains_of_the_worst_class_and_of_the_average(studio, open_page):
+    base, other = studio.finished("Base"), studio.finished("Other", method={"name": "trades"})
+    studio.measured(base, [0.2] * 9 + [0.6])
+    studio.measured(other, [0.3] * 9 + [0.5])
+    page = open_page("fairness", runs=[base, other], baseline=base)
+    gain = (0.5 - 0.4) / 0.4 + (0.68 - 0.76) / 0.76
+    assert f"trades · Other · seed 0 · {other[:8]}: {gain:+.2f}." in words(page)
+    page = open_page("fairness", runs=[base, other], baseline=base, error="Boundary error")
+    assert "rho" not in words(page)
+
+
 def test_without_the_answers_of_each_image_the_page_says_why_it_compares_none(studio, open_page):
     one, other = studio.finished("One"), studio.finished("Other")
     with studio.database.write() as session:
