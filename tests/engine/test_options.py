@@ -11,7 +11,7 @@ from engine import loop, runtime
 from engine.backbone import Classifier
 from engine.characteristics import NAMES
 from engine.errors import UserError
-from engine.evaluate import Evaluation
+from engine.evaluate import Outcomes, count_by_class
 from engine.meta import prediction_with
 from engine.method import METHODS, Objective
 from engine.optimise import ClippingSGD
@@ -255,12 +255,13 @@ def scored(monkeypatch):
     def set_errors(wrong: list[int]) -> None:
         real, looks = loop.Trainer._evaluate, []
 
-        def evaluate(self: Any, split: str, epoch: int) -> Evaluation:
+        def evaluate(self: Any, split: str, epoch: int) -> Outcomes:
             if split == "test":
                 return real(self, split, epoch)
             looks.append(epoch)
-            count = np.full(10, 20)
-            return Evaluation(count, np.zeros(10, int), np.full(10, wrong[epoch - 1]))
+            label, place = np.divmod(np.arange(10 * 20), 20)
+            fooled = place < wrong[epoch - 1]
+            return Outcomes(label, label, np.where(fooled, (label + 1) % 10, label))
 
         monkeypatch.setattr(loop.Trainer, "_evaluate", evaluate)
 
@@ -274,7 +275,7 @@ def errors_on_test(state: dict[str, torch.Tensor], scenario: Any, prefix: str) -
     )
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     trainer.model.load_state_dict(weights)
-    return trainer._evaluate("test", 1).robust
+    return count_by_class(trainer._evaluate("test", 1), 10).robust
 
 
 class Quiet:
