@@ -68,11 +68,20 @@ def test_a_run_is_configured_watched_and_inspected_in_the_browser(installation, 
 def configure_and_launch(page: Any, name: str) -> None:
     page.get_by_text("New run").first.click()
     page.get_by_role("button", name="One-minute demo").click()
+    settle(page)  # the preset fills the name too
     page.get_by_label("Name", exact=True).first.fill(name)
     page.get_by_label("Name", exact=True).first.press("Enter")
+    settle(page)
     page.get_by_role("button", name="Launch").click()
+    settle(page)
     page.get_by_text("Open the run").click()
     page.get_by_role("heading", name=name).wait_for()
+
+
+def settle(page: Any) -> None:
+    """Wait until what was clicked has begun, and then until the page stands still."""
+    page.wait_for_timeout(500)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
 def watch_it_move_and_end(page: Any) -> None:
