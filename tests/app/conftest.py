@@ -318,6 +318,7 @@ def studio(
     monkeypatch.setattr(commands, "sweep", lambda: None)
     monkeypatch.setattr("tasks.submit.ring", lambda database: True)
     monkeypatch.setattr("tasks.commands.ring", lambda database: True)
+    monkeypatch.setattr("tasks.study.ring", lambda database: True)
     _forget()
     yield Studio(sqlite_database)
     tasks_settings.open_database().dispose()
