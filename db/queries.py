@@ -37,9 +37,11 @@ _MAX_FOUND = 20
 RowT = TypeVar("RowT", AttemptRow, CheckpointRow, EventRow)
 
 
-def list_runs(session: Session, limit: int = 500) -> list[RunRow]:
-    """Return runs, newest first, in three statements however many there are."""
+def list_runs(session: Session, limit: int = 500, study: str | None = None) -> list[RunRow]:
+    """Return runs, or those of a study, newest first, in three statements however many."""
     newest = _runs().order_by(Run.created_at.desc(), Run.id).limit(limit)
+    if study is not None:
+        newest = newest.where(Run.study == study)
     found = session.execute(newest.where(Run.status != RunStatus.DELETING)).mappings().all()
     results = headlines(session, [row["id"] for row in found])
     return [RunRow(**_run_values(row, results.get(row["id"]))) for row in found]

@@ -40,7 +40,7 @@ class Studio:
         self.database = database
         self.worker = transitions.WorkerIdentity("worker-1", "lab-01", "boot", 4242, "cpu")
 
-    def queued(self, name: str = "A run", **settings: Any) -> str:
+    def queued(self, name: str = "A run", study: str | None = None, **settings: Any) -> str:
         scenario = Scenario.model_validate({"name": name, **settings})
         new = transitions.NewRun(
             name=name,
@@ -50,6 +50,7 @@ class Studio:
             dataset=scenario.data.dataset,
             seed=scenario.seed,
             num_epochs=scenario.training.epochs,
+            study=study,
         )
         with self.database.write() as session:
             return transitions.create_run(session, new, "test")[0]
@@ -227,6 +228,7 @@ def errors(split: str, epoch: int) -> list[MetricRow]:
         "robust_error": 0.3 / epoch + 0.2,
         "worst_robust_error": 0.7,
         "worst_natural_error": 0.5,
+        "worst_boundary_error": 0.2,
     }
     return [MetricRow(split, name, epoch * STEPS, epoch, value) for name, value in values.items()]
 
@@ -318,6 +320,7 @@ def studio(
     monkeypatch.setattr(commands, "sweep", lambda: None)
     monkeypatch.setattr("tasks.submit.ring", lambda database: True)
     monkeypatch.setattr("tasks.commands.ring", lambda database: True)
+    monkeypatch.setattr("tasks.study.ring", lambda database: True)
     _forget()
     yield Studio(sqlite_database)
     tasks_settings.open_database().dispose()
