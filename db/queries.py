@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Select, func, select
+from sqlalchemy import ScalarSelect, Select, func, select
 from sqlalchemy.orm import Session
 
 from db import snapshot as blobs
@@ -229,8 +229,24 @@ def _runs() -> Select[Any]:
         *(getattr(Run, name) for name in _RUN_COLUMNS),
         *place,
         Attempt.epoch.label("attempt_epoch"),
+        Attempt.started_at.label("attempt_started_at"),
         Attempt.ended_at.label("attempt_ended_at"),
+        _first_epoch().label("first_epoch"),
     ).outerjoin(Attempt, (Attempt.run_id == Run.id) & (Attempt.number == Run.attempt))
+
+
+def _first_epoch() -> ScalarSelect[int]:
+    """Select the first epoch that the attempt in work has recorded, if any."""
+    return (
+        select(func.min(Metric.epoch))
+        .where(
+            *(Metric.run_id == Run.id, Metric.attempt == Run.attempt),
+            *(Metric.split == "validation", Metric.name == "robust_error"),
+            Run.status == RunStatus.RUNNING,
+        )
+        .correlate(Run)
+        .scalar_subquery()
+    )
 
 
 def _run_values(row: Any, result: Headline | None) -> dict[str, Any]:
@@ -249,6 +265,8 @@ def _run_values(row: Any, result: Headline | None) -> dict[str, Any]:
         "step": step,
         "num_steps": num_steps,
         "worker_id": row["worker_id"],
+        "attempt_started_at": row["attempt_started_at"],
+        "epochs_before": row["epoch"] if row["first_epoch"] is None else row["first_epoch"] - 1,
         "progress": min(1.0, done),
         **vars(result or Headline()),
     }

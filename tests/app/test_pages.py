@@ -5,7 +5,7 @@ import pytest
 from db import transitions
 from db.models import RunStatus
 
-TABS = ["Live", "Classes", "Samples", "Attack", "Setup"]
+TABS = ["Live", "Classes", "Samples", "Attack", "Setup", "Log"]
 
 
 def words(page) -> str:
@@ -80,7 +80,8 @@ def test_a_tab_of_a_run_without_data_says_what_will_stand_there(studio, open_pag
         "Classes": "No errors",
         "Samples": "No weights",
         "Attack": "No attack yet",
-        "Setup": "No worker has taken this run",
+        "Setup": "The trainer tells sizes",
+        "Log": "No worker has taken this run",
     }
     assert expected[tab] in words(page)
 
@@ -94,7 +95,8 @@ def test_every_tab_draws(studio, open_page, state, tab):
         "Classes": ("plotly_chart", 2),
         "Samples": ("plotly_chart", 2),
         "Attack": ("plotly_chart", 2 if state == "finished" else 0),
-        "Setup": ("dataframe", 5),
+        "Setup": ("dataframe", 3),
+        "Log": ("dataframe", 2),
     }[tab]
     assert len(page.get(kind)) >= number
 
