@@ -1,12 +1,12 @@
 """Every read: rows are plain dataclasses, series are data frames, none needs a session later."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import ScalarSelect, Select, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
 from sqlalchemy.orm import Session
 
 from db import snapshot as blobs
@@ -37,10 +37,16 @@ _MAX_FOUND = 20
 RowT = TypeVar("RowT", AttemptRow, CheckpointRow, EventRow)
 
 
-def list_runs(session: Session, limit: int = 500) -> list[RunRow]:
+def list_runs(
+    session: Session,
+    limit: int = 500,
+    offset: int = 0,
+    where: Sequence[ColumnElement[bool]] = (),
+) -> list[RunRow]:
     """Return runs, newest first, in three statements however many there are."""
-    newest = _runs().order_by(Run.created_at.desc(), Run.id).limit(limit)
-    found = session.execute(newest.where(Run.status != RunStatus.DELETING)).mappings().all()
+    newest = _runs().order_by(Run.created_at.desc(), Run.id).limit(limit).offset(offset)
+    there = newest.where(Run.status != RunStatus.DELETING, *where)
+    found = session.execute(there).mappings().all()
     results = headlines(session, [row["id"] for row in found])
     return [RunRow(**_run_values(row, results.get(row["id"]))) for row in found]
 
