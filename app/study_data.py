@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.compare.study import StudyTable, read_tables
 from app.data import database
-from db import queries, studies
+from db import studies
 from db.rows import RunRow
 from db.studies import StudyRow
 from tasks.study import MAX_RUNS
@@ -19,7 +19,7 @@ def listed() -> list[StudyRow]:
 @st.cache_data(ttl=1.0, max_entries=16, show_spinner=False)
 def runs(name: str) -> list[RunRow]:
     with database().read() as session:
-        return queries.list_runs(session, MAX_RUNS, study=name)
+        return studies.runs_of(session, name, MAX_RUNS)
 
 
 @st.cache_data(ttl=600, max_entries=32, show_spinner=False)

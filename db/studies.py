@@ -7,8 +7,10 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from db import queries
 from db.dialect import tidy_text
 from db.models import ACTIVE, Run, RunStatus
+from db.rows import RunRow
 from db.transitions import NewRun, create_run
 
 NAME_LENGTH = 200
@@ -49,6 +51,11 @@ class StudyRow:
     def progress(self) -> float:
         """Share of its epochs done."""
         return self.epochs / self.num_epochs
+
+
+def runs_of(session: Session, name: str, limit: int) -> list[RunRow]:
+    """Return the runs of a study, newest first."""
+    return queries.list_runs(session, limit, where=[Run.study == name])
 
 
 def create_study(session: Session, name: str, runs: Sequence[NewRun], actor: str) -> CreatedStudy:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from db import queries, studies, transitions
+from db import studies, transitions
 from db.models import RunStatus
 from engine.errors import UserError
 from engine.scenario import Scenario
@@ -84,5 +84,5 @@ def resume_study(name: str, actor: str) -> str:
 def _with_status(name: str, statuses: tuple[RunStatus, ...]) -> list[str]:
     """Return the ids of a study's runs that stand there, the newest first: it starts last."""
     with open_database().read() as session:
-        runs = queries.list_runs(session, MAX_RUNS, study=name)
+        runs = studies.runs_of(session, name, MAX_RUNS)
     return [run.id for run in runs if run.status in statuses]

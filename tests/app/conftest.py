@@ -142,7 +142,7 @@ class Studio:
             transitions.finish(session, run_id, 1, RunStatus.FAILED, "error", message)
         return run_id
 
-    def record_epoch(self, run_id: str, epoch: int) -> None:
+    def record_epoch(self, run_id: str, epoch: int, attempt: int = 1) -> None:
         train = {
             "loss": 2 / epoch,
             "learning_rate": 0.1,
@@ -157,12 +157,12 @@ class Studio:
             MetricRow("train", "batch_loss", step - k, epoch, 2 / epoch + 0.1 * k) for k in range(5)
         ]
         with self.database.write() as session:
-            records.write_metrics(session, run_id, 1, rows + errors("validation", epoch))
-            records.write_class_metrics(session, run_id, 1, class_errors("validation", epoch))
-            records.write_class_summaries(session, run_id, 1, summaries(epoch))
-            records.write_snapshot(session, run_id, 1, epoch, "assignment", assignment())
-            records.write_snapshot(session, run_id, 1, epoch, "gallery", gallery())
-            transitions.epoch_done(session, run_id, 1, epoch)
+            records.write_metrics(session, run_id, attempt, rows + errors("validation", epoch))
+            records.write_class_metrics(session, run_id, attempt, class_errors("validation", epoch))
+            records.write_class_summaries(session, run_id, attempt, summaries(epoch))
+            records.write_snapshot(session, run_id, attempt, epoch, "assignment", assignment())
+            records.write_snapshot(session, run_id, attempt, epoch, "gallery", gallery())
+            transitions.epoch_done(session, run_id, attempt, epoch)
 
     def status(self, run_id: str) -> str:
         from db import queries

@@ -61,7 +61,7 @@ def test_a_study_tells_how_many_runs_stand_where(database, new_run, queued, runn
     }
     assert row.progress == (4 + 2) / 16
     with database.read() as session:
-        mine = queries.list_runs(session, study="S")
+        mine = studies.runs_of(session, "S", 10)
         ended = queries.get_run(session, done)
     assert {run.study for run in mine} == {"S"}
     assert len(mine) == 3
