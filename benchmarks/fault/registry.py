@@ -1,8 +1,11 @@
 """The programmes, in the order of the page."""
 
+from typing import cast
+
+from benchmarks.fault import drain, kills
 from benchmarks.fault.frame import Programme
 
-PROGRAMMES: tuple[Programme, ...] = ()
+PROGRAMMES = tuple(cast(Programme, programme) for programme in (kills, drain))
 
 
 def name_of(programme: Programme) -> str:
