@@ -5,78 +5,8 @@ import signal
 import sys
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-import pytest
-from sqlalchemy import select
-
 from db import queries
-from db.evaluations import FINAL, outcomes
-from db.models import ClassMetric
-from db.session import Database
 from tasks import checkpoints
-
-
-def records(database: Database, run_id: str) -> dict[str, object]:
-    """Everything of a run that must not depend on how it was executed."""
-    with database.read() as session:
-        return {
-            "metrics": queries.metrics(session, run_id),
-            "classes": queries.class_metrics(session, run_id),
-            "summaries": queries.class_summaries(session, run_id),
-            "snapshots": dict(queries.snapshots(session, run_id, "assignment")),
-            "galleries": dict(queries.snapshots(session, run_id, "gallery")),
-            "outcomes": {0: outcomes(session, run_id, FINAL)},
-            "checkpoints": [
-                (row.epoch, row.sha256) for row in queries.checkpoints(session, run_id)
-            ],
-        }
-
-
-def attempts_that_wrote(database: Database, run_id: str, epoch: int) -> set[int]:
-    """The attempts whose rows an epoch has; an epoch that is trained again takes the newer one."""
-    mine = (ClassMetric.run_id == run_id, ClassMetric.epoch == epoch)
-    with database.read() as session:
-        return set(session.execute(select(ClassMetric.attempt).where(*mine)).scalars())
-
-
-def assert_identical(database: Database, first: str, second: str) -> None:
-    one, two = records(database, first), records(database, second)
-    for name in ("metrics", "classes", "summaries"):
-        assert len(one[name]) > 0
-        pd.testing.assert_frame_equal(one[name], two[name], check_exact=True)
-    for name in ("snapshots", "galleries", "outcomes"):
-        assert one[name].keys() == two[name].keys()
-        for epoch, columns in one[name].items():
-            for column, values in columns.items():
-                np.testing.assert_array_equal(values, two[name][epoch][column], strict=True)
-    assert one["checkpoints"] == two["checkpoints"]
-
-
-@pytest.mark.parametrize(("kind", "method"), [("sqlite", "caat"), ("postgresql", "trades")])
-def test_a_run_killed_twice_ends_with_the_numbers_of_an_undisturbed_one(request, kind, method):
-    """kill -9 of the worker, then of the trainer; meta-learning and momentum are restored."""
-    studio = request.getfixturevalue(f"{kind}_studio")
-    longer = [f"method.name={method}", "training.epochs=6", "threat.num_steps=20"]
-    studio.start_broker()
-    worker = studio.start_worker()
-    run_id = studio.launch(*longer)
-    studio.wait_for_epoch(run_id, 1)
-    worker.send_signal(signal.SIGKILL)
-    studio.wait_for(lambda: not studio.trainers(run_id), "the trainer's end", seconds=5)
-    studio.start_worker()
-    studio.wait_for_epoch(run_id, 3)
-    for trainer in studio.trainers(run_id):
-        trainer.kill()
-    run = studio.wait_for_status(run_id, "succeeded")
-    assert [attempt.outcome for attempt in run.attempts] == ["lost", "lost", "succeeded"]
-    assert attempts_that_wrote(studio.database, run_id, epoch=1) == {1}  # not trained again
-    assert max(attempts_that_wrote(studio.database, run_id, epoch=3)) < 3
-    sets = [word for change in longer for word in ("--set", change)]
-    undisturbed = studio.caat("run", str(studio.scenario), *sets)
-    assert undisturbed.returncode == 0, undisturbed.stderr
-    other = next(r for r in _run_ids(studio) if r != run_id)
-    assert_identical(studio.database, run_id, other)
 
 
 def _run_ids(studio) -> list[str]:

@@ -1,0 +1,1 @@
+"""The fault programmes of benchmarks/faults.py: what is broken on purpose, and must hold."""

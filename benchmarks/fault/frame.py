@@ -1,0 +1,53 @@
+"""What a fault programme is given, and what it says."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One programme on one database.
+
+    Attributes:
+        seed: Of every random choice.
+        share: Of the full programme; the test suite runs a tenth.
+        kind: ``sqlite`` or ``postgresql``.
+        folder: The data directory of this programme: empty, with a short path.
+        url: Of an empty database of that kind with all tables.
+    """
+
+    seed: int
+    share: float
+    kind: str
+    folder: Path
+    url: str
+
+    def count(self, full: int, least: int = 1) -> int:
+        """Return how many of ``full`` cases this share has."""
+        return max(least, round(full * self.share))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure, its target, and whether it was met."""
+
+    what: str
+    target: str
+    found: str
+    ok: bool
+
+
+class Programme(Protocol):
+    """A module of this package; its docstring says what is done.
+
+    ``SHARE_IN_TESTS`` may name a share for the test suite where a tenth is too long.
+    """
+
+    __name__: str
+    TITLE: str
+
+    @staticmethod
+    def measure(plan: Plan) -> list[Figure]:
+        """Do it, and say what was found."""
+        ...

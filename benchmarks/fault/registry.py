@@ -1,0 +1,15 @@
+"""The programmes, in the order of the page."""
+
+from typing import cast
+
+from benchmarks.fault import checkpoint, drain, kills, takeovers
+from benchmarks.fault.frame import Programme
+
+PROGRAMMES = tuple(
+    cast(Programme, programme) for programme in (kills, drain, checkpoint, takeovers)
+)
+
+
+def name_of(programme: Programme) -> str:
+    """Return what a programme is called on the command line."""
+    return programme.__name__.removeprefix("benchmarks.fault.")
