@@ -3,65 +3,28 @@
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import typer
 
+from app.children import Broker, Child
 from app.presets import PRESETS
 from db import queries
 from db.session import Database
 from engine.errors import UserError
 from engine.scenario import Scenario
-from tasks import broker, orphan
+from tasks import broker
 from tasks.settings import open_database, settings
 from tasks.submit import submit
 
 ROOT = Path(__file__).parent.parent
 DEMO_METHODS = ("caat", "trades", "pgd-at")
-BROKER_PATIENCE = 15.0
 DASHBOARD_PATIENCE = 60.0
-GRACE = 30.0
-"""Seconds for a worker to stop its run in good order."""
-RESTART_AFTER = 1.0
-
-
-@dataclass
-class Child:
-    """A process that is kept running until we end."""
-
-    title: str
-    command: Callable[[], list[str]]
-    process: "subprocess.Popen[bytes] | None" = None
-    started_at: float = field(default=0.0)
-
-    def start(self) -> None:
-        self.started_at = time.monotonic()
-        # A session of its own: Ctrl-C reaches us alone, and we end the others in their order.
-        self.process = subprocess.Popen(orphan.command(*self.command()), start_new_session=True)
-
-    def keep_alive(self) -> None:
-        """Start it again if it is gone, at most once a second."""
-        gone = self.process is None or self.process.poll() is not None
-        if gone and time.monotonic() > self.started_at + RESTART_AFTER:
-            typer.echo(f"caat: the {self.title} ended; starting it again", err=True)
-            self.start()
-
-    def stop(self) -> None:
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 def up(*, port: int, num_workers: int, demo: bool) -> None:
@@ -78,8 +41,7 @@ def up(*, port: int, num_workers: int, demo: bool) -> None:
     children: list[Child] = []
     try:
         if settings().uses_embedded_broker and not broker.is_up(settings().broker_url):
-            children.append(_started(Child("broker", broker.server_command)))
-            _wait(lambda: broker.is_up(settings().broker_url), BROKER_PATIENCE, "broker")
+            children.append(_started(Broker()))
         caat = [sys.executable, "-m", "app.cli"]
         children += [
             _started(Child("worker", lambda: [*caat, "worker"])) for _ in range(num_workers)

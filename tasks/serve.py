@@ -1,9 +1,31 @@
-"""Be a worker: what ``caat worker`` runs."""
+"""Be a worker: what ``caat worker`` runs.
 
-from engine.errors import UserError
+The main thread takes runs from the table and sees them through, so that the kernel ends a trainer
+with it and a SIGTERM is heard while a run is on. Celery only rings, from a thread of its own:
+whatever becomes of the broker, no run waits for longer than a look at the table, and none is lost.
+"""
+
+import contextlib
+import logging
+import queue
+import signal
+import threading
+import time
+
+from db import queries
+from db.errors import DatabaseError
+from tasks import worker
 from tasks.celery_app import celery_app
 from tasks.host import identity
 from tasks.settings import open_database, settings
+from tasks.supervise import run_attempt
+from tasks.train import bells
+
+TICK = 0.1
+PAUSE = 5.0
+"""Seconds between two tries to listen to a broker that answers with nonsense, and for goodbyes."""
+
+log = logging.getLogger(__name__)
 
 
 def work() -> None:
@@ -14,21 +36,71 @@ def work() -> None:
         DatabaseError: The database did not answer.
     """
     open_database()
-    if settings().uses_embedded_broker:
-        settings().data_dir.mkdir(parents=True, exist_ok=True)
+    settings().data_dir.mkdir(parents=True, exist_ok=True)  # the embedded broker's socket is there
     me = identity()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.draining.set())
+    house = threading.Thread(target=worker.keep_house, name="housekeeper", daemon=True)
+    house.start()
+    threading.Thread(target=_listen, args=(f"{me.id}@{me.host}",), name="ear", daemon=True).start()
+    _take_runs()
+    worker.done.set()
+    house.join(PAUSE)
+
+
+def _listen(name: str) -> None:
+    """Hear the broker's bells; Celery itself goes on through a broker that is merely away."""
+    while True:
+        with contextlib.suppress(SystemExit):  # it tells its reason to the log
+            celery_app.Worker(
+                hostname=name,
+                queues="caat",
+                loglevel="WARNING",
+                quiet=True,
+                without_gossip=True,
+                without_mingle=True,
+                without_heartbeat=True,
+            ).start()
+        log.warning("The broker cannot be used as it is; runs are found in the database")
+        time.sleep(PAUSE)
+
+
+def _take_runs() -> None:
+    """Take one run after the other, at a bell or at the next look at the table."""
+    look_at = 0.0
+    while not worker.draining.is_set():
+        rung = _rung()
+        if rung or time.monotonic() >= look_at:
+            pause = 0.0 if _take_next() else settings().sweep_seconds
+            look_at = time.monotonic() + pause
+        if rung:
+            bells.task_done()
+
+
+def _rung() -> bool:
     try:
-        celery_app.worker_main(
-            [
-                "worker",
-                f"--hostname={me.id}@%h",
-                "--queues=caat",
-                "--loglevel=WARNING",
-                "--without-gossip",
-                "--without-mingle",
-                "--without-heartbeat",
-            ]
+        bells.get(timeout=TICK)
+    except queue.Empty:
+        return False
+    return True
+
+
+def _take_next() -> bool:
+    """See the oldest queued run through that can be had; False if there is none."""
+    try:
+        database = open_database()
+        with database.read() as session:
+            waiting = queries.claimable(session)
+        return any(
+            run_attempt(
+                database, run_id, draining=worker.draining.is_set, claimed=worker.Presence.holds
+            )
+            for run_id in waiting
         )
-    except SystemExit as end:
-        if end.code:
-            raise UserError(f"the worker could not start (Celery's exit code {end.code})") from end
+    except DatabaseError as error:
+        log.warning("%s; trying again", error)
+    except Exception:
+        log.exception("A run could not be seen through; its row says so soon")
+    finally:
+        worker.Presence.run_id = None
+    return False

@@ -26,7 +26,11 @@ TICK = 0.1
 
 
 def run_attempt(
-    database: Database, run_id: str, *, draining: Callable[[], bool] = lambda: False
+    database: Database,
+    run_id: str,
+    *,
+    draining: Callable[[], bool] = lambda: False,
+    claimed: Callable[[str], None] = lambda _: None,
 ) -> bool:
     """Claim a queued run and train it in a child process; False if it was not to be had.
 
@@ -34,6 +38,7 @@ def run_attempt(
         database: Where the run is.
         run_id: Which run.
         draining: Asked ten times a second; True makes the trainer stop and queues the run again.
+        claimed: Told the run's id once it is ours.
     """
     with lock.held(settings().run_dir(run_id), patience=LOCK_PATIENCE) as mine:
         if not mine:
@@ -42,6 +47,7 @@ def run_attempt(
             number = transitions.claim(session, run_id, identity(), settings().lease_seconds)
         if number is None:
             return False
+        claimed(run_id)
         _see_through(database, run_id, number, draining)
     return True
 

@@ -1,16 +1,15 @@
-"""The Celery task: one bell, one claim, one supervised trainer."""
+"""The Celery task: a bell. Which run is taken, and by whom, the database decides."""
 
-from tasks import worker
+import queue
+
 from tasks.celery_app import celery_app
-from tasks.settings import open_database
-from tasks.supervise import run_attempt
+
+bells: "queue.Queue[str]" = queue.Queue()
+"""What rang in this worker and has not been looked after yet."""
 
 
 @celery_app.task(name="tasks.train.train_run")
 def train_run(run_id: str) -> None:
-    """Claim one queued run and see it through; a second delivery finds nothing to claim."""
-    worker.Presence.run_id = run_id
-    try:
-        run_attempt(open_database(), run_id, draining=worker.draining.is_set)
-    finally:
-        worker.Presence.run_id = None
+    """Wake this worker; return once it is idle again, so that it hears no bell meant for others."""
+    bells.put(run_id)
+    bells.join()

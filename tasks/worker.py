@@ -1,10 +1,9 @@
-"""What surrounds the task in a worker process: its row, and its sweeps."""
+"""What surrounds the runs of a worker process: its row, and its sweeps."""
 
 import logging
 import threading
+from collections.abc import Callable
 from importlib.metadata import version
-
-from celery import signals
 
 from db import transitions
 from db.errors import DatabaseError
@@ -18,13 +17,18 @@ log = logging.getLogger(__name__)
 
 draining = threading.Event()
 """Set once the worker was asked to end; its run then stops at the next step."""
-_done = threading.Event()
+done = threading.Event()
+"""Set once nothing more is done here."""
 
 
 class Presence:
     """What this worker does, as its row shows it."""
 
     run_id: str | None = None
+
+    @classmethod
+    def holds(cls, run_id: str) -> None:
+        cls.run_id = run_id
 
 
 def report() -> None:
@@ -46,33 +50,22 @@ def report() -> None:
         )
 
 
-def _keep_house() -> None:
-    """Report and sweep until the worker ends, whatever the database does meanwhile."""
-    while True:
-        try:
-            report()
-            sweep(open_database())
-        except DatabaseError as error:
-            log.warning("%s; trying again", error)
-        if _done.wait(settings().sweep_seconds):
-            return
+def keep_house() -> None:
+    """Report and sweep until `done`, whatever the database does meanwhile; then take leave."""
+    while not done.is_set():
+        _patiently(report)
+        _patiently(lambda: sweep(open_database()))
+        done.wait(settings().sweep_seconds)
+    _patiently(_leave)
 
 
-@signals.worker_ready.connect
-def _start(**_: object) -> None:
-    threading.Thread(target=_keep_house, name="housekeeper", daemon=True).start()
-
-
-@signals.worker_shutting_down.connect
-def _drain(**_: object) -> None:
-    draining.set()
-
-
-@signals.worker_shutdown.connect
-def _leave(**_: object) -> None:
-    _done.set()
+def _patiently(act: Callable[[], None]) -> None:
     try:
-        with open_database().write() as session:
-            transitions.worker_stopped(session, identity().id)
+        act()
     except DatabaseError as error:
-        log.warning("%s", error)
+        log.warning("%s; trying again", error)
+
+
+def _leave() -> None:
+    with open_database().write() as session:
+        transitions.worker_stopped(session, identity().id)

@@ -1,0 +1,94 @@
+"""The broker only rings: whatever becomes of it, queued runs start, and each of them once."""
+
+import time
+
+import pytest
+import redis
+
+from app.children import Broker, Child
+from db import queries
+from tasks import broker
+from tasks.settings import settings
+
+
+def seconds_to_start(studio, run_id: str) -> float:
+    begun = time.monotonic()
+    studio.wait_for(lambda: studio.run(run_id).attempt == 1, "the claim")
+    return time.monotonic() - begun
+
+
+def wait_for_a_worker(studio) -> None:
+    def is_there() -> bool:
+        with studio.database.read() as session:
+            return bool(queries.workers(session))
+
+    studio.wait_for(is_there, "a worker")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_without_a_broker_a_run_starts_at_the_next_look_at_the_table(request, kind):
+    studio = request.getfixturevalue(f"{kind}_studio")
+    studio.start_worker()
+    first, second = studio.launch(), studio.launch()
+    studio.wait_for_status(first, "succeeded")
+    assert seconds_to_start(studio, second) < 15  # a look every 0.5 s; the machine may be loaded
+    studio.wait_for_status(second, "succeeded")
+    assert [studio.run(run_id).attempt for run_id in (first, second)] == [1, 1]
+
+
+def test_a_bell_is_heard_before_the_next_look_also_after_the_broker_had_refused_everything(
+    sqlite_studio,
+):
+    sqlite_studio.environment["CAAT_SWEEP_SECONDS"] = "600"
+    sqlite_studio.start_broker()
+    worker = sqlite_studio.start_worker()
+    wait_for_a_worker(sqlite_studio)
+    first = sqlite_studio.launch()
+    assert seconds_to_start(sqlite_studio, first) < 60
+    sqlite_studio.wait_for_status(first, "succeeded")
+    client = redis.Redis(unix_socket_path=str(sqlite_studio.folder / "broker" / "broker.sock"))
+    client.set("caat:caat", "no list of messages")
+    told = sqlite_studio.folder / "output.txt"
+    sqlite_studio.wait_for(lambda: "cannot be used as it is" in told.read_text(), "the warning")
+    assert worker.poll() is None
+    client.flushall()
+    client.close()
+    assert seconds_to_start(sqlite_studio, sqlite_studio.launch()) < 60
+
+
+def test_stored_messages_that_the_broker_cannot_read_are_set_aside_and_said_once(
+    data_dir, monkeypatch, capsys
+):
+    monkeypatch.setenv("CAAT_DATA_DIR", str(data_dir))
+    settings.cache_clear()
+    stored = data_dir / "broker" / "appendonlydir"
+    stored.mkdir(parents=True)
+    (stored / "appendonly.aof.manifest").write_text("not a manifest\n")
+    child = Broker()
+    child.start()
+    try:
+        deadline = time.monotonic() + 20
+        while not broker.is_up(settings().broker_url):
+            assert time.monotonic() < deadline
+            child.keep_alive()
+            time.sleep(0.1)
+        for _ in range(20):
+            child.keep_alive()
+    finally:
+        child.stop()
+        settings.cache_clear()
+    (damaged,) = (data_dir / "broker").glob("appendonlydir.damaged-*")
+    assert (damaged / "appendonly.aof.manifest").read_text() == "not a manifest\n"
+    told = capsys.readouterr().err
+    assert told.count("set aside") == len(told.splitlines()) == 1
+
+
+def test_what_ends_again_and_again_is_started_at_growing_pauses(capsys):
+    child = Child("worker", lambda: ["true"], pause=0.01)
+    child.start()
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        child.keep_alive()
+        time.sleep(0.01)
+    starts = capsys.readouterr().err.count("starting it again")
+    assert 3 <= starts <= 9  # 0.02 + 0.04 + ... seconds
