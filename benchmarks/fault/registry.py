@@ -2,10 +2,12 @@
 
 from typing import cast
 
-from benchmarks.fault import drain, kills
+from benchmarks.fault import broker, deliveries, drain, kills, outage
 from benchmarks.fault.frame import Programme
 
-PROGRAMMES = tuple(cast(Programme, programme) for programme in (kills, drain))
+PROGRAMMES = tuple(
+    cast(Programme, programme) for programme in (kills, drain, deliveries, broker, outage)
+)
 
 
 def name_of(programme: Programme) -> str:
