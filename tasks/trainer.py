@@ -9,6 +9,7 @@ import threading
 import torch
 
 from db import queries, transitions
+from db.errors import DatabaseBusyError, DatabaseUnreachableError
 from db.models import RunStatus
 from db.session import Database
 from engine.errors import Diverged, Stopped, UserError
@@ -47,6 +48,9 @@ def main() -> int:
         _fail(database, run_id, attempt, "diverged", str(error))
     except UserError as error:
         _fail(database, run_id, attempt, "input", str(error))
+    except (DatabaseBusyError, DatabaseUnreachableError) as error:
+        log.error("%s; another attempt goes on from the last epoch", error)
+        return 1
     except Exception as error:
         log.exception("The trainer failed")
         _fail(database, run_id, attempt, "error", _one_line(error))

@@ -2,11 +2,21 @@
 
 from typing import cast
 
-from benchmarks.fault import checkpoint, drain, kills, takeovers
+from benchmarks.fault import (
+    broker,
+    checkpoint,
+    deliveries,
+    drain,
+    kills,
+    migrations,
+    outage,
+    takeovers,
+)
 from benchmarks.fault.frame import Programme
 
 PROGRAMMES = tuple(
-    cast(Programme, programme) for programme in (kills, drain, checkpoint, takeovers)
+    cast(Programme, programme)
+    for programme in (kills, drain, deliveries, broker, outage, checkpoint, takeovers, migrations)
 )
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+import redis
 
 from app.scenario_input import read_scenario
 from benchmarks.fault.frame import Plan
@@ -19,7 +20,8 @@ from db import queries, transitions
 from db.rows import AttemptRow, RunDetail
 from db.session import Database
 from tasks.broker import is_up
-from tasks.submit import new_run
+from tasks.celery_app import celery_app
+from tasks.submit import TASK, new_run
 
 CAAT = [sys.executable, "-m", "app.cli"]
 SCENARIO = """
@@ -114,6 +116,20 @@ class Studio:
         run = new_run(read_scenario(self.scenario, list(changes)))
         with self.database.write() as session:
             return transitions.create_run(session, run, "benchmark")[0]
+
+    def ring(self, run_ids: list[str]) -> None:
+        """Send one message each, as the product does, and count every queued run as rung."""
+        with self.database.write() as session:
+            transitions.take_unrung(session, 0)
+        with celery_app.connection_for_write(f"redis+socket://{self.socket}") as connection:
+            for run_id in run_ids:
+                celery_app.send_task(TASK, args=[run_id], queue="caat", connection=connection)
+
+    def num_messages(self) -> int:
+        """Return how many messages wait in the broker."""
+        prefix = celery_app.conf.broker_transport_options["global_keyprefix"]
+        with redis.Redis(unix_socket_path=str(self.socket)) as client:
+            return int(client.llen(f"{prefix}caat"))
 
     def run(self, run_id: str) -> RunDetail:
         with self.database.read() as session:
