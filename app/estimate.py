@@ -11,6 +11,8 @@ from engine.scenario import Scenario
 
 MOST = 5
 """Earlier runs that one method's estimate looks at."""
+NOTHING_MUCH = 10 * 2**20
+"""Bytes that any machine has."""
 _COPIES = 3
 """Of the parameters: weights, gradients and the optimiser's momentum."""
 
@@ -105,17 +107,18 @@ def time_in_words(found: Estimate, num_runs: int, num_workers: int) -> str:
     basis = f"from {count(found.measured, 'earlier run')}"
     if found.scaled:
         basis += " with other attack steps"
-    told = f"About {duration(found.seconds / shared)} on {found.device}{spread}, {basis}."
+    two_digits = float(f"{found.seconds / shared:.2g}")
+    told = f"About {duration(two_digits)} on {found.device}{spread}, {basis}."
     if found.unknown:
         told += f" Not in it, as never measured: {', '.join(found.unknown)}."
     return told
 
 
 def memory_in_words(found: Estimate) -> str:
-    """Say what a run needs at least; nothing where no run tells how large the model is."""
-    if found.num_bytes is None:
+    """Say what a run needs at least; nothing where that is little, or not known."""
+    if found.num_bytes is None or found.num_bytes < NOTHING_MUCH:
         return ""
     return (
-        f"Memory of each: at least {max(found.num_bytes / 2**20, 1):,.0f} MiB for the weights with "
+        f"Memory of each: at least {found.num_bytes / 2**20:,.0f} MiB for the weights with "
         "their optimiser and for the images; PyTorch and a batch's activations come on top."
     )
