@@ -8,8 +8,11 @@ from uuid import uuid4
 import streamlit as st
 
 from app import data
+from app.estimate import estimate, memory_in_words, time_in_words
 from app.preview import training_counts
 from app.words import count, literal
+from app.worker_panel import SILENT_SECONDS
+from db.throughput import TimedRun, timed_runs
 from engine.errors import UserError
 from engine.scenario import Scenario
 from tasks.study import submit_study
@@ -35,6 +38,7 @@ def draw_launch(scenarios: Sequence[Scenario], errors: dict[str, str]) -> None:
     with st.container(border=True, key="launch-box"):
         if scenarios:
             st.markdown(f"**{literal(in_one_line(scenarios))}**")
+            _draw_estimate(scenarios)
         else:
             st.markdown(f"**{count(len(errors), 'field')} to mend before this can be launched**")
             st.caption(literal("; ".join(f"{path}: {text}" for path, text in errors.items())))
@@ -67,6 +71,23 @@ def in_one_line(scenarios: Sequence[Scenario]) -> str:
         each = f"{count(len(methods), 'method')} x {count(seeds, 'seed')}"
         parts.append(f"{each} = {len(scenarios)} runs")
     return ", ".join(parts)
+
+
+def _draw_estimate(scenarios: Sequence[Scenario]) -> None:
+    first = scenarios[0]
+    found = estimate(scenarios, _earlier(first.data.dataset), int(training_counts(first).sum()))
+    workers = sum(
+        worker.state != "stopped" and worker.seconds_since_seen < SILENT_SECONDS
+        for worker in data.workers()
+    )
+    told = (time_in_words(found, len(scenarios), workers), memory_in_words(found))
+    st.caption(literal(" ".join(told)), help="Measured on runs that finished without a break")
+
+
+@st.cache_data(ttl=10.0, max_entries=16, show_spinner=False)
+def _earlier(dataset: str) -> list[TimedRun]:
+    with data.database().read() as session:
+        return timed_runs(session, dataset)
 
 
 def _listed(methods: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from app.launch import draw_launch
 from app.page import page, show_chart, title_of
 from app.presets import PRESETS
 from app.preview import class_counts_table, transition_table
+from app.preview_images import draw_images
 from app.words import literal
 from engine.scenario import Scenario
 
@@ -96,6 +97,7 @@ def _draw_preview(scenario: Scenario) -> None:
         alt = "Share of each true class that gets each label"
         figure = charts()["transition_matrix"].draw(transition_table(scenario))
         show_chart(figure, key="preview-noise", alt=alt)
+    draw_images(scenario)
 
 
 render()

@@ -1,6 +1,7 @@
 """Does it hold over seeds? Studies: runs of several methods and seeds that share a name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -168,8 +169,17 @@ def _say_answer(table: StudyTable, name: str, study: StudyRow) -> None:
     where = "in its worst class" if name.startswith("worst_") else "on average"
     line = f"{first['title']} {lead} {called} {where}: {percent(first['value'], 2)}"
     st.markdown(f"#### {literal(line)}")
-    waits = " Not every run has finished, so this may change." if study.is_active else ""
+    waits = _doubt(rows) + (
+        " Not every run has finished, so this may change." if study.is_active else ""
+    )
     st.caption(literal(f"{spread[0].upper()}{spread[1:]}.{waits}"))
+
+
+def _doubt(rows: Sequence[Mapping[Any, Any]]) -> str:
+    """Say whether the first two may have changed places by chance."""
+    if len(rows) < 2 or not rows[0]["high"] > rows[1]["low"]:
+        return ""
+    return f" The interval overlaps that of {rows[1]['title']}, so the order may be chance."
 
 
 def _offer_downloads(name: str, tables: list[StudyTable]) -> None:

@@ -19,7 +19,7 @@ from db.models import RunStatus
 
 ROOT = Path(__file__).parents[2]
 OWN = re.compile(r"^((http|ws)://127\.0\.0\.1:\d+/|data:|blob:|about:)")
-PROBE = re.compile(r"/(run|new|theory|fairness|tradeoff)/_stcore/(health|host-config)$")
+PROBE = re.compile(r"/(run|new|theory|fairness|tradeoff|studies)/_stcore/(health|host-config)$")
 """Streamlit looks for its server below a page's path first, and is told 404."""
 
 
@@ -184,6 +184,33 @@ def test_launch_clicked_three_times_quickly_makes_one_run(studio, visit):
     assert "id=" in page.url
 
 
+def test_a_number_outside_its_range_is_kept_and_told_and_nothing_is_queued(studio, visit):
+    page = visit.go("/new")
+    epochs = page.get_by_label("Epochs", exact=True)
+    epochs.fill("100000")
+    page.locator(".st-key-launch button").click()
+    page.get_by_text("100000 is not valid; allowed: a whole number, 1 to").first.wait_for()
+    page.get_by_text("Nothing was queued.").wait_for()
+    assert epochs.input_value() == "100000"
+    with studio.database.read() as session:
+        assert queries.run_count(session) == 0
+
+
+def test_a_study_is_launched_once_and_opened_by_its_link(studio, visit):
+    page = visit.go("/new")
+    page.get_by_label("Number of seeds", exact=True).fill("2")
+    button = page.get_by_role("button", name="Launch 2 runs")
+    page.keyboard.press("Enter")
+    button.wait_for()
+    button.evaluate("(button) => { button.click(); button.click(); button.click(); }")
+    page.get_by_text("Open the study").click()
+    page.wait_for_url("**/studies?study=*")
+    page.get_by_text("0 of 2 runs finished").wait_for()
+    page.get_by_role("link", name="Queued").first.wait_for()
+    with studio.database.read() as session:
+        assert queries.run_count(session) == 2
+
+
 def test_stop_in_a_moving_table_stops_the_run_that_was_named(studio, visit):
     studio.running("Oldest")
     wanted = studio.running("The one")
@@ -279,11 +306,11 @@ def test_a_page_redraws_itself_once_when_its_run_ends(studio, visit):
 
 
 def test_every_page_sends_less_than_two_megabytes(studio, visit):
-    run_id = studio.finished("Done", epochs=20)
+    run_id = studio.finished("Done", epochs=20, study="Study")
     tabs = [
         f"/run?id={run_id}&tab={tab}" for tab in ("Live", "Classes", "Samples", "Attack", "Setup")
     ]
-    compared = ("/fairness", "/tradeoff?paths=true")
+    compared = ("/fairness", "/tradeoff?paths=true", "/studies?study=Study")
     for path in ("/", "/new", "/theory?claim=mixing&seed=0", *compared, *tabs):
         visit.received = 0
         page = visit.go(path)

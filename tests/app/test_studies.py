@@ -98,6 +98,17 @@ def test_a_finished_study_ranks_its_methods_and_offers_its_table(studio, open_pa
     assert names == ["Download CSV", "Download Markdown", "Download LaTeX"]
 
 
+@pytest.mark.parametrize(("apart", "doubted"), [(0.1, True), (0.0, False)])
+def test_an_order_that_may_be_chance_is_called_so(studio, open_page, apart, doubted):
+    for seed in range(2):
+        for method, robust in (("caat", 0.1), ("trades", 0.3)):
+            run_id = studio.finished("S", study="S", seed=seed, method={"name": method})
+            studio.measured(run_id, [robust + apart * seed] * 10)
+    said = words(open_page("studies", study="S", error="Robust, average"))
+    doubt = "The interval overlaps that of trades, so the order may be chance"
+    assert (doubt in said) == doubted
+
+
 def test_a_single_seed_says_so(studio, open_page):
     studio.finished("S", study="S")
     said = words(open_page("studies", study="S"))
