@@ -25,6 +25,9 @@ st.navigation(
             url_path="tradeoff",
         ),
         st.Page("views/theory.py", title="Theory", icon=":material/functions:", url_path="theory"),
+        st.Page(
+            "views/system.py", title="System", icon=":material/health_metrics:", url_path="system"
+        ),
         st.Page("views/run.py", title="Run", url_path="run", visibility="hidden"),
     ],
     position="top",
