@@ -11,6 +11,7 @@ import typer
 
 from app import evaluate_command, foreground, table_command
 from app import up as everything
+from app.report import command as report_command
 from app.scenario_input import read_scenario
 from app.theory import command as theory
 from db import queries
@@ -230,12 +231,19 @@ def delete(run_id: RunId) -> None:
 @cli.command()
 def export(
     run_id: RunId,
-    what: Annotated[str, typer.Option(help="metrics, classes, samples, evaluations or model")],
-    out: Annotated[Path, typer.Option(help=".csv, .parquet, or .safetensors for a model")],
+    what: Annotated[
+        str, typer.Option(help="metrics, classes, samples, evaluations, model or report")
+    ],
+    out: Annotated[
+        Path, typer.Option(help=".csv, .parquet, .safetensors for a model, .html for a report")
+    ],
 ) -> None:
     """Write a run's records to a file."""
+    if what == "report":
+        return report_command.write(commands.find_run(run_id), out)
     rows = files.export(open_database(), commands.find_run(run_id), what, out)
     typer.echo(f"{rows} {'tensors' if what == 'model' else 'rows'} in {out}")
+    return None
 
 
 @cli.command()

@@ -26,6 +26,9 @@ st.navigation(
         ),
         st.Page("views/studies.py", title="Studies", icon=":material/science:", url_path="studies"),
         st.Page("views/theory.py", title="Theory", icon=":material/functions:", url_path="theory"),
+        st.Page(
+            "views/system.py", title="System", icon=":material/health_metrics:", url_path="system"
+        ),
         st.Page("views/run.py", title="Run", url_path="run", visibility="hidden"),
     ],
     position="top",

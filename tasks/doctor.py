@@ -1,12 +1,15 @@
 """Is this installation healthy? One finding per part, in words."""
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import psutil
 import sqlalchemy
 
-from db import queries
+from db import health, queries
 from db.engines import journal_mode
 from db.errors import DatabaseError
 from db.settings import display_url
@@ -17,6 +20,7 @@ from tasks import broker
 from tasks.settings import open_database, settings
 
 LOW_DISK = 2 * 10**9
+_PLACES = {"checkpoints and logs": "runs", "datasets": "datasets", "broker": "broker"}
 SILENT_AFTER = 4
 """A worker that missed so many of its own reports counts as gone."""
 
@@ -30,9 +34,41 @@ class Finding:
     text: str
 
 
-def examine() -> list[Finding]:
-    """Look at every part; nothing is changed but a database that has no tables yet."""
-    return [finding for look in _LOOKS for finding in look()]
+@dataclass(frozen=True)
+class Setting:
+    """One setting in force: its variable, its value without secrets, and what it means."""
+
+    variable: str
+    value: str
+    is_default: bool
+    meaning: str
+
+
+def examine(*, thorough: bool = True) -> list[Finding]:
+    """Look at every part; nothing is changed but a database that has no tables yet.
+
+    Args:
+        thorough: Whether to read all of a SQLite file in search of damage, which takes seconds
+            for every gigabyte.
+    """
+    looks = [*_LOOKS, _integrity] if thorough else _LOOKS
+    return [finding for look in looks for finding in look()]
+
+
+def settings_in_force() -> list[Setting]:
+    """Return every setting, its passwords hidden."""
+    shown = {"database_url": display_url(settings().database_url)}
+    shown["broker_url"] = display_broker(settings().broker_url)
+    values = {**settings().model_dump(mode="json"), **shown}
+    return [
+        Setting(
+            f"CAAT_{name.upper()}",
+            str(values[name]),
+            name not in settings().model_fields_set,
+            field.description or "",
+        )
+        for name, field in type(settings()).model_fields.items()
+    ]
 
 
 def _versions() -> Iterator[Finding]:
@@ -40,22 +76,36 @@ def _versions() -> Iterator[Finding]:
 
 
 def _settings() -> Iterator[Finding]:
-    shown = {"database_url": display_url(settings().database_url)}
-    shown["broker_url"] = display_broker(settings().broker_url)
-    values = {**settings().model_dump(mode="json"), **shown}
-    yield Finding("settings", True, ", ".join(f"{name}={value}" for name, value in values.items()))
+    told = (
+        f"{setting.variable.removeprefix('CAAT_').lower()}={setting.value}"
+        for setting in settings_in_force()
+    )
+    yield Finding("settings", True, ", ".join(told))
 
 
 def _database() -> Iterator[Finding]:
     try:
         database = open_database()
-        problems = database.integrity_problems()
+        kind, size = health.version(database), health.size(database)
+        revision = database.revision()
     except DatabaseError as error:
         yield Finding("database", False, str(error))
         return
     mode = f", journal {journal_mode()}" if database.is_sqlite else ""
-    text = "; ".join(problems) or f"{database.display_url}, revision {database.revision()}{mode}"
-    yield Finding("database", not problems, text)
+    about = f"{kind}, {size / 1e6:,.1f} MB, revision {revision}{mode}"
+    yield Finding("database", True, f"{about}: {database.display_url}")
+
+
+def _integrity() -> Iterator[Finding]:
+    try:
+        database = open_database()
+        problems = database.integrity_problems()
+    except DatabaseError:
+        return  # said above
+    if database.is_sqlite:
+        cure = "copy what can be read with `caat db backup`, and look at the disk"
+        text = f"{'; '.join(problems)}: {cure}" if problems else "no damage found"
+        yield Finding("database file", not problems, text)
 
 
 def _broker() -> Iterator[Finding]:
@@ -105,7 +155,31 @@ def _disk() -> Iterator[Finding]:
     folder = settings().data_dir
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
-    yield Finding("disk", free > LOW_DISK, f"{free / 1e9:.1f} GB free in {folder}")
+    cure = "" if free > LOW_DISK else ": delete runs, or move CAAT_DATA_DIR to a larger disk"
+    yield Finding("disk", free > LOW_DISK, f"{free / 1e9:.1f} GB free in {folder}{cure}")
+    parts = {part: _size(folder / place) for part, place in _PLACES.items()}
+    parts["database"] = sum(_size(file) for file in folder.glob("*.db*"))
+    told = ", ".join(f"{part} {size / 1e6:,.1f} MB" for part, size in parts.items())
+    yield Finding("files", True, told)
+
+
+def _size(place: Path) -> int:
+    """Return the bytes of a file, or of all files under a folder; what vanishes counts nothing."""
+    found = 0
+    for file in [place, *place.rglob("*")]:
+        with contextlib.suppress(OSError):
+            found += file.stat().st_size if file.is_file() else 0
+    return found
+
+
+def _limits() -> Iterator[Finding]:
+    memory = psutil.virtual_memory()
+    cores = len(psutil.Process().cpu_affinity()) if psutil.LINUX else psutil.cpu_count()
+    text = (
+        f"{cores} CPU cores, {memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB memory "
+        f"free, a run is given up after {settings().max_lost_attempts} lost attempts"
+    )
+    yield Finding("limits", True, text)
 
 
 def display_broker(url: str) -> str:
@@ -117,6 +191,7 @@ _LOOKS: list[Callable[[], Iterator[Finding]]] = [
     _versions,
     _settings,
     _device,
+    _limits,
     _disk,
     _database,
     _broker,

@@ -32,7 +32,7 @@ def export(database: Database, run_id: str, what: str, out: Path) -> int:
         UserError: There is nothing to export yet, or the file's ending does not fit.
     """
     if what not in EXPORTS:
-        raise UserError(f"--what: {what!r} is unknown; choose {', '.join(EXPORTS)}")
+        raise UserError(f"--what: {what!r} is unknown; choose {', '.join(EXPORTS)} or report")
     if not out.parent.is_dir():
         raise UserError(f"--out: the folder {out.parent} does not exist")
     return EXPORTS[what](database, run_id, out)

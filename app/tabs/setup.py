@@ -1,15 +1,16 @@
 """What exactly was run? The scenario, the protocol, and what was found at the start."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from app import data
 from app.page import show_table
-from app.scenario_file import as_table, as_toml, in_words
-from app.words import NOTHING, percent
+from app.report.document import MIME, SIZE
+from app.report.run import run_report
+from app.run_facts import card_rows, fact_rows
+from app.scenario_file import as_table, as_toml
 from db.rows import RunDetail
 
 
@@ -47,32 +48,24 @@ def _draw_scenario(run: RunDetail) -> None:
         on_click="ignore",
         help="Runs again, identically, with caat run FILE.toml",
     )
+    st.download_button(
+        "Download report (HTML)",
+        lambda: run_report(run.id),
+        file_name=f"report-{run.id[:8]}.html",
+        mime=MIME,
+        icon=":material/description:",
+        key="report",
+        on_click="ignore",
+    )
+    st.caption(f"Charts, tables, scenario and versions in one file: {SIZE}.")
 
 
 def _draw_facts(run: RunDetail) -> None:
     st.subheader("What was found", anchor=False)
-    facts = run.facts
-    if not facts:
+    rows = fact_rows(run)
+    if not rows:
         st.caption("The trainer tells sizes, device and versions when it starts.")
         return
-    flipped = facts.get("flipped_labels")
-    share = percent(flipped / facts["num_train"]) if flipped and facts.get("num_train") else ""
-    rows = {
-        "Training images": _number(facts.get("num_train")),
-        "Wrong labels among them": f"{_number(flipped)} {f'({share})' if share else ''}".strip(),
-        "Validation images": _number(facts.get("num_validation")),
-        "Meta images": _number(facts.get("num_meta")),
-        "Test images": _number(facts.get("num_test")),
-        "Parameters": _number(facts.get("num_parameters")),
-        "Steps per epoch": _number(facts.get("steps_per_epoch")),
-        "Device": str(facts.get("device", NOTHING)),
-        "CPU threads": _number(facts.get("num_threads")),
-        "Precision": str(facts.get("precision", NOTHING)),
-        "Memory format": str(facts.get("memory_format", NOTHING)).replace("_", " "),
-        "Data digest": str(facts.get("data_digest", NOTHING))[:16],
-        "Scenario digest": run.scenario_digest[:16],
-    }
-    rows |= {f"Version of {name}": text for name, text in (facts.get("versions") or {}).items()}
     _pairs(rows, "facts")
 
 
@@ -81,12 +74,7 @@ def _draw_card(run: RunDetail) -> None:
     if not run.evaluation_card:
         st.caption("The protocol of the test numbers stands here once they are measured.")
         return
-    card = {
-        key.replace("_", " ").capitalize(): in_words(key, value)
-        for key, value in run.evaluation_card.items()
-        if value is not None and not isinstance(value, Mapping)  # versions stand with the facts
-    }
-    _pairs(card, "card")
+    _pairs(card_rows(run.evaluation_card), "card")
 
 
 def _draw_classes(run: RunDetail) -> None:
@@ -114,7 +102,3 @@ def _pairs(rows: Mapping[str, str], key: str) -> None:
         column_config={"what": "Fact", "value": "Value"},
         height="content",
     )
-
-
-def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else NOTHING

@@ -19,7 +19,7 @@ from db.models import RunStatus
 
 ROOT = Path(__file__).parents[2]
 OWN = re.compile(r"^((http|ws)://127\.0\.0\.1:\d+/|data:|blob:|about:)")
-PROBE = re.compile(r"/(run|new|theory|fairness|tradeoff|studies)/_stcore/(health|host-config)$")
+PROBE = re.compile(r"/[a-z]+/_stcore/(health|host-config)$")
 """Streamlit looks for its server below a page's path first, and is told 404."""
 
 
@@ -311,7 +311,7 @@ def test_every_page_sends_less_than_two_megabytes(studio, visit):
         f"/run?id={run_id}&tab={tab}" for tab in ("Live", "Classes", "Samples", "Attack", "Setup")
     ]
     compared = ("/fairness", "/tradeoff?paths=true", "/studies?study=Study")
-    for path in ("/", "/new", "/theory?claim=mixing&seed=0", *compared, *tabs):
+    for path in ("/", "/new", "/system", "/theory?claim=mixing&seed=0", *compared, *tabs):
         visit.received = 0
         page = visit.go(path)
         page.get_by_role("heading").first.wait_for()

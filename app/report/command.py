@@ -1,0 +1,28 @@
+"""``caat export RUN --what report``."""
+
+from pathlib import Path
+
+import typer
+
+from engine.errors import UserError
+
+
+def write(run_id: str, out: Path) -> None:
+    """Write a run's report.
+
+    Raises:
+        UserError: The file's name or folder does not fit.
+    """
+    if out.suffix != ".html":
+        raise UserError(f"--out: {out.name} must end in .html")
+    if not out.parent.is_dir():
+        raise UserError(f"--out: the folder {out.parent} does not exist")
+    # Loaded here alone: a command needs no page, and Streamlit says that it misses its server.
+    from streamlit import logger
+
+    logger.set_log_level("error")
+    from app.report.run import run_report
+
+    report = run_report(run_id)
+    out.write_bytes(report)
+    typer.echo(f"{len(report) / 1e6:.1f} MB in {out}")

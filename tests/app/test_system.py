@@ -1,0 +1,78 @@
+"""The page on the system's health says what the doctor finds, and what to do."""
+
+from app.words import literal
+from db.errors import DatabaseUnreachableError
+from tasks import doctor
+from tests.app.test_pages import words
+
+
+def findings() -> dict[str, doctor.Finding]:
+    return {finding.part: finding for finding in doctor.examine()}
+
+
+def test_a_healthy_part_is_shown_with_what_was_seen(studio, open_page, data_dir):
+    studio.report_worker()
+    said = words(open_page("system"))
+    assert r"SQLite 3\." in said
+    assert "journal wal" in said
+    assert literal("worker-1 (cuda:0, idle)") in said
+    assert "checkpoints and logs" in said
+
+
+def test_a_broker_that_does_not_answer_is_a_problem_with_its_cure(studio, open_page, monkeypatch):
+    studio.report_worker()
+    monkeypatch.setattr("tasks.broker.is_up", lambda url: False)
+    said = words(open_page("system"))
+    assert "1 of 15 checks failed: broker" in said
+    assert literal("`caat up` starts it") in said
+
+
+def test_when_all_is_well_the_page_says_so(studio, open_page, monkeypatch):
+    studio.report_worker()
+    monkeypatch.setattr("tasks.broker.is_up", lambda url: True)
+    assert "Everything is well: 15 checks passed" in words(open_page("system"))
+
+
+def test_settings_stand_with_their_source_and_without_passwords(studio, open_page, monkeypatch):
+    from tasks import settings as tasks_settings
+
+    monkeypatch.setenv("CAAT_BROKER_URL", "redis://:geheim@127.0.0.1:1/0")
+    tasks_settings.settings.cache_clear()
+    page = open_page("system")
+    table = page.dataframe[-1].value.set_index("Variable")
+    assert table.loc["CAAT_BROKER_URL", "Value"] == "redis://:***@127.0.0.1:1/0"
+    assert table.loc["CAAT_BROKER_URL", "From"] == "environment"
+    assert table.loc["CAAT_LEASE_SECONDS", "From"] == "default"
+    assert "geheim" not in words(page)
+
+
+def test_a_page_load_reads_no_whole_database_and_a_click_does(studio, open_page):
+    page = open_page("system")
+    assert "no damage found" not in words(page)
+    page.button(key="thorough").click().run()
+    assert "no damage found" in words(page)
+
+
+def test_a_database_that_is_gone_is_a_finding_and_the_page_stands(studio, open_page, monkeypatch):
+    def gone():
+        raise DatabaseUnreachableError("cannot use the database at x: no route")
+
+    page = open_page("system")
+    monkeypatch.setattr(doctor, "open_database", gone)
+    page.button(key="again").click().run()
+    assert not page.exception
+    assert "cannot use the database at x" in words(page)
+
+
+def test_the_data_directory_is_told_by_its_parts(studio, data_dir):
+    folder = data_dir / "runs" / ("a" * 32)
+    folder.mkdir(parents=True)
+    (folder / "epoch-1.safetensors").write_bytes(bytes(3_000_000))
+    told = findings()["files"].text
+    assert told.startswith("checkpoints and logs 3.0 MB, datasets 0.0 MB")
+
+
+def test_a_full_disk_is_a_problem_with_its_cure(studio, monkeypatch):
+    monkeypatch.setattr(doctor, "LOW_DISK", 10**18)
+    assert not findings()["disk"].ok
+    assert "delete runs" in findings()["disk"].text
