@@ -19,7 +19,7 @@ from db.models import RunStatus
 
 ROOT = Path(__file__).parents[2]
 OWN = re.compile(r"^((http|ws)://127\.0\.0\.1:\d+/|data:|blob:|about:)")
-PROBE = re.compile(r"/(run|new|theory|fairness|tradeoff)/_stcore/(health|host-config)$")
+PROBE = re.compile(r"/(run|new|theory|fairness|tradeoff|samples)/_stcore/(health|host-config)$")
 """Streamlit looks for its server below a page's path first, and is told 404."""
 
 
