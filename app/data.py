@@ -118,7 +118,7 @@ def class_errors(run_id: str, reached: Mark, split: str) -> pd.DataFrame:
     with database().read() as session:
         table = queries.class_metrics(session, run_id, split=split)
     low, high = wilson(table["value"], table["n"])
-    return _named(run_id, table.assign(low=low, high=high).drop(columns="split"))
+    return named(run_id, table.assign(low=low, high=high).drop(columns="split"))
 
 
 @st.cache_data(ttl=600, max_entries=32, show_spinner=False)
@@ -127,7 +127,7 @@ def anti_adversary_shares(run_id: str, reached: Mark) -> pd.DataFrame:
     with database().read() as session:
         table = queries.class_metrics(session, run_id, split="train")
     table = table[table["name"] == "anti_adversary_share"].drop(columns=["split", "name"])
-    return _named(run_id, table.rename(columns={"value": "mean"}).reset_index(drop=True))
+    return named(run_id, table.rename(columns={"value": "mean"}).reset_index(drop=True))
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
@@ -137,7 +137,7 @@ def summaries(
     """Return one quantity's distribution over each class, of one epoch or of all."""
     with database().read() as session:
         table = queries.class_summaries(session, run_id, epoch, quantity, label_group)
-    return _named(run_id, table.drop(columns="quantiles") if epoch is None else table)
+    return named(run_id, table.drop(columns="quantiles") if epoch is None else table)
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
@@ -184,7 +184,8 @@ def class_name(names: list[str], index: int) -> str:
     return names[index] if index < len(names) else f"class {index}"
 
 
-def _named(run_id: str, table: pd.DataFrame) -> pd.DataFrame:
+def named(run_id: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the name of each row's class."""
     names = class_names(run(run_id))
     found = [class_name(names, int(index)) for index in table["class_index"]]
     return table.assign(**{"class": pd.Series(found, index=table.index, dtype=object)})

@@ -54,6 +54,7 @@ SERIES = {
     "clean_loss": Style(PETROFF_10[4], "square", "dash"),
     "adversary_loss": Style(PETROFF_10[6], "diamond", "dot"),
     "anti_adversary_loss": Style(PETROFF_10[9], "triangle-up", "dashdot"),
+    "clean_weight": Style(PETROFF_10[4], "square", "dot"),
     "adversary_weight": Style(PETROFF_10[6], "diamond", "dash"),
     "anti_adversary_weight": Style(PETROFF_10[0], "triangle-up", "solid"),
     "anti_adversary_share": Style(PETROFF_10[0], "triangle-up", "solid"),
@@ -71,6 +72,13 @@ SERIES = {
     "importance_class_proportion": Style(PETROFF_10[5], "x", "solid"),
 }
 """Every series that has an identity of its own, by the name of its metric."""
+
+LABEL_GROUPS = {
+    "all": Style(PETROFF_10[0], "circle", "solid"),
+    "clean": Style(PETROFF_10[0], "circle", "solid"),
+    "flipped": Style(PETROFF_10[2], "x", "dash"),
+}
+"""Samples by whether their given label is the dataset's."""
 
 METHODS = {
     "standard": Style(PETROFF_10[8], "square", "dot"),

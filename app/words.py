@@ -67,12 +67,24 @@ METRICS = {
     "class_proportion": "Size of the class",
 }
 
+LABEL_GROUPS = {"all": "All labels", "clean": "Right labels", "flipped": "Wrong labels"}
+
 NOTHING = "–"  # noqa: RUF001 - an en dash stands for "no value"
 
 
 def metric(name: str) -> str:
     """Return what a metric is called; a metric of a new method is called by its own name."""
     return METRICS.get(name) or name.replace("_", " ").capitalize()
+
+
+def quantity(name: str) -> str:
+    """Return what a weight, the bound or a characteristic of a sample is called."""
+    return "Loss" if name == "loss" else metric(name)
+
+
+def value(name: str, number: float) -> str:
+    """Write one value of a quantity; bounds are in 255ths, as everywhere."""
+    return f"{255 * number:.1f}/255" if name == "bound" else f"{number:.3g}"
 
 
 def evaluation(name: str) -> str:

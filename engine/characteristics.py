@@ -62,15 +62,17 @@ def characteristics(
     )
 
 
-def standardised(table: Tensor) -> Tensor:
+def standardised(table: Tensor, crowd: Tensor | None = None) -> Tensor:
     """Return each column of (B, 6) with the batch's mean 0 and standard deviation 1.
 
     This is batch norm by the batch's own statistics always, in evaluation too; a batch of one, to
-    which torch's layer objects, becomes zeros.
+    which torch's layer objects, becomes zeros. With a crowd (N, 6) mean and deviation are its own:
+    what a few samples would get among so many others.
     """
-    centred = table - table.mean(dim=0)
-    scale = (centred.square().mean(dim=0) + 1e-5).sqrt()
-    return centred / scale
+    crowd = table if crowd is None else crowd
+    mean = crowd.mean(dim=0)
+    scale = ((crowd - mean).square().mean(dim=0) + 1e-5).sqrt()
+    return (table - mean) / scale
 
 
 class ClassLoss:

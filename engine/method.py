@@ -199,6 +199,22 @@ class Method(ABC):
         """Take back what `state` returned."""
 
 
+@dataclass(frozen=True)
+class LearnedWeight:
+    """What a method's weighting network gives a sample, apart from everything else in the method.
+
+    Attributes:
+        quantity: The weight that is the network's own output.
+        network: With the parameters of its start; a checkpoint has the learned ones.
+        weight: From characteristics (B,) each, and those of the crowd (N,) that they stand in, to
+            that weight (B,).
+    """
+
+    quantity: str
+    network: nn.Module
+    weight: Callable[[Characteristics, Characteristics], Tensor]
+
+
 class MethodConfig(Section):
     """The knobs of one method; each subclass stands in its own file of `engine.methods`."""
 
@@ -212,6 +228,10 @@ class MethodConfig(Section):
     @abstractmethod
     def build(self, learner: Learner) -> Method:
         """Return the policy, for one run."""
+
+    def learned_weight(self) -> LearnedWeight | None:
+        """Return its weighting network, whose state stands under ``network.``; most have none."""
+        return None
 
 
 METHODS: Registry[MethodConfig] = Registry("method", default="caat")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.characteristics import NAMES
 from engine.types import IntArray, rows_by_class
 
 NUM_QUANTILES = 41
@@ -41,30 +42,40 @@ def class_distributions(
     true_labels: IntArray,
     num_classes: int,
 ) -> list[ClassDistribution]:
-    """Summarise the assignment by class, and by clean and flipped label where both occur."""
+    """Summarise assignment and characteristics by class of the given label.
+
+    Where clean and flipped labels both occur, also each of them apart.
+    """
     is_clean = given_labels == true_labels
     groups = {"all": np.arange(len(given_labels))}
     if not is_clean.all():
         groups |= {"clean": np.flatnonzero(is_clean), "flipped": np.flatnonzero(~is_clean)}
+    names = [name for name in (*ASSIGNMENT, *NAMES) if name in columns]
     return [
-        _distribution(name, group, label, columns[name][members[rows]])
+        distribution
         for group, members in groups.items()
         for label, rows in enumerate(rows_by_class(given_labels[members], num_classes))
         if len(rows)
-        for name in ASSIGNMENT
+        for distribution in _distributions(columns, names, group, label, members[rows])
     ]
 
 
-def _distribution(name: str, group: str, label: int, values: npt.NDArray[Any]) -> ClassDistribution:
-    edges = np.quantile(values.astype(np.float64), np.linspace(0, 1, NUM_QUANTILES))
-    return ClassDistribution(
-        quantity=name,
-        label_group=group,
-        class_index=label,
-        n=len(values),
-        mean=float(values.mean(dtype=np.float64)),
-        quantiles=[float(f"{edge:.6g}") for edge in edges],
-    )
+def _distributions(
+    columns: dict[str, npt.NDArray[Any]], names: list[str], group: str, label: int, rows: IntArray
+) -> list[ClassDistribution]:
+    values = np.stack([columns[name][rows] for name in names]).astype(np.float64)
+    edges = np.quantile(values, np.linspace(0, 1, NUM_QUANTILES), axis=1)
+    return [
+        ClassDistribution(
+            quantity=name,
+            label_group=group,
+            class_index=label,
+            n=len(rows),
+            mean=float(mean),
+            quantiles=[float(f"{edge:.6g}") for edge in of_name],
+        )
+        for name, mean, of_name in zip(names, values.mean(axis=1), edges.T, strict=True)
+    ]
 
 
 def class_means(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from engine.characteristics import Characteristics, standardised
 from engine.fairness import ClassMultipliers
 from engine.meta import MetaLearner
-from engine.method import Learner, Method
+from engine.method import LearnedWeight, Learner, Method
 from engine.types import Batch, under
 
 ON_ADVERSARY_SIDE = 2.0
@@ -29,8 +29,9 @@ class WeightingNetwork(nn.Module):
         with torch.no_grad():
             self.last.bias.copy_(torch.tensor([ON_ADVERSARY_SIDE, 0.0]))
 
-    def forward(self, traits: Characteristics) -> Tensor:
-        logits: Tensor = self.last(F.relu(self.hidden(standardised(traits.table()))))
+    def forward(self, traits: Characteristics, crowd: Characteristics | None = None) -> Tensor:
+        normed = standardised(traits.table(), None if crowd is None else crowd.table())
+        logits: Tensor = self.last(F.relu(self.hidden(normed)))
         return (logits / self.temperature).softmax(dim=1)
 
 
@@ -47,12 +48,26 @@ class ReleasedNetwork(nn.Module):
         self.hidden = nn.Linear(6, hidden)
         self.last = nn.Linear(hidden, 2)
 
-    def forward(self, traits: Characteristics) -> Tensor:
-        # The released uncertainty is the negative entropy.
-        table = replace(traits, entropy=-traits.entropy).table()
-        normed = self.gain * standardised(table) + self.shift
+    def forward(self, traits: Characteristics, crowd: Characteristics | None = None) -> Tensor:
+        others = None if crowd is None else _with_negative_entropy(crowd)
+        normed = self.gain * standardised(_with_negative_entropy(traits), others) + self.shift
         logits: Tensor = self.last(F.relu(self.hidden(normed)))
         return (logits / self.temperature).softmax(dim=1)
+
+
+def _with_negative_entropy(traits: Characteristics) -> Tensor:
+    """(B, 6): the released uncertainty is the negative entropy."""
+    return replace(traits, entropy=-traits.entropy).table()
+
+
+def learned_weight(network: nn.Module) -> LearnedWeight:
+    """Say what such a network gives: its second output is the anti-adversary weight as it is."""
+
+    def weight(traits: Characteristics, crowd: Characteristics) -> Tensor:
+        outputs: Tensor = network(traits, crowd)
+        return outputs[:, 1]
+
+    return LearnedWeight("anti_adversary_weight", network, weight)
 
 
 class Weighting(Method):

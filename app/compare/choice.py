@@ -9,7 +9,13 @@ import streamlit as st
 
 
 def choose_some(
-    label: str, name: str, options: Mapping[str, str], *, default: Sequence[str] = (), most: int
+    label: str,
+    name: str,
+    options: Mapping[str, str],
+    *,
+    default: Sequence[str] = (),
+    most: int,
+    placeholder: str = "Name or id",
 ) -> list[str]:
     """Let a person choose some of the options; return their keys in the order of choosing.
 
@@ -19,6 +25,7 @@ def choose_some(
         options: Key -> what a person reads.
         default: What is chosen where the link has no such parameter.
         most: How many may be chosen.
+        placeholder: What stands there while nothing is chosen.
     """
     wanted = st.query_params.get_all(name) if name in st.query_params else list(default)
     there = list(dict.fromkeys(key for key in wanted if key in options))
@@ -30,7 +37,7 @@ def choose_some(
         key=f"choice-{name}",
         format_func=lambda key: options[key],
         max_selections=most,
-        placeholder="Name or id",
+        placeholder=placeholder,
         wrap=True,
         on_change=_keep_some,
         args=(name,),

@@ -7,13 +7,11 @@ from app import data
 from app.chart import charts
 from app.page import nothing_here, show_chart, show_table
 from app.tabs import gallery
-from app.words import count, literal, metric
+from app.words import LABEL_GROUPS, count, literal, metric
 from db.rows import RunDetail
 
 FIRST = ("anti_adversary_weight", "adversary_weight", "bound", "clean_weight")
 """The assignment stands before the characteristics."""
-
-GROUPS = {"all": "All labels", "clean": "Right labels", "flipped": "Wrong labels"}
 
 MAX_DRAWN = 12
 
@@ -41,6 +39,12 @@ def draw(run: RunDetail) -> None:
         _draw_distributions(run, table, epoch, shown)
         if quantity == "anti_adversary_weight":
             _draw_shares(run, shown)
+    st.page_link(
+        "views/samples.py",
+        label="What did it learn about each sample?",
+        icon=":material/grain:",
+        query_params={"run": run.id},
+    )
     gallery.draw(run)
 
 
@@ -62,7 +66,7 @@ def _choose_quantity(run: RunDetail, epoch: int) -> tuple[str, str]:
         quantity = st.selectbox(
             "Quantity", names, key="quantity", format_func=metric, bind="query-params"
         )
-    groups = [group for group in GROUPS if group in known[quantity]]
+    groups = [group for group in LABEL_GROUPS if group in known[quantity]]
     with right:
         group = st.segmented_control(
             "Labels",
@@ -70,7 +74,7 @@ def _choose_quantity(run: RunDetail, epoch: int) -> tuple[str, str]:
             default=groups[0],
             key="labels",
             required=True,
-            format_func=lambda name: GROUPS[name],
+            format_func=lambda name: LABEL_GROUPS[name],
             bind="query-params",
             disabled=len(groups) == 1,
             help="Whether the given label is the dataset's; known where noise was injected.",

@@ -16,12 +16,26 @@ from engine.meta import (
     prediction_with,
     weight_gradient,
 )
-from engine.method import METHODS, ClassErrors, Learner, MethodConfig, Objective, Step
+from engine.method import (
+    METHODS,
+    ClassErrors,
+    LearnedWeight,
+    Learner,
+    MethodConfig,
+    Objective,
+    Step,
+)
 from engine.objective import per_sample_losses
 from engine.released import CaatAsReleased
 from engine.seeds import initialising
 from engine.types import Assignment, Batch
-from engine.weighting import SATURATED, ReleasedNetwork, Weighting, WeightingNetwork
+from engine.weighting import (
+    SATURATED,
+    ReleasedNetwork,
+    Weighting,
+    WeightingNetwork,
+    learned_weight,
+)
 
 
 @dataclass(frozen=True)
@@ -144,7 +158,7 @@ class CaatConfig(MethodConfig):
         if self.protocol == "corrected":
             return Caat(self, learner)
         with initialising(learner.seed, "weighting network"):
-            network = ReleasedNetwork(self.hidden, self.pace.temperature)
+            network = self.network()
         return CaatAsReleased(
             learner,
             self.meta_learner(network, learner),
@@ -153,6 +167,13 @@ class CaatConfig(MethodConfig):
             meta_every=self.pace.meta_every,
             fairness_from=self.pace.fairness_from,
         )
+
+    def network(self) -> nn.Module:
+        kind = WeightingNetwork if self.protocol == "corrected" else ReleasedNetwork
+        return kind(self.hidden, self.pace.temperature)
+
+    def learned_weight(self) -> LearnedWeight:
+        return learned_weight(self.network())
 
     def meta_learner(self, network: nn.Module, learner: Learner) -> MetaLearner:
         return MetaLearner(
@@ -190,7 +211,7 @@ class Caat(Weighting):
             climbs="kl", start="normal", clean=True, num_steps=config.meta_num_steps
         )
         with initialising(learner.seed, "weighting network"):
-            network = WeightingNetwork(config.hidden, self.pace.temperature)
+            network = config.network()
         super().__init__(
             learner, config.meta_learner(network, learner), config.multipliers(learner)
         )

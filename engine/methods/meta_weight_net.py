@@ -9,7 +9,16 @@ from torch import Tensor, nn
 
 from engine.characteristics import Characteristics
 from engine.meta import MetaLearner, Parameters, prediction_with, weight_gradient
-from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective, Step
+from engine.method import (
+    METHODS,
+    ClassErrors,
+    LearnedWeight,
+    Learner,
+    Method,
+    MethodConfig,
+    Objective,
+    Step,
+)
 from engine.objective import per_sample_losses
 from engine.seeds import initialising
 from engine.types import Assignment, Batch
@@ -33,6 +42,15 @@ class MetaWeightNetConfig(MethodConfig):
 
     def build(self, learner: Learner) -> "MetaWeightNet":
         return MetaWeightNet(self, learner)
+
+    def learned_weight(self) -> LearnedWeight:
+        network = WeightNetwork(self.hidden)
+
+        def weight(traits: Characteristics, crowd: Characteristics) -> Tensor:
+            found: Tensor = network(traits.loss)
+            return found
+
+        return LearnedWeight("clean_weight", network, weight)
 
 
 class WeightNetwork(nn.Module):

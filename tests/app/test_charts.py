@@ -23,6 +23,9 @@ FIXED = {
     "front": True,
     "differs": True,
     "group": "0123abcd",
+    "label_group": "clean",
+    "part": "tail",
+    "layer": "cell",
     "seeds": "0, 1",
 }
 """What is neither a share nor a name."""

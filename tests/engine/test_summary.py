@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from engine.characteristics import NAMES
 from engine.summary import ASSIGNMENT, NUM_QUANTILES, class_distributions, class_means
 
 GIVEN = np.array([0, 0, 0, 1, 1, 3])
@@ -24,6 +25,19 @@ def test_a_distribution_is_numpys_quantiles_of_the_class():
         expected = [np.quantile(values, i / 40) for i in range(41)]
         assert len(one.quantiles) == NUM_QUANTILES == 41
         assert one.quantiles == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_characteristics_are_summarised_where_they_were_recorded():
+    traits = {name: np.linspace(-1, 1, 6, dtype=np.float32) for name in NAMES}
+    without = {one.quantity for one in class_distributions(columns(), GIVEN, TRUE, 4)}
+    found = class_distributions(columns() | traits, GIVEN, TRUE, 4)
+    assert {one.quantity for one in found} == without | set(NAMES)
+    (margin,) = [
+        one
+        for one in found
+        if (one.quantity, one.label_group, one.class_index) == ("margin", "clean", 0)
+    ]
+    assert margin.quantiles == pytest.approx(np.linspace(-1, -0.6, 41), abs=1e-6)
 
 
 def test_quantiles_of_an_even_spread_are_its_values():

@@ -1,0 +1,52 @@
+"""Which share of the wrong labels is found, at which price in right ones."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.chart import figure, register
+from app.palette import MUTED, PETROFF_10, SERIES, Style
+from app.words import quantity as name_of
+
+CHANCE = Style(MUTED, "circle", "dot")
+REFERENCES = {
+    "loss": Style(PETROFF_10[6], "circle", "dash"),
+    "margin": Style(PETROFF_10[4], "triangle-up", "dashdot"),
+}
+
+
+@register("Finding wrong labels", ("name", "false", "true", "threshold", "auc"))
+def detection_roc(table: pd.DataFrame) -> go.Figure:
+    """Draw the ROC of every score ``name``, and that of a guess.
+
+    Args:
+        table: One row per point; ``auc`` is the same in all rows of a score.
+    """
+    share = {"range": [-0.01, 1.01], "tickformat": ".0%"}
+    fig = figure(
+        400,
+        xaxis={**share, "title": {"text": "Right labels that are flagged"}},
+        yaxis={**share, "title": {"text": "Wrong labels that are flagged"}},
+        hovermode="closest",
+    )
+    for name, rows in table.groupby("name", sort=False):
+        style = REFERENCES.get(str(name)) or SERIES.get(str(name), SERIES["loss"])
+        title = name_of(str(name))
+        fig.add_scatter(
+            x=rows["false"],
+            y=rows["true"],
+            name=f"{title}: AUC {rows['auc'].iloc[0]:.3f}",
+            mode="lines",
+            line={"color": style.color, "dash": style.dash, "width": 2},
+            customdata=rows["threshold"],
+            hovertemplate=f"<b>{title}</b> beyond %{{customdata:.4g}}: %{{y:.0%}} of the wrong and "
+            "%{x:.0%} of the right labels<extra></extra>",
+        )
+    fig.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        name="A guess",
+        mode="lines",
+        line={"color": CHANCE.color, "dash": CHANCE.dash, "width": 1},
+        hoverinfo="skip",
+    )
+    return fig

@@ -1,0 +1,1 @@
+"""What a method learned about each training sample: reads, tables, words and sections."""

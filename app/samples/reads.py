@@ -1,0 +1,168 @@
+"""Cached reads for the sample page: aggregates by what they are of, arrays once and shared."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import data
+from app.data import Columns, Mark
+from app.samples.tables import Filter, binned, density, rows_of
+from db import queries
+from db import samples as stored
+from db.samples import RecordedRow
+from engine.characteristics import NAMES
+from engine.dataset import datasets
+from engine.detection import Roc, roc
+from engine.errors import UserError
+from engine.summary import ASSIGNMENT
+from engine.types import ByteArray, ImageSet
+from tasks import dependence
+from tasks.settings import settings
+
+GRID = 40
+"""Values at which the network is asked."""
+MAX_COURSE = 40
+"""Recorded epochs of one sample's history."""
+WEIGHTS_FIRST = ("anti_adversary_weight", "adversary_weight", "bound", "clean_weight")
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """The network's own curve, or why there is none.
+
+    Attributes:
+        why_not: In one line, where there is none.
+        table: x and y.
+    """
+
+    why_not: str
+    table: pd.DataFrame
+
+
+@st.cache_data(ttl=2.0, max_entries=2, show_spinner=False)
+def recorded() -> list[RecordedRow]:
+    """Return the runs that have something to show, newest first."""
+    with data.database().read() as session:
+        return stored.recorded_runs(session)
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def quantities(run_id: str, reached: Mark, epoch: int) -> list[str]:
+    """Return what was recorded of each sample, the weights before the characteristics."""
+    with data.database().read() as session:
+        known = stored.quantities(session, run_id, epoch)
+    order = (*WEIGHTS_FIRST, *NAMES)
+    return [name for name in order if name in known] + sorted(set(known) - set(order))
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def distributions(run_id: str, reached: Mark, quantity: str, epoch: int) -> pd.DataFrame:
+    """Return one quantity's distribution over each class and label group of an epoch."""
+    with data.database().read() as session:
+        table = queries.class_summaries(session, run_id, epoch, quantity)
+    return data.named(run_id, table[table["n"] > 0].reset_index(drop=True))
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def history(run_id: str, reached: Mark, quantity: str, classes: tuple[int, ...]) -> pd.DataFrame:
+    """Return the same of every recorded epoch, for some classes and without the curves."""
+    with data.database().read() as session:
+        table = stored.history(session, run_id, quantity, classes)
+    return data.named(run_id, table[table["n"] > 0].reset_index(drop=True))
+
+
+@st.cache_resource(ttl=600, max_entries=6, show_spinner=False)
+def columns(run_id: str, attempt: int, epoch: int) -> Columns:
+    """Return every array of an epoch, with the labels; they are shared, nobody may write."""
+    with data.database().read() as session:
+        who = queries.snapshot(session, run_id, 0, "samples", ["given_label", "true_label"])
+        found = queries.snapshot(session, run_id, epoch, "assignment") or {}
+    known = {**found, **(who or {})}
+    for values in known.values():
+        values.flags.writeable = False
+    return known
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def learned(run_id: str, attempt: int, epoch: int, quantity: str, wanted: Filter) -> pd.DataFrame:
+    """Return a weight over a characteristic: rows of the layers ``cell`` and ``mean``."""
+    known = columns(run_id, attempt, epoch)
+    rows = rows_of(known, wanted)
+    if not len(rows):
+        return pd.DataFrame()
+    x, y = known[wanted.trait][rows], known[quantity][rows]
+    cells = density(x, y).assign(layer="cell")
+    return pd.concat([cells, binned(x, y).assign(layer="mean")], ignore_index=True)
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def network_curve(run_id: str, reached: Mark, epoch: int, quantity: str, trait: str) -> Dependence:
+    """Return how the network's output depends on one characteristic, at one recorded epoch."""
+    run = data.run(run_id)
+    network = None if run is None else dependence.learned_weight(run)
+    if run is None or network is None:
+        return Dependence("The method has no weighting network", pd.DataFrame())
+    if quantity != network.quantity:
+        name = network.quantity.replace("_", " ")
+        return Dependence(f"The network's own output is the {name}", pd.DataFrame())
+    kept = dependence.kept_network(data.database(), run_id)
+    if kept is None:
+        return Dependence("No checkpoint of this run is on this machine", pd.DataFrame())
+    if kept[0] != epoch:
+        why = f"Of the network only epoch {kept[0]} is kept"
+        return Dependence(why, pd.DataFrame())
+    known = columns(run_id, run.attempt, epoch)
+    grid = np.linspace(known[trait].min(), known[trait].max(), GRID, dtype=np.float32)
+    curve = dependence.dependence(run, kept[1], known, trait, grid)
+    return Dependence("", pd.DataFrame({"x": grid, "y": curve}))
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def detection(run_id: str, attempt: int, epoch: int, quantity: str, wanted: Filter) -> Roc | None:
+    """Return how well a quantity tells wrong labels from right ones among some samples."""
+    known = columns(run_id, attempt, epoch)
+    if quantity not in known or "true_label" not in known:
+        return None
+    rows = rows_of(known, wanted)
+    flipped = (known["given_label"] != known["true_label"])[rows]
+    return roc(quantity, known[quantity][rows], flipped)
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def course(run_id: str, reached: Mark, row: int) -> pd.DataFrame:
+    """Return what one sample got in up to `MAX_COURSE` recorded epochs, first and last among them.
+
+    Columns: epoch, the assignment, loss.
+    """
+    epochs = data.summary_epochs(run_id, reached)
+    places = np.linspace(0, len(epochs) - 1, min(len(epochs), MAX_COURSE)).round().astype(int)
+    wanted = [epochs[place] for place in places]
+    with data.database().read() as session:
+        return stored.courses(session, run_id, wanted, (*ASSIGNMENT, "loss"), row)
+
+
+@st.cache_resource(ttl=600, max_entries=2, show_spinner="Reading the images")
+def training_part(dataset: str) -> ImageSet | None:
+    """Return a dataset's official training part, or None where its files are not here."""
+    source, folder = datasets().get(dataset), settings().dataset_dir
+    if source is None or not source.is_here(folder):
+        return None
+    try:
+        return source.load(folder)[0]
+    except UserError:
+        return None
+
+
+def training_image(dataset: str, number: int, true_label: int) -> ByteArray | None:
+    """Return the image (channels, h, w) of a training sample, or None where it is not here.
+
+    An image with another label is another image: the files were replaced since.
+    """
+    part = training_part(dataset)
+    if part is None:
+        return None
+    place = int(np.searchsorted(part.source, number))  # ascending, as every dataset gives it
+    there = place < len(part) and part.source[place] == number
+    return part.images[place] if there and part.labels[place] == true_label else None

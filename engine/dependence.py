@@ -1,0 +1,39 @@
+"""How the learned weight depends on one characteristic: to look at, never to train."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.characteristics import NAMES, Characteristics
+from engine.method import LearnedWeight
+from engine.types import Columns, FloatArray, under
+
+MAX_SAMPLES = 2048
+"""The curve is the mean over so many samples at most, evenly taken from all."""
+
+
+@torch.no_grad()
+def partial_dependence(
+    learned: LearnedWeight, state: dict[str, Tensor], columns: Columns, name: str, grid: FloatArray
+) -> FloatArray:
+    """Return the mean weight, (G,), if every sample had the same value of one characteristic.
+
+    Friedman 2001, Eq. 53: at each value the network is asked for all samples, whose other five
+    characteristics stay. Means and deviations that the network standardises by are those of the
+    samples as they are: a batch in which all have one value would standardise it away.
+
+    Args:
+        learned: The network of the run's method.
+        state: Its method's state, as `EpochReport` carries it.
+        columns: The six characteristics of the samples, (N,) each.
+        name: The one that changes.
+        grid: (G,) the values that it takes.
+    """
+    learned.network.load_state_dict(under("method.network.", state))
+    step = -(-len(columns[name]) // MAX_SAMPLES)
+    kept = {trait: torch.from_numpy(columns[trait][::step]).float() for trait in NAMES}
+    crowd, rows = Characteristics(**kept), len(kept[name])
+    swept = {trait: values.repeat(len(grid)) for trait, values in kept.items()}
+    swept[name] = torch.from_numpy(grid.astype(np.float32)).repeat_interleave(rows)
+    weight = learned.weight(Characteristics(**swept), crowd)
+    return weight.view(len(grid), rows).mean(dim=1).numpy()
