@@ -42,8 +42,8 @@ def served(script: Path, data_dir: Path) -> Iterator[str]:
         wait_for(lambda: _answers(f"{address}/_stcore/health"), 60)
         yield address
     finally:
-        process.terminate()
-        process.wait(20)
+        process.kill()  # it holds nothing that has to be saved
+        process.wait()
 
 
 def _answers(url: str) -> bool:
