@@ -10,6 +10,7 @@ from typing import Literal
 import streamlit as st
 
 from app import data
+from app.page import title_of
 from app.words import literal
 from db.rows import RunRow
 from engine.errors import UserError
@@ -77,7 +78,7 @@ def _button(label: str, icon: str, action: Action, run: RunRow, place: str) -> N
         icon=icon,
         key=f"{place}-{action}",
         on_click=_ask,
-        args=(action, run.id, run.name),
+        args=(action, run.id, title_of(run)),
     )
 
 

@@ -103,8 +103,9 @@ def nothing_yet() -> go.Figure:
 
 
 def plain(text: object) -> str:
-    """Escape a user's own words for Plotly, which reads a few HTML tags."""
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Escape a user's own words for Plotly, which reads a few HTML tags and fills in %{...}."""
+    safe = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return safe.replace("%{", "%&#123;")
 
 
 def class_axis(order: Mapping[str, int]) -> dict[str, Any]:

@@ -197,4 +197,14 @@ def fact(run: RunDetail, name: str) -> Any:
 
 
 def as_csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False).encode("utf-8")
+    """Return a table as a spreadsheet reads it; text that it would take for a formula stays text.
+
+    Source: OWASP, CSV injection: such a cell begins with an apostrophe.
+    """
+    tame = table.rename(columns=_as_text).map(_as_text)
+    return tame.to_csv(index=False).encode("utf-8")
+
+
+def _as_text(value: Any) -> Any:
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if is_formula else value

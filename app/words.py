@@ -159,11 +159,14 @@ def eta_seconds(started_at: datetime | None, progress: float, before: float = 0.
 
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$&^=:])")
-_SHORTCODE = re.compile(r":(?=[\w+/-]+:)")
+_READ_LATE = re.compile(
+    r":(?=[\w+/-]+:)|(?<=:/)/|www(?=\.)|@|-(?=[->])|<(?=[-=])|[>~](?==)", re.IGNORECASE
+)
 
 
 def literal(text: str) -> str:
     """Escape a user's own words so that Markdown shows them letter by letter."""
     one_line = " ".join(text.split())
-    # Icon and emoji codes are replaced after escapes are read: a word joiner breaks them.
-    return _MARKDOWN.sub(r"\\\1", _SHORTCODE.sub(":\u2060", one_line))
+    # Icons, emoji, arrows and bare links are found after escapes are read: a word joiner breaks
+    # them.
+    return _MARKDOWN.sub(r"\\\1", _READ_LATE.sub("\\g<0>\u2060", one_line))

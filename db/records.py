@@ -4,7 +4,7 @@ Ask `db.transitions.fence` first, in the same transaction: a replaced attempt ad
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,14 +58,14 @@ class ClassSummaryRow:
 
 
 def write_metrics(session: Session, run_id: str, attempt: int, rows: Iterable[MetricRow]) -> None:
-    values = [asdict(row) | {"value": finite(row.value)} for row in rows]
+    values = [vars(row) | {"value": finite(row.value)} for row in rows]
     _upsert(session, Metric, run_id, attempt, values)
 
 
 def write_class_metrics(
     session: Session, run_id: str, attempt: int, rows: Iterable[ClassMetricRow]
 ) -> None:
-    values = [asdict(row) | {"value": finite(row.value)} for row in rows]
+    values = [vars(row) | {"value": finite(row.value)} for row in rows]
     _upsert(session, ClassMetric, run_id, attempt, values)
 
 
@@ -116,7 +116,7 @@ def _summary_values(row: ClassSummaryRow) -> dict[str, Any]:
         raise ValueError(f"{NUM_QUANTILES} quantiles are stored, not {len(row.quantiles)}")
     quantiles = [finite(value) for value in row.quantiles]
     named = {name: quantiles[place] for name, place in _NAMED_QUANTILES.items()}
-    return asdict(row) | named | {"quantiles": quantiles, "mean": finite(row.mean)}
+    return vars(row) | named | {"quantiles": quantiles, "mean": finite(row.mean)}
 
 
 def _upsert(

@@ -31,7 +31,7 @@ function makeFigure(panel) {
   const caption = document.createElement("figcaption");
   const plot = document.createElement("div");
   plot.className = "plot";
-  plot.setAttribute("role", "img");
+  plot.setAttribute("role", "group"); // not img: its tool bar can be focused
   figure.append(caption, plot);
   return figure;
 }

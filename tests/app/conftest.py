@@ -20,6 +20,7 @@ from db.session import Database
 from engine.scenario import Scenario
 from tasks import commands
 from tasks import settings as tasks_settings
+from tests.app.browser import Visit, served, visiting
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 NAMES = [f"class {letter}" for letter in "abcdefghij"]
@@ -317,17 +318,23 @@ def studio(
     """An installation without runs, whose broker does not answer."""
     monkeypatch.setenv("CAAT_DATA_DIR", str(data_dir))
     monkeypatch.delenv("CAAT_DATABASE_URL", raising=False)
+    silence(monkeypatch)
+    forget()
+    yield Studio(sqlite_database)
+    tasks_settings.open_database().dispose()
+    forget()
+
+
+def silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nobody look for a broker or for lost runs."""
     monkeypatch.setattr(commands, "sweep", lambda: None)
     monkeypatch.setattr("tasks.submit.ring", lambda database: True)
     monkeypatch.setattr("tasks.commands.ring", lambda database: True)
     monkeypatch.setattr("tasks.study.ring", lambda database: True)
-    _forget()
-    yield Studio(sqlite_database)
-    tasks_settings.open_database().dispose()
-    _forget()
 
 
-def _forget() -> None:
+def forget() -> None:
+    """Forget the settings in force, the database and everything that was read from it."""
     tasks_settings.settings.cache_clear()
     tasks_settings._database.cache_clear()
     st.cache_data.clear()
@@ -366,3 +373,16 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def server(studio: Studio, data_dir: Path) -> Iterator[str]:
+    """A dashboard of its own on a free port; gives its address."""
+    with served(MAIN, data_dir) as address:
+        yield address
+
+
+@pytest.fixture
+def visit(chromium: Any, server: str) -> Iterator[Visit]:
+    with visiting(chromium, server) as visitor:
+        yield visitor

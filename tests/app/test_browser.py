@@ -1,113 +1,11 @@
 """The dashboard in a real browser: what only a browser can show."""
 
-import os
-import re
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from db import queries, transitions
 from db.models import RunStatus
-
-ROOT = Path(__file__).parents[2]
-OWN = re.compile(r"^((http|ws)://127\.0\.0\.1:\d+/|data:|blob:|about:)")
-PROBE = re.compile(r"/[a-z]+/_stcore/(health|host-config)$")
-"""Streamlit looks for its server below a page's path first, and is told 404."""
-
-
-@pytest.fixture
-def server(studio: Any, data_dir: Path) -> Iterator[str]:
-    """A dashboard of its own on a free port; gives its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "CAAT_DATA_DIR": str(data_dir),
-        "CAAT_BROKER_URL": "redis://127.0.0.1:1/0",
-    }
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", f"--server.port={port}"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(lambda: _answers(f"{address}/_stcore/health"), 60)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-
-
-@dataclass
-class Visit:
-    """A tab of a browser, and what went wrong or over the wire in it."""
-
-    page: Any
-    address: str
-    outside: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-    received: int = 0
-
-    def watch(self) -> None:
-        self.page.on("request", lambda request: self._note(request.url))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("response", self._note_failure)
-        self.page.on("websocket", lambda ws: ws.on("framereceived", self._count))
-
-    def _note(self, url: str) -> None:
-        if not OWN.match(url):
-            self.outside.append(url)
-
-    def _note_failure(self, response: Any) -> None:
-        if response.status >= 400 and not PROBE.search(response.url):
-            self.complaints.append(f"{response.status} {response.url}")
-
-    def _count(self, frame: Any) -> None:
-        self.received += len(frame)
-
-    def go(self, path: str) -> Any:
-        self.page.goto(f"{self.address}{path}")
-        app = self.page.locator("[data-testid=stApp][data-test-connection-state=CONNECTED]")
-        app.wait_for(timeout=60_000)
-        self.page.locator("[data-test-script-state=notRunning]").wait_for(timeout=60_000)
-        return self.page
-
-
-@pytest.fixture
-def visit(chromium: Any, server: str) -> Iterator[Visit]:
-    """A fresh visitor, whose every request stays on this machine."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    visitor = Visit(context.new_page(), server)
-    visitor.page.set_default_timeout(30_000)
-    visitor.watch()
-    yield visitor
-    context.close()
-    assert not visitor.outside
-    assert not visitor.complaints
+from tests.app.browser import Visit, wait_for
 
 
 def plot(page: Any, panel: str) -> Any:
@@ -228,7 +126,7 @@ def test_stop_in_a_moving_table_stops_the_run_that_was_named(studio, visit):
     time.sleep(5)  # two refreshes of the table: the dialog has to stay
     dialog.get_by_role("button", name="Stop the run").click()
     dialog.wait_for(state="hidden")
-    _wait_for(lambda: studio.status(wanted) == "stopping", 10)
+    wait_for(lambda: studio.status(wanted) == "stopping", 10)
     assert studio.status(other) == "running"
 
 

@@ -1,0 +1,120 @@
+"""A dashboard of its own and a visitor in a real browser, for every test that asks."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.links import page_links
+
+ROOT = Path(__file__).parents[2]
+OWN = re.compile(r"^((http|ws)://127\.0\.0\.1:\d+/|data:|blob:|about:)")
+_PATHS = "|".join(link.path.strip("/") for link in page_links() if link.path != "/")
+PROBE = re.compile(rf"/({_PATHS})/_stcore/(health|host-config)$")
+"""Streamlit looks for its server below a page's path first, and is told 404."""
+
+
+@contextmanager
+def served(script: Path, data_dir: Path) -> Iterator[str]:
+    """Serve a script on a free port; give its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "CAAT_DATA_DIR": str(data_dir),
+        "CAAT_BROKER_URL": "redis://127.0.0.1:1/0",
+    }
+    command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: _answers(f"{address}/_stcore/health"), 60)
+        yield address
+    finally:
+        process.kill()  # it holds nothing that has to be saved
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+@dataclass
+class Visit:
+    """A tab of a browser, and what went wrong or over the wire in it."""
+
+    page: Any
+    address: str
+    outside: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    received: int = 0
+
+    def watch(self) -> None:
+        self.page.on("request", lambda request: self._note(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("response", self._note_failure)
+        self.page.on("console", self._note_error)
+        self.page.on("dialog", self._note_dialog)
+        self.page.on("websocket", lambda ws: ws.on("framereceived", self._count))
+
+    def _note(self, url: str) -> None:
+        if not OWN.match(url):
+            self.outside.append(url)
+
+    def _note_failure(self, response: Any) -> None:
+        if response.status >= 400 and not PROBE.search(response.url):
+            self.complaints.append(f"{response.status} {response.url}")
+
+    def _note_error(self, message: Any) -> None:
+        if message.type == "error" and not PROBE.search(message.location["url"]):
+            self.complaints.append(f"{message.text} {message.location['url']}")
+
+    def _note_dialog(self, dialog: Any) -> None:
+        self.complaints.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _count(self, frame: Any) -> None:
+        self.received += len(frame)
+
+    def go(self, path: str) -> Any:
+        self.page.goto(f"{self.address}{path}")
+        app = self.page.locator("[data-testid=stApp][data-test-connection-state=CONNECTED]")
+        app.wait_for(timeout=60_000)
+        self.page.locator("[data-test-script-state=notRunning]").wait_for(timeout=60_000)
+        return self.page
+
+
+@contextmanager
+def visiting(chromium: Any, address: str, **options: Any) -> Iterator[Visit]:
+    """A fresh visitor, whose every request stays on this machine and who has nothing to say."""
+    size = {"width": 1280, "height": 900}
+    context = chromium.new_context(**{"viewport": size, "reduced_motion": "reduce", **options})
+    visitor = Visit(context.new_page(), address)
+    visitor.page.set_default_timeout(30_000)
+    visitor.watch()
+    yield visitor
+    context.close()
+    assert not visitor.outside
+    assert not visitor.complaints

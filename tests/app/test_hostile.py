@@ -1,0 +1,184 @@
+"""Names that try to be something else are shown as names, on every page and in every download."""
+
+import csv
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sqlalchemy import inspect, text
+
+from app.data import as_csv
+from app.links import page_links, run_tabs
+from app.scenario_input import read_scenario
+from db import queries, records
+from engine.errors import UserError
+from tests.app.browser import served, visiting
+from tests.app.payloads import HOST, LONG, PAYLOADS
+
+CLASSES = ["<img src=x onerror=alert(1)>", f"![x](https://{HOST}/x)", f"https://{HOST}", "$x^2$"]
+CLASSES += [":material/home:", ":red[x]", "%{x}", "&lt;b&gt;", "=1+1", "a\u202eb"]
+
+SCRIPT = """
+import streamlit as st
+from app.words import literal
+from tests.app.payloads import PAYLOADS
+for index, payload in enumerate(PAYLOADS):
+    with st.container(key=f"shown-{index}"):
+        st.markdown(f"**{literal(payload)}**")
+"""
+
+INTRUDERS = f"""() => [...document.querySelectorAll(
+    'a[href*="{HOST}"], [src*="{HOST}"], [href^="javascript:"], [onerror], [onload], [onfocus],'
+    + '[ontoggle], .katex, [data-testid=stMarkdownColoredText] [data-testid=stIconMaterial],'
+    + 'iframe:not([data-testid=stCustomComponentV1])'
+)].map((element) => element.outerHTML.slice(0, 200))"""
+
+
+def words_of(text: str) -> str:
+    return " ".join(text.replace("\u2060", "").split())
+
+
+def counts(studio) -> dict[str, int]:
+    """Return the number of rows of every table, by its name."""
+    with studio.database.read() as session:
+        tables = inspect(session.connection()).get_table_names()
+        return {
+            name: session.execute(text(f"SELECT count(*) FROM {name}")).scalar_one()
+            for name in tables
+        }
+
+
+def test_every_name_is_shown_letter_by_letter_and_nothing_else(chromium, data_dir, tmp_path):
+    script = tmp_path / "names.py"
+    script.write_text(SCRIPT)
+    with served(script, data_dir) as address, visiting(chromium, address) as visit:
+        page = visit.go("/")
+        last = len(PAYLOADS) - 1
+        page.locator(f".st-key-shown-{last}").wait_for(state="attached")
+        shown = page.evaluate(
+            """(number) => [...Array(number).keys()].map((index) => {
+                const element = document.querySelector(`.st-key-shown-${index}`);
+                const inner = [...element.querySelectorAll("p strong *")];
+                return [element.innerText, inner.map((part) => part.tagName)];
+            })""",
+            len(PAYLOADS),
+        )
+        wrong = [
+            (payload, said, tags)
+            for payload, (said, tags) in zip(PAYLOADS, shown, strict=True)
+            if words_of(payload) and (words_of(said) != words_of(payload) or tags)
+        ]
+        assert not wrong, wrong
+        assert page.evaluate(INTRUDERS) == []
+
+
+def test_hostile_names_of_runs_and_classes_do_nothing_on_any_page(studio, visit):
+    half = len(PAYLOADS) // 2
+    for payload in PAYLOADS[:half]:
+        studio.queued(payload)
+    finished = [studio.finished(payload, 2) for payload in PAYLOADS[half : half + 4]]
+    with studio.database.write() as session:
+        facts = dict(queries.get_run(session, finished[-1]).facts)
+        for run_id in finished:
+            records.write_facts(session, run_id, facts | {"class_names": CLASSES})
+    before = counts(studio)
+    compared = "&".join(f"runs={run_id}" for run_id in finished)
+    links = [page.path for page in page_links()] + [f"/fairness?{compared}", "/tradeoff?paths=true"]
+    links += [f"/run?id={finished[-1]}&tab={tab}" for tab in run_tabs()]
+    for link in links:
+        page = visit.go(link)
+        page.get_by_role("heading").first.wait_for()
+        assert page.evaluate(INTRUDERS) == [], link
+        assert page.locator("[data-testid=stException]").count() == 0, link
+    assert counts(studio) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["'; DROP TABLE run; SELECT '", "<script>alert(1)</script> $x$ :red[x]"]
+)
+def test_a_typed_name_is_stored_and_shown_as_it_was_typed(studio, visit, name):
+    page = visit.go("/new")
+    field = page.get_by_label("Name", exact=True).first
+    field.fill(name)
+    field.press("Enter")
+    page.wait_for_timeout(500)
+    page.locator("[data-test-script-state=notRunning]").wait_for()
+    page.locator(".st-key-launch button").click()
+    page.get_by_text("Open the run").click()
+    page.locator(".st-key-run-title h1").get_by_text(name).wait_for()
+    with studio.database.read() as session:
+        (run,) = queries.list_runs(session)
+    assert run.name == name
+
+
+def test_a_name_of_ten_thousand_letters_is_refused_with_the_limit(studio, visit):
+    page = visit.go("/new")
+    field = page.get_by_label("Name", exact=True).first
+    field.fill(LONG)
+    field.press("Enter")
+    page.get_by_text("at most 200 characters").first.wait_for()
+    page.locator(".st-key-launch button").click()
+    page.get_by_text("Nothing was queued").wait_for()
+    with studio.database.read() as session:
+        assert queries.run_count(session) == 0
+
+
+@pytest.mark.parametrize("place", ["search", "link"])
+def test_what_is_searched_for_is_only_searched_for(studio, visit, place):
+    studio.queued("It's 100%_sure")
+    studio.queued("Another")
+    before = counts(studio)
+    page = visit.go(
+        "/" if place == "search" else "/?q=%27%20OR%201%3D1%3B--&status=%3Cscript%3E&method=%27"
+    )
+    box = page.get_by_label("Search")
+    if place == "search":
+        box.fill("' OR 1=1;--")
+        box.press("Enter")
+    page.get_by_text("No run matches").wait_for()
+    box.fill("100%_")
+    box.press("Enter")
+    page.locator("[data-testid=stDataFrame]").first.wait_for()
+    assert counts(studio) == before
+
+
+def test_links_with_hostile_parameters_lead_to_a_page_that_says_so(studio, visit):
+    studio.finished()
+    evil = "%3Cscript%3Ealert(1)%3C%2Fscript%3E'%3B--..%2F..%2F%00"
+    names = ("id", "runs", "run", "study", "tab", "like", "point", "protocol", "epoch", "claim")
+    query = "&".join(f"{name}={evil}" for name in names)
+    for link in page_links():
+        page = visit.go(f"{link.path}?{query}")
+        page.get_by_role("heading").first.wait_for()
+        assert page.evaluate(INTRUDERS) == [], link
+        assert page.locator("[data-testid=stException]").count() == 0, link
+
+
+def test_a_download_is_read_by_a_spreadsheet_as_text():
+    table = pd.DataFrame({"name": PAYLOADS, "value": -1.5})
+    rows = list(csv.reader(io.StringIO(as_csv(table).decode(), newline="")))[1:]
+    assert len(rows) == len(PAYLOADS)
+    assert [row[1] for row in rows] == ["-1.5"] * len(PAYLOADS)
+    for payload, (cell, _) in zip(PAYLOADS, rows, strict=True):
+        dangerous = payload[:1] in ("=", "+", "-", "@", "\t", "\r")
+        assert cell == (f"'{payload}" if dangerous else payload)
+
+
+def test_a_column_of_a_download_is_text_too():
+    assert as_csv(pd.DataFrame({"=1+1": ["a"]})).decode().splitlines()[0] == "'=1+1"
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_name_from_a_file_is_that_name(payload, tmp_path: Path):
+    file = tmp_path / "run.toml"
+    letters = "".join(f"\\U{ord(letter):08x}" for letter in payload)
+    file.write_text(f'name = "{letters}"')
+    assert read_scenario(file, []).name == payload
+
+
+def test_a_name_that_is_too_long_is_refused_by_the_command_with_the_limit(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text("")
+    with pytest.raises(UserError, match=r"^name: .*at most 200 characters$"):
+        read_scenario(file, [f"name={LONG}"])

@@ -1,0 +1,59 @@
+"""Every page in every state, on both databases; a warning that something will go is an error."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.links import page_links, run_tabs
+from db.session import Database
+from tasks.settings import open_database
+from tests.app.conftest import MAIN, Studio, checked, forget, silence
+
+PAGES = {page.title: (page.file, {}) for page in page_links() if page.path != "/run"}
+TABS = {f"Run: {tab}": ("views/run.py", {"tab": tab}) for tab in run_tabs()}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def anywhere(
+    request: pytest.FixtureRequest, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Studio]:
+    """An installation without runs, on each kind of database."""
+    database: Database = request.getfixturevalue(f"{request.param}_database")
+    url = database.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("CAAT_DATA_DIR", str(data_dir))
+    monkeypatch.setenv("CAAT_DATABASE_URL", url)
+    silence(monkeypatch)
+    forget()
+    yield Studio(database)
+    open_database().dispose()
+    forget()
+
+
+def opened(file: str, query: dict[str, str]) -> AppTest:
+    page = AppTest.from_file(str(MAIN), default_timeout=60)
+    if file != "views/runs.py":
+        page = page.run().switch_page(file)
+    for name, value in query.items():
+        page.query_params[name] = value
+    return checked(page.run())
+
+
+MAKERS: dict[str, Callable[[Studio], Any]] = {
+    "empty": lambda studio: "",
+    "running": lambda studio: studio.running(epochs=2),
+    "finished": lambda studio: studio.finished(epochs=2),
+}
+
+
+@pytest.mark.parametrize("state", MAKERS)
+def test_every_page_draws_without_a_warning(anywhere, state):
+    run_id = MAKERS[state](anywhere)
+    for title, (file, query) in {**PAGES, **TABS}.items():
+        page = opened(file, {**query, **({"id": run_id} if title in TABS else {})})
+        said = [element.value for element in (*page.error, *page.warning)]
+        unexpected = [text for text in said if "No worker is running" not in text]
+        assert page.title, title
+        assert not unexpected, title
