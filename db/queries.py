@@ -32,7 +32,14 @@ _RUN_COLUMNS = [
     for name in (field.name for field in fields(RunRow))
     if name in Run.__table__.columns and name != "id"
 ]
-_DETAIL_COLUMNS = ["scenario", "scenario_digest", "facts", "evaluation_card", "infra_attempts"]
+_DETAIL_COLUMNS = [
+    "scenario",
+    "scenario_digest",
+    "data_digest",
+    "facts",
+    "evaluation_card",
+    "infra_attempts",
+]
 _MAX_FOUND = 20
 
 RowT = TypeVar("RowT", AttemptRow, CheckpointRow, EventRow)
@@ -237,6 +244,8 @@ def _runs() -> Select[Any]:
         *(getattr(Run, name) for name in _RUN_COLUMNS),
         *place,
         Attempt.epoch.label("attempt_epoch"),
+        func.coalesce(Attempt.progress_at, Attempt.started_at).label("got_on_at"),
+        db_now().label("now"),
         Attempt.ended_at.label("attempt_ended_at"),
     ).outerjoin(Attempt, (Attempt.run_id == Run.id) & (Attempt.number == Run.attempt))
 
@@ -258,6 +267,7 @@ def _run_values(row: Any, result: Headline | None) -> dict[str, Any]:
         "num_steps": num_steps,
         "worker_id": row["worker_id"],
         "progress": min(1.0, done),
+        "seconds_still": (row["now"] - row["got_on_at"]).total_seconds() if in_work else None,
         **vars(result or Headline()),
     }
 

@@ -15,7 +15,7 @@ from app.preview import class_counts_table, training_counts, transition_table
 from app.words import count, literal
 from engine.errors import UserError
 from engine.scenario import Scenario
-from tasks.submit import Submitted, submit
+from tasks.submit import UNHEARD, Submitted, submit
 
 STARTED = "scenario-started"
 LAUNCHED = "launched"
@@ -137,9 +137,8 @@ def _draw_launched(scenario: Scenario) -> None:
     if launched is None or launched[0] != _fingerprint(scenario):
         return
     submitted = launched[1]
-    st.success("Queued; a worker takes it as soon as one is free.", icon=":material/check_circle:")
-    if not submitted.rung:
-        st.caption("The broker did not answer; a worker finds the run in the database instead.")
+    told = "Queued; a worker takes it as soon as one is free" if submitted.rung else UNHEARD
+    st.success(f"{told}.", icon=":material/check_circle:")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             "views/run.py",

@@ -44,3 +44,9 @@ def test_time_left_follows_the_pace_so_far():
     assert words.eta_seconds(started, 0.5) == pytest.approx(60, abs=1)
     assert words.eta_seconds(started, 0.0) is None
     assert words.eta_seconds(None, 0.5) is None
+
+
+def test_an_attempt_is_said_to_hang_after_ten_minutes():
+    assert [words.stalled(seconds) for seconds in (None, 0, 599)] == ["", "", ""]
+    assert words.stalled(600) == "no progress for 10 min"
+    assert words.stalled(7200) == "no progress for 2 h 0 min"
