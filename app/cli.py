@@ -23,7 +23,7 @@ from tasks import commands, serve
 from tasks import doctor as health
 from tasks import export as files
 from tasks.settings import open_database, settings
-from tasks.submit import submit
+from tasks.submit import UNHEARD, submit
 
 ACTOR = "command line"
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer exports no name for it
@@ -145,7 +145,7 @@ def launch(file: File, set_: Set = None, as_json: AsJson = False) -> None:
         return
     typer.echo(done.run_id)
     if not done.rung:
-        typer.echo("caat: the broker is unreachable; the run starts by itself", err=True)
+        typer.echo(f"caat: {UNHEARD}", err=True)
 
 
 @cli.command()

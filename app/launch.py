@@ -16,7 +16,7 @@ from db.throughput import TimedRun, timed_runs
 from engine.errors import UserError
 from engine.scenario import Scenario
 from tasks.study import submit_study
-from tasks.submit import submit
+from tasks.submit import UNHEARD, submit
 
 ACTOR = "dashboard"
 _KEYS = "launch-keys"
@@ -132,12 +132,9 @@ def _draw_launched(fingerprint: str) -> None:
     launched: _Launched | None = st.session_state.get(_LAUNCHED)
     if launched is None or launched.fingerprint != fingerprint:
         return
-    what = f" as the study *{literal(launched.study)}*" if launched.study else ""
-    st.success(
-        f"Queued{what}; a worker takes it as soon as one is free.", icon=":material/check_circle:"
-    )
-    if not launched.rung:
-        st.caption("The broker did not answer; a worker finds the run in the database instead.")
+    told = "Queued; a worker takes it as soon as one is free" if launched.rung else UNHEARD
+    what = f"Study *{literal(launched.study)}*. " if launched.study else ""
+    st.success(f"{what}{told}.", icon=":material/check_circle:")
     with st.container(horizontal=True, vertical_alignment="center"):
         if launched.study is None:
             _link("views/run.py", "Open the run", {"id": launched.run_id})

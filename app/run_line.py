@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.words import count, duration, eta_seconds, status
+from app.words import count, duration, eta_seconds, stalled, status
 from db.rows import RunRow
 
 PHASES = {
@@ -16,6 +16,8 @@ PHASES = {
 def badge(run: RunRow) -> None:
     words = status(run.status)
     st.badge(words.label, icon=words.icon, color=words.color)
+    if told := stalled(run.seconds_still):
+        st.badge(told, icon=":material/hourglass_disabled:", color="orange")
 
 
 def time_left(run: RunRow) -> str:
@@ -40,7 +42,7 @@ def whereabouts(run: RunRow) -> str:
         case "stopping":
             return f"{epochs}: stopping after this step"
         case "interrupted":
-            return f"{epochs}: its worker is gone; it goes on by itself from its last epoch"
+            return f"{epochs}: interrupted; it goes on from its last finished epoch"
         case "succeeded" if run.epoch < run.num_epochs:
             done = f"Stopped early after {run.epoch} of {count(run.num_epochs, 'epoch')}"
             return f"{done}: the validation data got no better{_took(run)}"

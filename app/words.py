@@ -131,6 +131,17 @@ def duration(seconds: float) -> str:
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
+STALLED_SECONDS = 600.0
+"""An attempt that has not got on for so long is said to hang."""
+
+
+def stalled(seconds: float | None) -> str:
+    """Say that an attempt does not get on, once it is worth saying; else nothing."""
+    if seconds is None or seconds < STALLED_SECONDS:
+        return ""
+    return f"no progress for {duration(seconds)}"
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 

@@ -28,6 +28,9 @@ LEGAL_EDGES: Mapping[RunStatus, frozenset[RunStatus]] = {
 }
 """What may follow what; a run in ``deleting`` leaves only by being gone."""
 
+HELD = (RunStatus.RUNNING, RunStatus.STOPPING)
+"""Where an attempt has the run."""
+
 
 @dataclass(frozen=True)
 class Note:
@@ -71,6 +74,20 @@ def record(
     event = {"run_id": run_id, "attempt": attempt, "from_status": source, "to_status": target}
     event |= {"reason": note.reason, "message": tidy_text(note.message), "actor": note.actor[:100]}
     session.execute(insert(RunEvent).values(**event))
+
+
+def remark(session: Session, run_id: str, attempt: int, reason: str, message: str) -> bool:
+    """Tell something that changes no status, as an event from the status to itself.
+
+    False, and nothing is told, if the run is no longer held by this attempt.
+    """
+    status = locked_status(session, run_id, attempt)
+    if status not in HELD:
+        return False
+    holder = select(Attempt.worker_id).where(Attempt.run_id == run_id, Attempt.number == attempt)
+    actor = session.execute(holder).scalar() or "unknown"
+    record(session, run_id, attempt, (status, status), Note(actor, reason, message))
+    return True
 
 
 def locked_status(session: Session, run_id: str, attempt: int | None = None) -> RunStatus | None:

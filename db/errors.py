@@ -13,5 +13,20 @@ class DatabaseBusyError(DatabaseError):
     """Someone else holds a lock, or the server cancelled a slow statement; try again."""
 
 
+class DatabaseFullError(DatabaseError):
+    """The disk that it is on is full; nothing more can be written until there is room."""
+
+
 class SchemaMismatchError(DatabaseError):
     """The tables are older or newer than this program."""
+
+
+class SchemaNewerError(SchemaMismatchError):
+    """This program is older than the tables."""
+
+    def __init__(self, revision: str, head: str) -> None:
+        super().__init__(
+            f"the database is at revision {revision}, newer than this program's {head}: "
+            "install the newer caat-studio"
+        )
+        self.revision, self.head = revision, head

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from db.engines import SqliteError, migration_engine, parse_url
-from db.errors import DatabaseError, SchemaMismatchError
+from db.errors import DatabaseError, SchemaMismatchError, SchemaNewerError
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x63616174  # "caat"
@@ -54,10 +54,7 @@ def check_revision(revision: str | None) -> None:
             f"the database is at revision {revision}, this program needs {head}: "
             "run `caat db upgrade`"
         )
-    raise SchemaMismatchError(
-        f"the database is at revision {revision}, newer than this program's {head}: "
-        "install the newer caat-studio"
-    )
+    raise SchemaNewerError(revision, head)
 
 
 def upgrade(url: str) -> None:

@@ -96,6 +96,8 @@ class Run(Base):
     seed: Mapped[int] = mapped_column(BigInteger)
     study: Mapped[str | None] = mapped_column(String(200), index=True)
     """Name that runs launched together share."""
+    data_digest: Mapped[str | None] = mapped_column(String(64))
+    """Fingerprint of the dataset at launch; a trainer refuses another."""
     idempotency_key: Mapped[str | None] = mapped_column(String(64), unique=True)
     attempt: Mapped[int] = mapped_column(default=0)
     """Fencing token: raised by every claim; a writer with an older number is refused."""
@@ -137,13 +139,18 @@ class Attempt(Base):
     """Steps of an epoch."""
     phase: Mapped[str] = mapped_column(String(32), default="starting")
     """starting, training, validating, testing"""
+    progress_at: Mapped[datetime | None]
+    """When its trainer last got on; the lease is renewed by its supervisor, who may live longer."""
     started_at: Mapped[datetime] = mapped_column(server_default=db_now())
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(32))
 
 
 class RunEvent(Base):
-    """Every change of a run's status, written in the transaction that made it."""
+    """Every change of a run's status, written in the transaction that made it.
+
+    A remark, which changes none, leads from the status to itself.
+    """
 
     __tablename__ = "run_event"
 

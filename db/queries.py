@@ -32,7 +32,14 @@ _RUN_COLUMNS = [
     for name in (field.name for field in fields(RunRow))
     if name in Run.__table__.columns and name != "id"
 ]
-_DETAIL_COLUMNS = ["scenario", "scenario_digest", "facts", "evaluation_card", "infra_attempts"]
+_DETAIL_COLUMNS = [
+    "scenario",
+    "scenario_digest",
+    "data_digest",
+    "facts",
+    "evaluation_card",
+    "infra_attempts",
+]
 _MAX_FOUND = 20
 
 RowT = TypeVar("RowT", AttemptRow, CheckpointRow, EventRow)
@@ -244,6 +251,8 @@ def _runs() -> Select[Any]:
         *place,
         Attempt.epoch.label("attempt_epoch"),
         Attempt.started_at.label("attempt_started_at"),
+        func.coalesce(Attempt.progress_at, Attempt.started_at).label("got_on_at"),
+        db_now().label("now"),
         Attempt.ended_at.label("attempt_ended_at"),
         _first_epoch().label("first_epoch"),
     ).outerjoin(Attempt, (Attempt.run_id == Run.id) & (Attempt.number == Run.attempt))
@@ -282,6 +291,7 @@ def _run_values(row: Any, result: Headline | None) -> dict[str, Any]:
         "attempt_started_at": row["attempt_started_at"],
         "epochs_before": row["epoch"] if row["first_epoch"] is None else row["first_epoch"] - 1,
         "progress": min(1.0, done),
+        "seconds_still": (row["now"] - row["got_on_at"]).total_seconds() if in_work else None,
         **vars(result or Headline()),
     }
 

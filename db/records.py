@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from db import snapshot
@@ -60,6 +60,24 @@ class ClassSummaryRow:
 def write_metrics(session: Session, run_id: str, attempt: int, rows: Iterable[MetricRow]) -> None:
     values = [vars(row) | {"value": finite(row.value)} for row in rows]
     _upsert(session, Metric, run_id, attempt, values)
+
+
+def changed_since(
+    session: Session, run_id: str, attempt: int, rows: Iterable[MetricRow]
+) -> list[str]:
+    """Return the names of the values that an earlier attempt recorded otherwise."""
+    given = {(row.split, row.name, row.step): finite(row.value) for row in rows}
+    steps = {step for _, _, step in given}
+    known = select(Metric.split, Metric.name, Metric.step, Metric.value).where(
+        Metric.run_id == run_id, Metric.step.in_(steps), Metric.attempt < attempt
+    )
+    return sorted(
+        {
+            name
+            for split, name, step, value in session.execute(known)
+            if given.get((split, name, step), value) != value
+        }
+    )
 
 
 def write_class_metrics(

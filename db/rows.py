@@ -38,6 +38,8 @@ class RunRow:
     """Epochs that were recorded already when the attempt in work began."""
     progress: float
     """Share of the training steps done."""
+    seconds_still: float | None
+    """Since the attempt in work last got on, by the database's clock."""
     natural_error: float | None
     boundary_error: float | None
     robust_error: float | None
@@ -78,6 +80,7 @@ class RunDetail(RunRow):
 
     scenario: dict[str, Any]
     scenario_digest: str
+    data_digest: str | None
     facts: dict[str, Any] | None
     evaluation_card: dict[str, Any] | None
     infra_attempts: int

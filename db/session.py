@@ -13,6 +13,7 @@ from db.engines import parse_url, postgresql_engine, sqlite_reader, sqlite_write
 from db.errors import (
     DatabaseBusyError,
     DatabaseError,
+    DatabaseFullError,
     DatabaseUnreachableError,
     SchemaMismatchError,
 )
@@ -120,6 +121,10 @@ class Database:
             "SerializationFailure",
         ):
             return DatabaseBusyError(f"the database {self.display_url} is busy: {told}")
+        if "disk is full" in told or type(error.orig).__name__ == "DiskFull":
+            return DatabaseFullError(
+                f"no room for the database {self.display_url} ({told}): free some space"
+            )
         if isinstance(error, OperationalError | InterfaceError):
             return DatabaseUnreachableError(f"cannot use the database {self.display_url}: {told}")
         return DatabaseError(f"the database {self.display_url} refused: {told}")

@@ -12,9 +12,10 @@ from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.dialect import insert_or, tidy_text
+from db.edges import HELD, NO_SYNC, Note, change, locked_status, record, update_attempt
 from db.edges import LEGAL_EDGES as LEGAL_EDGES
-from db.edges import NO_SYNC, Note, change, locked_status, record, update_attempt
-from db.models import Attempt, Run, RunStatus, Worker, new_run_id
+from db.edges import remark as remark
+from db.models import Attempt, Run, RunEvent, RunStatus, Worker, new_run_id
 from db.types import db_now
 
 USER = "user"
@@ -22,7 +23,6 @@ USER = "user"
 DRAIN = "drain"
 """The reason of an interruption in good order: its worker was told to stop."""
 
-_HELD = (RunStatus.RUNNING, RunStatus.STOPPING)
 _ENDED = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
 _STOPS_AS = {
     RunStatus.QUEUED: RunStatus.CANCELLED,
@@ -43,6 +43,8 @@ class NewRun:
     seed: int
     num_epochs: int
     study: str | None = None
+    data_digest: str | None = None
+    """Fingerprint of the dataset."""
     idempotency_key: str | None = None
     """Two submissions with one key make one run."""
 
@@ -70,6 +72,23 @@ class WorkerReport:
     version: str
     state: str = "idle"
     run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A run that waits for what is decided about it.
+
+    Attributes:
+        run_id: Its id.
+        reason: Why it was interrupted.
+        lost: Attempts lost in a row without a finished epoch.
+        times: How often this reason interrupted it since a person last resumed it.
+    """
+
+    run_id: str
+    reason: str | None
+    lost: int
+    times: int
 
 
 def create_run(session: Session, new: NewRun, actor: str) -> tuple[str, bool]:
@@ -113,7 +132,7 @@ def heartbeat(
     """
     if not update_attempt(session, run_id, attempt, lease_until=db_now(lease_seconds)):
         return None
-    held = select(Run.status).where(Run.id == run_id, Run.attempt == attempt, Run.status.in_(_HELD))
+    held = select(Run.status).where(Run.id == run_id, Run.attempt == attempt, Run.status.in_(HELD))
     return session.execute(held).scalar()
 
 
@@ -129,7 +148,7 @@ def progress(  # noqa: PLR0913 - one column each, all keyword-only
 ) -> None:
     """Say where an attempt is; a replaced attempt says nothing any more."""
     place = {"epoch": epoch, "step": step, "num_steps": num_steps, "phase": phase}
-    update_attempt(session, run_id, attempt, **place)
+    update_attempt(session, run_id, attempt, **place, progress_at=db_now())
 
 
 def fence(session: Session, run_id: str, attempt: int) -> bool:
@@ -138,7 +157,7 @@ def fence(session: Session, run_id: str, attempt: int) -> bool:
     On PostgreSQL it locks the row FOR NO KEY UPDATE rather than FOR SHARE: the same transaction
     goes on to update the row, and two that share a lock and both want more wait for ever.
     """
-    return locked_status(session, run_id, attempt) in _HELD
+    return locked_status(session, run_id, attempt) in HELD
 
 
 def rests(session: Session, run_id: str, attempt: int) -> bool:
@@ -148,7 +167,7 @@ def rests(session: Session, run_id: str, attempt: int) -> bool:
 
 def epoch_done(session: Session, run_id: str, attempt: int, epoch: int) -> None:
     """Count an epoch as recorded; an attempt that got that far was not lost at its start."""
-    mine = (Run.id == run_id, Run.attempt == attempt, Run.status.in_(_HELD))
+    mine = (Run.id == run_id, Run.attempt == attempt, Run.status.in_(HELD))
     session.execute(
         update(Run).where(*mine).values(epoch=epoch, infra_attempts=0), execution_options=NO_SYNC
     )
@@ -177,7 +196,7 @@ def finish(
     if status not in _ENDED:
         raise ValueError(f"{status} is no end")
     source = locked_status(session, run_id, attempt)
-    if source not in _HELD or status not in LEGAL_EDGES[source]:
+    if source not in HELD or status not in LEGAL_EDGES[source]:
         return False
     note = Note(_worker_of(session, run_id, attempt), reason, message)
     changed = change(session, run_id, (source, status), note, ended_at=db_now())
@@ -260,19 +279,34 @@ def expired_attempts(session: Session) -> list[Attempt]:
     return list(session.execute(found).scalars())
 
 
-def resumable(session: Session, after_seconds: float) -> list[tuple[str, int]]:
-    """Return the interrupted runs that have waited long enough, with their lost attempts in a row.
+def resumable(session: Session, after_seconds: float) -> list[Interrupted]:
+    """Return the interrupted runs that have waited long enough.
 
     A run whose worker was told to stop waits for nothing.
     """
+    due = Attempt.ended_at < db_now(-after_seconds)
     waited = (
-        select(Run.id, Run.infra_attempts, Attempt.ended_at < db_now(-after_seconds))
+        select(Run.id, Run.reason, Run.infra_attempts)
         .join(Attempt, (Run.id == Attempt.run_id) & (Run.attempt == Attempt.number))
-        .where(Run.status == RunStatus.INTERRUPTED)
+        .where(Run.status == RunStatus.INTERRUPTED, or_(due, Run.reason == DRAIN))
         .order_by(Run.queued_at)
     )
-    rows = session.execute(waited).all()
-    return [(run_id, lost) for run_id, lost, is_due in rows if is_due or lost == 0]
+    return [
+        Interrupted(run_id, reason, lost, _times(session, run_id, reason))
+        for run_id, reason, lost in session.execute(waited).all()
+    ]
+
+
+def _times(session: Session, run_id: str, reason: str | None) -> int:
+    """Count a run's interruptions for a reason, since a person last resumed it."""
+    mine = select(func.count()).select_from(RunEvent).where(RunEvent.run_id == run_id)
+    by_user = (RunEvent.to_status == RunStatus.QUEUED, RunEvent.reason == USER)
+    resumed = select(func.coalesce(func.max(RunEvent.id), 0)).where(
+        RunEvent.run_id == run_id, *by_user
+    )
+    such = (RunEvent.to_status == RunStatus.INTERRUPTED, RunEvent.reason == reason)
+    since = RunEvent.id > resumed.scalar_subquery()
+    return session.execute(mine.where(*such, since)).scalar_one()
 
 
 def live_attempts(session: Session, host: str, boot_id: str) -> list[Attempt]:
@@ -323,7 +357,7 @@ def _active_attempts() -> Any:
     return (
         select(Attempt)
         .join(Run, (Run.id == Attempt.run_id) & (Run.attempt == Attempt.number))
-        .where(Attempt.ended_at.is_(None), Run.status.in_(_HELD))
+        .where(Attempt.ended_at.is_(None), Run.status.in_(HELD))
         .order_by(Attempt.run_id)
         .execution_options(populate_existing=True)
     )

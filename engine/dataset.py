@@ -50,6 +50,10 @@ class Dataset(ABC):
         """Tell whether a run can start without a download; a bundled dataset always is."""
         return True
 
+    def stored(self, folder: Path) -> list[Path]:
+        """Return the files that `load` reads; a bundled dataset has none of its own."""
+        return []
+
     def ensure(self, folder: Path) -> None:  # noqa: B027 - a bundled dataset has nothing to fetch
         """Fetch the files if they are not there yet; a bundled dataset has none.
 

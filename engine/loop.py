@@ -208,11 +208,13 @@ class Trainer:
             batch_loss = loss.item()
         self.observer.on_progress(Progress("training", epoch, done, self.num_steps, batch_loss))
 
-    def _require_finite(self, what: str, values: Iterable[Tensor], epoch: int, step: int) -> None:
+    def _require_finite(self, what: str, tensors: Iterable[Tensor], epoch: int, step: int) -> None:
+        values = list(tensors)
         if not bool(torch.stack([value.isfinite().all() for value in values]).all()):
+            found = "NaN" if any(bool(value.isnan().any()) for value in values) else "infinite"
             raise Diverged(
-                f"Diverged at epoch {epoch}, step {step}: the {what} is not a finite number; "
-                f"lr {self.learning_rate:g}. Lower training.lr and launch again."
+                f"Diverged at epoch {epoch}, step {step}: {what} is {found}; "
+                f"lr {self.learning_rate:g}. Lower training.lr and launch again"
             )
 
     @property

@@ -33,7 +33,11 @@ class TorchvisionDataset(Dataset):
     """Where a person finds the files."""
 
     def is_here(self, folder: Path) -> bool:
-        return all(plain_or_gzipped(folder / name) for name in self.files)
+        return len(self.stored(folder)) == len(self.files)
+
+    def stored(self, folder: Path) -> list[Path]:
+        found = [plain_or_gzipped(folder / name) for name in self.files]
+        return [path for path in found if path is not None]
 
     def ensure(self, folder: Path) -> None:
         if self.is_here(folder):

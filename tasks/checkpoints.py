@@ -34,6 +34,15 @@ class Written:
     sha256: str
 
 
+class NoRoomError(RuntimeError):
+    """The disk is full."""
+
+    def __init__(self, needed: int) -> None:
+        super().__init__(f"no room for a checkpoint of {needed} bytes")
+        self.needed = needed
+        """Bytes of what could not be written."""
+
+
 def write(
     folder: Path, epoch: int, attempt: int, state: dict[str, Tensor], scenario_digest: str
 ) -> Written:
@@ -88,6 +97,12 @@ def sweep(folder: Path, attempt: int, kept: Collection[str]) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             log.warning("%s stays for now (%s)", path.name, error)
+
+
+def damaged(epoch: int, resumed: int) -> str:
+    """Say that a checkpoint could not be used, and from which epoch the run goes on instead."""
+    instead = f"resumed from {resumed}" if resumed else "started again"
+    return f"Epoch {epoch} checkpoint damaged, {instead}"
 
 
 def newest_good(data_dir: Path, rows: list[CheckpointRow]) -> tuple[int, dict[str, Tensor]] | None:

@@ -1,14 +1,19 @@
 """What a person may do to a run, and the sentence that answers."""
 
+import logging
 import time
 
 from db import queries, transitions
 from db.models import RunStatus
 from engine.errors import UserError
 from tasks import reconcile
+from tasks.patience import AWAY
 from tasks.settings import open_database, settings
-from tasks.submit import ring
+from tasks.submit import UNHEARD, ring
 
+SPARED = 30.0
+"""Seconds that a database is left alone after it did not answer a page's look for lost runs."""
+log = logging.getLogger(__name__)
 _swept_at = -float("inf")
 
 
@@ -20,7 +25,10 @@ def stop(run_id: str, actor: str) -> str:
         return "Cancelled; it had not started"
     if status is RunStatus.STOPPING:
         return "Stopping at the next step; what was recorded stays"
-    return f"Nothing to stop: the run is already {_status(run_id)}"
+    found = _status(run_id)
+    if found == RunStatus.STOPPING:
+        return "Already stopping; it ends after its step"
+    return f"Already finished: the run is {found}"
 
 
 def resume(run_id: str, actor: str) -> str:
@@ -30,9 +38,7 @@ def resume(run_id: str, actor: str) -> str:
     if not queued:
         return f"Nothing to resume: the run is {_status(run_id)}"
     rung = ring(open_database())
-    return (
-        "Queued again" if rung else "Queued again; the broker is unreachable, it starts by itself"
-    )
+    return "Queued again" if rung else UNHEARD
 
 
 def delete(run_id: str, actor: str) -> str:
@@ -45,18 +51,25 @@ def delete(run_id: str, actor: str) -> str:
         going = transitions.start_deletion(session, run_id, actor)
     status = _status(run_id)
     if not going and status not in ("gone", "deleting"):
-        raise UserError(f"RUN: the run is {status}; stop it first, then delete it")
+        raise UserError(f"Stop it first: the run is {status}")
     reconcile.finish_deletion(open_database(), run_id)
     return "Deleted, with its weights, checkpoints and curves"
 
 
 def sweep() -> None:
-    """Look for lost runs, at most as often as a worker does; a page calls this when it loads."""
+    """Look for lost runs, at most as often as a worker does; a page calls this when it loads.
+
+    A database that does not answer is left to the next look, which then waits for longer.
+    """
     global _swept_at
     if time.monotonic() - _swept_at < settings().sweep_seconds:
         return
     _swept_at = time.monotonic()
-    reconcile.sweep(open_database())
+    try:
+        reconcile.sweep(open_database())
+    except AWAY as error:
+        _swept_at = time.monotonic() + SPARED
+        log.warning("%s", error)
 
 
 def find_run(prefix: str) -> str:

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 from db import queries, transitions
 from db.models import Attempt, RunStatus
 from db.session import Database
-from tasks import lock
+from db.transitions import Interrupted
+from tasks import causes, lock
 from tasks.host import boot_id, host_name
 from tasks.settings import settings
 from tasks.submit import ring
@@ -27,8 +28,8 @@ def sweep(database: Database) -> None:
             _end(session, attempt, f"{attempt.worker_id} has not been heard of")
         for attempt in silent:
             _end(session, attempt, f"{attempt.worker_id} is gone")
-        for run_id, lost in transitions.resumable(session, settings().retry_after_seconds):
-            _queue_again(session, run_id, lost)
+        for waiting in transitions.resumable(session, settings().retry_after_seconds):
+            _queue_again(session, waiting)
     for run_id in _half_deleted(database):
         finish_deletion(database, run_id)
     ring(database)
@@ -59,16 +60,19 @@ def _silent_here(database: Database) -> list[Attempt]:
 
 def _end(session: Session, attempt: Attempt, what: str) -> None:
     """End an attempt whose worker is dead; nothing happens if it ended by itself meanwhile."""
-    message = f"Interrupted at epoch {max(attempt.epoch, 1)}: {what}"
     run_id, number = attempt.run_id, attempt.number
-    if not transitions.interrupt(session, run_id, number, "lost", message, ACTOR):
+    message = causes.lost(session, run_id, number, what)
+    if not transitions.interrupt(session, run_id, number, causes.LOST, message, ACTOR):
         stopped = "Stopped; its worker was gone before it could say so"
         transitions.finish(session, run_id, number, RunStatus.CANCELLED, transitions.USER, stopped)
 
 
-def _queue_again(session: Session, run_id: str, lost: int) -> None:
-    if lost < settings().max_lost_attempts:
-        transitions.requeue(session, run_id, ACTOR, "retry")
-        return
-    message = f"Lost {lost} attempts in a row without finishing an epoch; not tried again"
-    transitions.give_up(session, run_id, ACTOR, "poison", message)
+def _queue_again(session: Session, waiting: Interrupted) -> None:
+    """Queue a run while its cause has tries left; then a lost one fails, any other waits."""
+    is_lost = waiting.reason == causes.LOST
+    times = waiting.lost if is_lost else waiting.times
+    if times <= causes.retries(waiting.reason):
+        transitions.requeue(session, waiting.run_id, ACTOR, "retry")
+    elif is_lost:
+        message = causes.poison(waiting.lost)
+        transitions.give_up(session, waiting.run_id, ACTOR, "poison", message)

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from sqlalchemy.orm import Session
 
 from db import queries, records, transitions
-from db.errors import DatabaseBusyError, DatabaseUnreachableError
 from db.evaluations import FINAL, NewEvaluation, write_evaluation
 from db.models import RunStatus
 from db.records import ClassMetricRow, ClassSummaryRow, MetricRow
@@ -17,13 +16,16 @@ from db.session import Database
 from engine.evaluate import Evaluation
 from engine.observer import EpochReport, FinalReport, Progress, RunFacts, Snapshot
 from engine.statistics import spread
-from tasks import checkpoints
+from tasks import causes, checkpoints, exactness
+from tasks.patience import patiently
 from tasks.settings import settings
 
 PROGRESS_SECONDS = 0.5
 """Progress is written at most so often."""
+ALIVE_SECONDS = 60.0
+"""A long look at the test data says at least so often that it gets on."""
 PATIENCE_SECONDS = 60.0
-"""How long an epoch's transaction waits for a database that does not answer."""
+"""How long a transaction waits for a database that does not answer."""
 
 
 class ReplacedError(RuntimeError):
@@ -40,17 +42,29 @@ class Recorder:
         attempt: int,
         scenario_digest: str,
         should_stop: Callable[[], bool],
+        earlier: dict[str, Any] | None = None,
     ) -> None:
+        """Record as one attempt of a run; ``earlier`` are the facts of the one it goes on from."""
         self.database, self.run_id, self.attempt = database, run_id, attempt
         self.scenario_digest = scenario_digest
-        self.should_stop = should_stop
+        self._stop, self._earlier = should_stop, earlier
+        self._is_exact = True
+        self._place: Progress | None = None
         self._pending: list[MetricRow] = []
         self._told_at = 0.0
-        self._phase = ""
 
     def on_start(self, facts: RunFacts, samples: dict[str, npt.NDArray[Any]]) -> None:
+        now, earlier = facts.as_json(), self._earlier or {}
+        found = exactness.differences(earlier, now)
+        self._is_exact = not found
+
         def write(session: Session) -> None:
-            records.write_facts(session, self.run_id, facts.as_json())
+            run_id, attempt = self.run_id, self.attempt
+            if found:
+                text = exactness.label(found)
+                transitions.remark(session, run_id, attempt, exactness.NOT_EXACT, text)
+            marks = [*earlier.get(exactness.NOT_EXACT, []), *found]
+            records.write_facts(session, run_id, now | {exactness.NOT_EXACT: marks})
             records.write_snapshot(session, self.run_id, self.attempt, 0, "samples", samples)
 
         self._write(write)
@@ -60,10 +74,18 @@ class Recorder:
         if progress.batch_loss is not None:
             step, epoch = progress.total_steps, progress.epoch
             self._pending.append(MetricRow("train", "batch_loss", step, epoch, progress.batch_loss))
-        now = time.monotonic()
-        if now - self._told_at < PROGRESS_SECONDS and progress.phase == self._phase:
-            return
-        self._told_at, self._phase = now, progress.phase
+        waits = time.monotonic() - self._told_at < PROGRESS_SECONDS
+        if not waits or self._place is None or progress.phase != self._place.phase:
+            self._tell(progress)
+
+    def should_stop(self) -> bool:
+        """Tell whether to stop; and, where no step is told for long, that the trainer gets on."""
+        if self._place is not None and time.monotonic() - self._told_at > ALIVE_SECONDS:
+            self._tell(self._place)
+        return self._stop()
+
+    def _tell(self, progress: Progress) -> None:
+        self._told_at, self._place = time.monotonic(), progress
 
         def write(session: Session) -> None:
             transitions.progress(
@@ -84,23 +106,18 @@ class Recorder:
         """Write the checkpoint, then everything of the epoch in one transaction, then clean up."""
         data_dir, folder = settings().data_dir, settings().run_dir(self.run_id)
         kept: list[str] = []
-        file = checkpoints.write(
-            folder,
-            report.epoch,
-            self.attempt,
-            report.state,
-            self.scenario_digest,
-        )
+        file = self._save(folder, report)
 
         def write(session: Session) -> None:
             run_id, attempt, epoch = self.run_id, self.attempt, report.epoch
+            self._compare(session, _metric_rows(report))
             records.write_metrics(session, run_id, attempt, self._pending + _metric_rows(report))
             records.write_class_metrics(session, run_id, attempt, _class_rows(report))
             if report.snapshot is not None:
                 self._write_snapshot(session, epoch, report.snapshot)
             path = str(file.path.relative_to(data_dir))
             records.write_checkpoint(session, run_id, attempt, epoch, path, file.size, file.sha256)
-            kept[:] = self._prune(session)
+            kept[:] = self._prune(session, checkpoints.KEPT)
             transitions.epoch_done(session, run_id, attempt, epoch)
 
         self._write(write)
@@ -125,6 +142,22 @@ class Recorder:
 
         self._write(write)
 
+    def _compare(self, session: Session, rows: list[MetricRow]) -> None:
+        """Raise an alarm, once, if an epoch that is done again gives other numbers."""
+        if self.attempt == 1 or not self._is_exact:
+            return
+        changed = records.changed_since(session, self.run_id, self.attempt, rows)
+        if changed:
+            self._is_exact = False
+            text = f"Epoch {rows[0].epoch} was done again and differs in {', '.join(changed)}"
+            transitions.remark(session, self.run_id, self.attempt, "determinism", text)
+
+    def remark(self, reason: str, message: str) -> None:
+        """Tell what a person should find in the run's log of events."""
+        self._write(
+            lambda session: transitions.remark(session, self.run_id, self.attempt, reason, message)
+        )
+
     def _write_snapshot(self, session: Session, epoch: int, snapshot: Snapshot) -> None:
         run_id, attempt = self.run_id, self.attempt
         records.write_snapshot(session, run_id, attempt, epoch, "assignment", snapshot.columns)
@@ -132,30 +165,45 @@ class Recorder:
         rows = [ClassSummaryRow(epoch=epoch, **vars(item)) for item in snapshot.distributions]
         records.write_class_summaries(session, run_id, attempt, rows)
 
-    def _prune(self, session: Session) -> list[str]:
+    def _save(self, folder: Path, report: EpochReport) -> checkpoints.Written:
+        """Write the checkpoint; on a full disk, once more after all but the newest are gone.
+
+        Raises:
+            NoRoomError: The disk is full even so; what was there before is whole.
+        """
+        for is_first in (True, False):
+            try:
+                return checkpoints.write(
+                    folder, report.epoch, self.attempt, report.state, self.scenario_digest
+                )
+            except OSError as error:
+                if not causes.is_disk_full(error):
+                    raise
+            if is_first:
+                self._make_room(folder)
+        raise checkpoints.NoRoomError(sum(value.nbytes for value in report.state.values()))
+
+    def _make_room(self, folder: Path) -> None:
+        kept: list[str] = []
+        self._write(lambda session: kept.extend(self._prune(session, 1)))
+        checkpoints.sweep(folder, self.attempt, kept)
+
+    def _prune(self, session: Session, keep: int) -> list[str]:
         """Drop the rows of all but the newest checkpoints and return the names of their files."""
         rows = queries.checkpoints(session, self.run_id)
-        old = [row.epoch for row in rows[checkpoints.KEPT :]]
-        records.drop_checkpoints(session, self.run_id, old)
-        return [Path(row.path).name for row in rows[: checkpoints.KEPT]]
+        records.drop_checkpoints(session, self.run_id, [row.epoch for row in rows[keep:]])
+        return [Path(row.path).name for row in rows[:keep]]
 
-    def _write(self, write: Callable[[Session], None]) -> None:
+    def _write(self, write: Callable[[Session], object]) -> None:
         """Write in one fenced transaction; wait for a database that is away for a moment."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                with self.database.write() as session:
-                    if not transitions.fence(session, self.run_id, self.attempt):
-                        raise ReplacedError(
-                            f"attempt {self.attempt} of run {self.run_id} was replaced"
-                        )
-                    write(session)
-            except (DatabaseBusyError, DatabaseUnreachableError):
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(1)
-            else:
-                return
+
+        def fenced() -> None:
+            with self.database.write() as session:
+                if not transitions.fence(session, self.run_id, self.attempt):
+                    raise ReplacedError(f"attempt {self.attempt} of run {self.run_id} was replaced")
+                write(session)
+
+        patiently(fenced, PATIENCE_SECONDS)
 
 
 def _metric_rows(report: EpochReport) -> list[MetricRow]:

@@ -98,7 +98,7 @@ def _take_next() -> bool:
             for run_id in waiting
         )
     except DatabaseError as error:
-        log.warning("%s; trying again", error)
+        worker.complain(error)
     except Exception:
         log.exception("A run could not be seen through; its row says so soon")
     finally:

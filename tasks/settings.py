@@ -28,7 +28,7 @@ class Settings(DatabaseSettings):
     )
     device: str = Field("auto", description="Where this machine's worker computes")
     lease_seconds: float = Field(
-        30,
+        60,
         gt=0,
         description="A worker of another host that is silent for so long is taken for dead",
     )

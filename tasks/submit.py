@@ -8,11 +8,14 @@ import redis.exceptions
 from db import transitions
 from db.session import Database
 from db.transitions import NewRun
+from engine.fingerprint import fingerprint
 from engine.scenario import Scenario
 from tasks.celery_app import celery_app
 from tasks.settings import open_database, settings
 
 TASK = "tasks.train.train_run"
+UNHEARD = "Queued - broker unreachable, will start by itself"
+"""What is said of a run whose bell could not be rung."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ def new_run(
     Raises:
         UserError: The dataset is missing and cannot be fetched.
     """
-    scenario.data.source.ensure(settings().dataset_dir)
+    source, folder = scenario.data.source, settings().dataset_dir
+    source.ensure(folder)
     return NewRun(
         name=scenario.name,
         scenario=scenario.as_json(),
@@ -68,6 +72,7 @@ def new_run(
         seed=scenario.seed,
         num_epochs=scenario.training.epochs,
         study=study,
+        data_digest=fingerprint(source, folder),
         idempotency_key=idempotency_key,
     )
 

@@ -1,28 +1,33 @@
 """Claim a run and see its trainer process through to the end."""
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO
 
-from db import transitions
-from db.errors import DatabaseBusyError, DatabaseUnreachableError
+from sqlalchemy.orm import Session
+
+from db import queries, transitions
+from db.errors import DatabaseError, DatabaseFullError
 from db.models import RunStatus
 from db.session import Database
 from engine.scenario import Scenario
-from tasks import lock
+from tasks import causes, lock, memory
 from tasks.host import identity
+from tasks.patience import AWAY, patiently
 from tasks.settings import settings
 from tasks.submit import new_run
 
 LOCK_PATIENCE = 2.0
 """Seconds; whoever only looks whether the lock is held, holds it for less."""
 TICK = 0.1
+log = logging.getLogger(__name__)
 
 
 def run_attempt(
@@ -132,6 +137,8 @@ class Supervisor:
     draining: Callable[[], bool]
     _asked_at: float | None = None
     _drained: bool = False
+    _killed: bool = False
+    _kills_before: int = field(default_factory=lambda: memory.kills())
 
     def watch(self) -> None:
         """Return once the trainer is gone and its end is written down."""
@@ -150,9 +157,14 @@ class Supervisor:
                 self._asked_at is not None and now > self._asked_at + settings().stop_grace_seconds
             )
             if too_late:
+                self._killed = True
                 self.child.kill()
             time.sleep(TICK)
-        self._say_how_it_ended(self.child.returncode)
+        left = max(lease_ends - time.monotonic(), 0.0)
+        try:
+            patiently(lambda: self._say_how_it_ended(self.child.returncode), left)
+        except DatabaseError as error:  # the lease is over: the reconciler sees to the run
+            log.warning("%s; how attempt %d ended is not written", error, self.attempt)
 
     def _beat(self) -> bool:
         """Renew the lease and hear whether to stop; False if the database does not answer."""
@@ -161,7 +173,7 @@ class Supervisor:
                 status = transitions.heartbeat(
                     session, self.run_id, self.attempt, settings().lease_seconds
                 )
-        except (DatabaseBusyError, DatabaseUnreachableError):
+        except (*AWAY, DatabaseFullError):
             return False
         if status is RunStatus.STOPPING and self._asked_at is None:
             self._ask_to_stop()
@@ -184,15 +196,19 @@ class Supervisor:
             )
             if cancelled:
                 return
-            if self._drained:
-                message = "Paused while its worker restarts; it goes on by itself"
-                transitions.interrupt(session, run_id, attempt, transitions.DRAIN, message)
-            else:
-                transitions.interrupt(session, run_id, attempt, "lost", _cause(code))
+            reason, message = self._cause(session, code)
+            transitions.interrupt(session, run_id, attempt, reason, message)
 
-
-def _cause(code: int) -> str:
-    if code == -signal.SIGKILL:
-        return "Interrupted: the trainer was killed, perhaps for memory; a smaller batch needs less"
-    how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return f"Interrupted: the trainer ended with {how}; see the run's log"
+    def _cause(self, session: Session, code: int) -> tuple[str, str]:
+        """Return why the trainer is gone, as a reason and in words."""
+        if self._drained:
+            return transitions.DRAIN, causes.DRAINED
+        was_killed = code == -signal.SIGKILL and not self._killed
+        if was_killed and memory.kills() > self._kills_before:
+            run = queries.get_run(session, self.run_id)
+            assert run is not None
+            batch_size = Scenario.model_validate(run.scenario).training.batch_size
+            return causes.OOM, causes.out_of_memory("killed by the system", batch_size)
+        how = f"signal {-code}" if code < 0 else f"exit code {code}, see the run's log"
+        what = f"the trainer ended with {how}"
+        return causes.LOST, causes.lost(session, self.run_id, self.attempt, what)

@@ -6,19 +6,20 @@ import signal
 import sys
 import threading
 
-import torch
-
 from db import queries, transitions
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
 from db.models import RunStatus
+from db.rows import CheckpointRow, RunDetail
 from db.session import Database
 from engine.errors import Diverged, Stopped, UserError
+from engine.fingerprint import require_unchanged
 from engine.loop import train
 from engine.runtime import pick_device
 from engine.scenario import Scenario
-from tasks import checkpoints
+from tasks import causes, checkpoints
 from tasks.orphan import die_with_parent
-from tasks.recorder import Recorder, ReplacedError
+from tasks.patience import patiently
+from tasks.recorder import PATIENCE_SECONDS, Recorder, ReplacedError
 from tasks.settings import open_database, settings
 
 EXIT_STOPPED = 75
@@ -36,7 +37,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
-    database = open_database()
+    database = patiently(open_database, PATIENCE_SECONDS)
     try:
         _train(database, run_id, attempt, device, stop)
     except Stopped:
@@ -53,7 +54,8 @@ def main() -> int:
         return 1
     except Exception as error:
         log.exception("The trainer failed")
-        _fail(database, run_id, attempt, "error", _one_line(error))
+        if not _interrupted(database, run_id, attempt, error):
+            _fail(database, run_id, attempt, "error", _one_line(error))
         return 1
     return 0
 
@@ -61,15 +63,18 @@ def main() -> int:
 def _train(
     database: Database, run_id: str, attempt: int, device: str, stop: threading.Event
 ) -> None:
-    with database.read() as session:
-        run = queries.get_run(session, run_id)
-        rows = queries.checkpoints(session, run_id)
+    run, rows = patiently(lambda: _stored(database, run_id), PATIENCE_SECONDS)
     if run is None:
         raise ReplacedError(f"run {run_id} is gone")
     scenario = Scenario.model_validate(run.scenario)
+    _require_its_data(scenario, run.data_digest)
     resume = checkpoints.newest_good(settings().data_dir, rows)
-    log.info("Attempt %d on %s, from epoch %d", attempt, device, resume[0] if resume else 0)
-    recorder = Recorder(database, run_id, attempt, scenario.digest(), stop.is_set)
+    start, earlier = (resume[0], run.facts) if resume else (0, None)
+    recorder = Recorder(database, run_id, attempt, scenario.digest(), stop.is_set, earlier)
+    log.info("Attempt %d on %s, from epoch %d", attempt, device, start)
+    for row in rows:
+        if row.epoch > start:
+            recorder.remark("damaged", checkpoints.damaged(row.epoch, start))
     train(
         scenario,
         recorder,
@@ -79,15 +84,68 @@ def _train(
     )
 
 
+def _require_its_data(scenario: Scenario, digest: str | None) -> None:
+    """Refuse a dataset that is not the one of the launch; another machine may have to fetch it.
+
+    Raises:
+        UserError: It is missing or has changed.
+    """
+    source, folder = scenario.data.source, settings().dataset_dir
+    try:
+        source.ensure(folder)
+    except UserError as error:
+        raise UserError(f"Dataset {source.name} is missing: {error}") from error
+    if digest is not None:  # launched before fingerprints were taken
+        require_unchanged(source, folder, digest)
+
+
+def _stored(database: Database, run_id: str) -> tuple[RunDetail | None, list[CheckpointRow]]:
+    with database.read() as session:
+        return queries.get_run(session, run_id), queries.checkpoints(session, run_id)
+
+
+def _interrupted(database: Database, run_id: str, attempt: int, error: Exception) -> bool:
+    """Interrupt the run if what it lacks is room or memory: nothing is wrong with the run itself.
+
+    It cannot be said in a database without room either; the supervisor then finds the run lost.
+    """
+    full = causes.is_disk_full(error)
+    if not full and not causes.is_out_of_memory(error):
+        return False
+
+    def interrupt() -> None:
+        with database.write() as session:
+            rows = queries.checkpoints(session, run_id)
+            run = queries.get_run(session, run_id)
+            assert run is not None
+            if full:
+                needed = getattr(error, "needed", 0)
+                epoch = rows[0].epoch if rows else None
+                reason = causes.DISK_FULL
+                message = causes.disk_full(settings().data_dir, epoch, needed)
+            else:
+                reason = causes.OOM
+                batch_size = Scenario.model_validate(run.scenario).training.batch_size
+                message = causes.out_of_memory("no more could be had", batch_size)
+            transitions.interrupt(session, run_id, attempt, reason, message)
+
+    patiently(interrupt, PATIENCE_SECONDS)
+    return True
+
+
 def _fail(database: Database, run_id: str, attempt: int, reason: str, message: str) -> None:
     log.error("%s", message)
-    with database.write() as session:
-        transitions.finish(session, run_id, attempt, RunStatus.FAILED, reason, message)
+
+    def fail() -> None:
+        with database.write() as session:
+            transitions.finish(session, run_id, attempt, RunStatus.FAILED, reason, message)
+
+    patiently(fail, PATIENCE_SECONDS)
 
 
 def _one_line(error: Exception) -> str:
     first = str(error).strip().splitlines()
-    kind = "Out of memory" if isinstance(error, torch.OutOfMemoryError) else type(error).__name__
+    kind = type(error).__name__
     return f"{kind}: {first[0]}" if first else kind
 
 

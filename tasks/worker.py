@@ -2,16 +2,18 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 
 from db import transitions
-from db.errors import DatabaseError
+from db.errors import DatabaseError, SchemaNewerError
 from db.transitions import WorkerReport
 from engine.runtime import device_name, pick_device
-from tasks.host import identity
+from tasks.host import host_name, identity
 from tasks.reconcile import sweep
 from tasks.settings import open_database, settings
+from tasks.strays import OLD_SECONDS, sweep_strays
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,8 @@ class Presence:
     """What this worker does, as its row shows it."""
 
     run_id: str | None = None
+    complaint: str | None = None
+    """What it said last of a database that cannot be used."""
 
     @classmethod
     def holds(cls, run_id: str) -> None:
@@ -50,20 +54,37 @@ def report() -> None:
         )
 
 
+def complain(error: DatabaseError) -> None:
+    """Say why nothing can be done now; the same is not said again and again."""
+    text = f"{error}; trying again"
+    if isinstance(error, SchemaNewerError):
+        text = (
+            f"worker on host {host_name()} is older than the database "
+            f"(rev {error.head} < {error.revision}): upgrade it"
+        )
+    if text != Presence.complaint:
+        log.warning("%s", text)
+    Presence.complaint = text
+
+
 def keep_house() -> None:
     """Report and sweep until `done`, whatever the database does meanwhile; then take leave."""
+    strays_at = time.monotonic()
     while not done.is_set():
         _patiently(report)
         _patiently(lambda: sweep(open_database()))
+        if time.monotonic() >= strays_at:
+            strays_at += OLD_SECONDS
+            _patiently(lambda: sweep_strays(open_database()))
         done.wait(settings().sweep_seconds)
     _patiently(_leave)
 
 
-def _patiently(act: Callable[[], None]) -> None:
+def _patiently(act: Callable[[], object]) -> None:
     try:
         act()
     except DatabaseError as error:
-        log.warning("%s; trying again", error)
+        complain(error)
 
 
 def _leave() -> None:

@@ -43,7 +43,7 @@ def _start() -> None:
     if like:
         _fill_like(like)
     elif first:
-        _fill(PRESETS["demo"].scenario())
+        fill(PRESETS["demo"].scenario())
 
 
 def _fill(scenario: Scenario) -> None:
@@ -84,7 +84,7 @@ def _draw_presets() -> None:
 
 
 def _use_preset(key: str) -> None:
-    _fill(PRESETS[key].scenario())
+    fill(PRESETS[key].scenario())
 
 
 def _draw_preview(scenario: Scenario) -> None:

@@ -10,6 +10,8 @@ from app.tabs import attack, classes, live, log, samples, setup
 from app.words import count, literal
 from db.rows import RunDetail
 from tasks import commands
+from tasks.causes import retries
+from tasks.exactness import NOT_EXACT, label
 
 TABS = {
     "Live": live.draw,
@@ -76,6 +78,8 @@ def _facts_line(run: RunDetail) -> str:
     if run.is_active and run.attempts and run.attempts[-1].ended_at is None:
         holder = run.attempts[-1]
         parts.append(f"{holder.device} of {holder.host}")
+    if marks := data.fact(run, NOT_EXACT):
+        parts.append(label(marks))
     parts.append(f"id {run.id[:8]}")
     return " · ".join(parts)
 
@@ -87,7 +91,7 @@ def _say_message(run: RunDetail) -> None:
         st.error(f"{_sentence(run.message or 'It failed')}{kept}", icon=":material/error:")
     elif run.status == "interrupted":
         text = _sentence(run.message or "Its worker is gone")
-        st.warning(f"{text}{kept} It is queued again by itself.", icon=":material/warning:")
+        st.warning(f"{text}{kept}{_what_follows(run)}", icon=":material/warning:")
     elif run.status == "cancelled" and run.message:
         st.info(f"{_sentence(run.message)}{kept}", icon=":material/info:")
     elif run.attempt > 1 or (run.attempt and run.status == "queued"):
@@ -103,6 +107,11 @@ def _say_attempts(run: RunDetail) -> None:
     place = f", on from epoch {run.epochs_before + 1}" if run.is_active else ""
     before = f" {_sentence(told[-1])}" if told else ""
     st.caption(f":material/history: Attempt {number}{place}.{before} See the tab *Log*.")
+
+
+def _what_follows(run: RunDetail) -> str:
+    waits = retries(run.reason) == 0
+    return "" if waits else " It is queued again by itself while it has tries left."
 
 
 def _sentence(message: str) -> str:

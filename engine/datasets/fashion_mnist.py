@@ -40,6 +40,10 @@ class FashionMnist(Dataset):
     def is_here(self, folder: Path) -> bool:
         return _find(folder) is not None
 
+    def stored(self, folder: Path) -> list[Path]:
+        place = _find(folder)
+        return [] if place is None else sorted(place.glob("*-ubyte.gz"))
+
     def ensure(self, folder: Path) -> None:
         if not self.is_here(folder):
             by_hand = (

@@ -50,3 +50,9 @@ def test_time_left_after_a_resume_follows_the_pace_of_the_new_attempt():
     started = datetime.now(UTC) - timedelta(seconds=60)
     assert words.eta_seconds(started, 0.9, before=0.8) == pytest.approx(60, abs=1)
     assert words.eta_seconds(started, 0.801, before=0.8) is None
+
+
+def test_an_attempt_is_said_to_hang_after_ten_minutes():
+    assert [words.stalled(seconds) for seconds in (None, 0, 599)] == ["", "", ""]
+    assert words.stalled(600) == "no progress for 10 min"
+    assert words.stalled(7200) == "no progress for 2 h 0 min"

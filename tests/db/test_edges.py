@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 from sqlalchemy import select, text, update
 
-from db.edges import Note, change
+from db.edges import Note, change, remark
 from db.models import Attempt, Run, RunStatus
 from db.queries import events
 from db.session import Database
@@ -97,3 +97,20 @@ def test_only_a_status_of_the_table_can_be_stored(database, running):
     run_id, _ = running(database)
     with database.write() as session, pytest.raises(Exception, match="ck_run_status"):
         session.execute(text("UPDATE run SET status = 'paused' WHERE id = :id"), {"id": run_id})
+
+
+def test_a_remark_is_an_event_that_changes_no_status_and_only_its_holder_makes_one(
+    database, running
+):
+    run_id, attempt = running(database)
+    with database.write() as session:
+        assert remark(session, run_id, attempt, "damaged", "Epoch 2 checkpoint damaged")
+        assert not remark(session, run_id, attempt + 1, "damaged", "by a stranger")
+    assert status_of(database, run_id) is RunStatus.RUNNING
+    with database.read() as session:
+        *_, event = events(session, run_id)
+    assert (event.from_status, event.to_status, event.reason) == ("running", "running", "damaged")
+    assert event.actor == "worker-1"
+    with database.write() as session:
+        assert finish(session, run_id, attempt, RunStatus.SUCCEEDED)
+        assert not remark(session, run_id, attempt, "damaged", "too late")

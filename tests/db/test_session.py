@@ -9,6 +9,7 @@ from db.engines import journal_mode, wal_is_safe
 from db.errors import (
     DatabaseBusyError,
     DatabaseError,
+    DatabaseFullError,
     DatabaseUnreachableError,
     SchemaMismatchError,
 )
@@ -92,6 +93,20 @@ def test_a_locked_file_is_told_as_busy(sqlite_database, monkeypatch):
     ):
         pass
     other.dispose()
+
+
+def test_a_full_disk_is_told_as_such(database):
+    def fill():
+        with database.write() as session:
+            if database.is_sqlite:
+                session.execute(text("PRAGMA max_page_count=1"))  # no page more than there are
+                session.execute(text("CREATE TABLE more AS SELECT zeroblob(1000000) AS b"))
+            else:
+                raised = "RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend'"
+                session.execute(text(f"DO $$ BEGIN {raised}; END $$"))
+
+    with pytest.raises(DatabaseFullError, match=r"no room for the database .*: free some space"):
+        fill()
 
 
 def test_a_cancelled_statement_is_told_as_busy(postgresql_database):

@@ -222,7 +222,7 @@ def test_a_run_that_has_not_ended_is_not_deleted(caat_here):
     with open_database().read() as session:
         (run_id,) = queries.find_runs(session, "")
     code, line = caat_here("delete", run_id)
-    assert (code, line) == (2, "caat: RUN: the run is queued; stop it first, then delete it\n")
+    assert (code, line) == (2, "caat: Stop it first: the run is queued\n")
     with open_database().read() as session:
         assert queries.get_run(session, run_id).status is RunStatus.QUEUED
 

@@ -1,0 +1,29 @@
+"""Waiting for a database that is away for a moment."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from db.errors import DatabaseBusyError, DatabaseUnreachableError
+
+AWAY = (DatabaseBusyError, DatabaseUnreachableError)
+"""What passes by itself: someone holds the lock, or the server starts again."""
+BETWEEN = 1.0
+
+T = TypeVar("T")
+
+
+def patiently(act: Callable[[], T], seconds: float) -> T:
+    """Do what may be done twice, again and again until the database answers.
+
+    Raises:
+        DatabaseError: It did not answer for so many seconds, or it cannot be used at all.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return act()
+        except AWAY:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(BETWEEN)

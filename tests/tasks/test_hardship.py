@@ -1,0 +1,257 @@
+"""A run whose database, dataset, machine or program is not what it was."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+from app.scenario_input import read_scenario
+from db import queries, records
+from db.engines import BUSY_TIMEOUT_MS, sqlite_writer
+from db.session import Database
+from tasks import commands, serve, strays
+from tasks.exactness import differences, label
+from tasks.settings import _database, open_database, settings
+from tasks.submit import submit
+from tasks.supervise import run_attempt
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def studio(request, monkeypatch):
+    """An installation that this process belongs to; its supervisor runs here."""
+    studio = request.getfixturevalue(f"{request.param}_studio")
+    for name, value in studio.environment.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    yield studio
+    _database(settings().database_url).dispose()
+    _database.cache_clear()
+    settings.cache_clear()
+
+
+def launch(studio, *changes: str) -> str:
+    return submit(read_scenario(studio.scenario, list(changes)), actor="tester").run_id
+
+
+@contextmanager
+def away(database: Database) -> Iterator[None]:
+    """The database answers nobody meanwhile: locked, or every connection ended and refused."""
+    if database.is_sqlite:
+        engine = sqlite_writer(database.url)
+        with engine.connect():  # begins with the write lock
+            yield
+        engine.dispose()
+        return
+    name = database.url.database
+    server = create_engine(
+        database.url.set(database="postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+    )
+    with server.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+        connection.execute(text(end), {"name": name})
+        yield
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+
+
+def meanwhile(act: Callable[[], None]) -> AbstractContextManager[None]:
+    """Do something in a thread of its own, and be sure that it was done."""
+
+    @contextmanager
+    def running() -> Iterator[None]:
+        thread = threading.Thread(target=act)
+        thread.start()
+        yield
+        thread.join()
+
+    return running()
+
+
+def test_an_outage_in_training_and_at_its_end_costs_neither_the_run_nor_a_number(studio):
+    undisturbed = launch(studio)
+    run_attempt(studio.database, undisturbed)
+    seconds = BUSY_TIMEOUT_MS / 1000 + 3  # longer than anybody waits for a lock
+
+    def disturb() -> None:
+        studio.wait_for_epoch(run_id, 1)
+        with away(studio.database):
+            time.sleep(seconds)
+
+    run_id = launch(studio)
+    with meanwhile(disturb):
+        run_attempt(studio.database, run_id)
+    run = studio.run(run_id)
+    assert (run.status, run.attempt) == ("succeeded", 1)
+    with studio.database.read() as session:
+        one, two = (queries.metrics(session, found) for found in (run_id, undisturbed))
+    assert one.equals(two)
+    assert len(one) > 20
+
+
+def test_an_end_that_cannot_be_written_before_the_lease_is_over_raises_nothing(studio):
+    settings().lease_seconds = 4
+    run_id = launch(studio, "training.epochs=500")
+
+    def disturb() -> None:
+        studio.wait_for_epoch(run_id, 1)
+        with away(studio.database):
+            studio.wait_for(lambda: not studio.trainers(run_id), "the trainer's end")
+            time.sleep(1)
+
+    with meanwhile(disturb):
+        assert run_attempt(studio.database, run_id)
+    assert studio.run(run_id).status in ("running", "interrupted")
+
+
+def test_a_dataset_that_changed_since_launch_is_refused_before_anything_is_trained(studio):
+    run_id = launch(studio)
+    with studio.database.write() as session:
+        session.execute(text("UPDATE run SET data_digest = :d"), {"d": "abcd1234" * 8})
+    now = studio.run(launch(studio)).data_digest[:8]
+    run_attempt(studio.database, run_id)
+    run = studio.run(run_id)
+    assert (run.status, run.reason, run.epoch, run.facts) == ("failed", "input", 0, None)
+    told = f"Dataset digits has changed since launch (fingerprint abcd1234, now {now})"
+    assert run.message == told
+
+
+def test_a_dataset_that_is_gone_since_launch_is_named(sqlite_studio, monkeypatch, tmp_path):
+    run_id = None
+    for name, value in sqlite_studio.environment.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'tasks.trainer' in getattr(sys, 'orig_argv', []):\n"
+        "    from engine.dataset import datasets\n"
+        "    from engine.errors import UserError\n"
+        "    def ensure(self, folder):\n"
+        "        raise UserError('no network')\n"
+        "    type(datasets()['digits']).ensure = ensure\n"
+    )
+    run_id = launch(sqlite_studio)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
+    run_attempt(sqlite_studio.database, run_id)
+    run = sqlite_studio.run(run_id)
+    assert (run.status, run.message) == ("failed", "Dataset digits is missing: no network")
+    settings.cache_clear()
+
+
+def test_a_run_resumed_under_other_conditions_goes_on_and_stays_labelled(sqlite_studio):
+    """Epoch 1 on this processor's best instructions, the rest on the plainest, then one more."""
+    sqlite_studio.start_worker()
+    run_id = sqlite_studio.launch("training.epochs=500")
+    sqlite_studio.wait_for_epoch(run_id, 1)
+    first = sqlite_studio.run(run_id).facts
+    for number in (2, 3):
+        sqlite_studio.environment["ATEN_CPU_CAPABILITY"] = "default"
+        sqlite_studio.processes[-1].kill()
+        sqlite_studio.processes[-1].wait()
+        sqlite_studio.start_worker()
+        sqlite_studio.wait_for(lambda n=number: sqlite_studio.run(run_id).attempt == n, "a resume")
+        epoch = sqlite_studio.run(run_id).epoch
+        sqlite_studio.wait_for_epoch(run_id, epoch + 1)
+    facts = sqlite_studio.run(run_id).facts
+    differs = [f"CPU capability {first['cpu_capability']} -> {facts['cpu_capability']}"]
+    assert facts["not_exact"] == differs
+    with sqlite_studio.database.read() as session:
+        events = queries.events(session, run_id)
+    told = [event.message for event in events if event.reason == "not_exact"]
+    assert told == [f"Resumed, not bit-exact ({differs[0]})"]
+
+
+def test_what_differs_is_named_and_what_is_equal_or_unknown_is_not():
+    before = {"num_threads": 2, "device": "cpu", "versions": {"torch": "2.12", "numpy": "2.3"}}
+    now = {"num_threads": 4, "device": "cpu", "versions": {"torch": "2.13", "numpy": "2.4"}}
+    found = differences(before, now | {"precision": "bf16"})
+    assert found == ["threads 2 -> 4", "torch 2.12 -> 2.13"]
+    assert label(found) == "Resumed, not bit-exact (threads 2 -> 4, torch 2.12 -> 2.13)"
+    assert differences({}, now) == differences(now, now) == []
+
+
+def test_a_worker_older_than_the_database_stays_idle_and_says_so_once(studio, caplog):
+    run_id = launch(studio)
+    head = studio.database.head_revision()
+    with studio.database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with caplog.at_level(logging.WARNING, "tasks.worker"):
+        assert not serve._take_next()
+        assert not serve._take_next()
+    (told,) = [line for line in caplog.messages if line.startswith("worker on host ")]
+    assert told.endswith(f" is older than the database (rev {head} < 9999): upgrade it")
+    assert studio.run(run_id).attempt == 0
+
+
+def test_a_page_that_looks_for_lost_runs_leaves_a_database_alone_that_does_not_answer(
+    studio, monkeypatch
+):
+    monkeypatch.setattr(commands, "_swept_at", -float("inf"))
+    open_database()
+    asked = []
+
+    def busy(database: Database) -> None:
+        asked.append(database)
+        raise commands.AWAY[0]("locked")
+
+    monkeypatch.setattr("tasks.reconcile.sweep", busy)
+    commands.sweep()
+    commands.sweep()
+    assert len(asked) == 1
+
+
+def test_a_trainer_that_hangs_is_told_from_one_that_gets_on_and_stop_ends_it(sqlite_studio):
+    sqlite_studio.environment["CAAT_STOP_GRACE_SECONDS"] = "1"
+    sqlite_studio.start_worker()
+    run_id = sqlite_studio.launch("training.epochs=500")
+    sqlite_studio.wait_for_epoch(run_id, 1)
+    (trainer,) = sqlite_studio.trainers(run_id)
+    trainer.send_signal(signal.SIGSTOP)
+    still = sqlite_studio.run(run_id).seconds_still
+    time.sleep(2)
+    run = sqlite_studio.run(run_id)
+    assert run.status == "running"  # its supervisor lives, and renews the lease
+    assert run.seconds_still > still + 1.5
+    assert "Stopping" in sqlite_studio.caat("stop", run_id).stdout
+    assert sqlite_studio.wait_for_status(run_id, "cancelled").message == "Stopped"
+    assert sqlite_studio.run(run_id).seconds_still is None
+
+
+def test_old_strays_of_known_runs_are_deleted_and_nothing_else(studio):
+    run_id = launch(studio)
+    folder, other = (settings().run_dir(name) for name in (run_id, "f" * 32))
+    kept, stray, temporary, young = (
+        folder / name
+        for name in ("e000001-a01-k.safetensors", "e000001-a02-s.safetensors", "a.tmp", "b.tmp")
+    )
+    foreign = other / "e000001-a01-x.safetensors"
+    for path in (kept, stray, temporary, young, foreign, folder / "log.txt"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+        if path is not young:
+            os.utime(path, (1, 1))
+    with studio.database.write() as session:
+        place = str(kept.relative_to(studio.folder))
+        records.write_checkpoint(session, run_id, 1, 1, place, 1, "0" * 64)
+    assert strays.sweep_strays(studio.database) == 2
+    assert not stray.exists()
+    assert not temporary.exists()
+    assert all(path.exists() for path in (kept, young, foreign, folder / "log.txt"))
+
+
+def test_an_epoch_done_again_with_other_numbers_is_noticed(studio):
+    run_id = launch(studio)
+    row = records.MetricRow("validation", "robust_error", 7, 1, 0.5)
+    other = records.MetricRow("validation", "robust_error", 7, 1, 0.5000001)
+    with studio.database.write() as session:
+        records.write_metrics(session, run_id, 1, [row])
+        assert records.changed_since(session, run_id, 2, [row]) == []
+        assert records.changed_since(session, run_id, 1, [other]) == []  # its own
+        assert records.changed_since(session, run_id, 2, [other]) == ["robust_error"]
