@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,25 @@ def write(
     finally:
         os.close(handle)
     return Written(path, len(content), sha256)
+
+
+def sweep(folder: Path, attempt: int, kept: Collection[str]) -> None:
+    """Delete what no row names: checkpoints that fell out, and what a crash left behind.
+
+    Files of a later attempt stay: a file is there a moment before its row.
+
+    Args:
+        folder: Of one run.
+        attempt: Who sweeps.
+        kept: Names of the files that rows name.
+    """
+    for path in folder.glob("e*-a*-*"):
+        if path.name in kept or int(path.name.split("-")[1][1:]) > attempt:
+            continue
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s stays for now (%s)", path.name, error)
 
 
 def newest_good(data_dir: Path, rows: list[CheckpointRow]) -> tuple[int, dict[str, Tensor]] | None:

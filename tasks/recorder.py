@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
@@ -80,10 +81,11 @@ class Recorder:
         self._pending = []
 
     def on_epoch(self, report: EpochReport) -> None:
-        """Write the checkpoint, then everything of the epoch in one transaction, then prune."""
-        data_dir = settings().data_dir
+        """Write the checkpoint, then everything of the epoch in one transaction, then clean up."""
+        data_dir, folder = settings().data_dir, settings().run_dir(self.run_id)
+        kept: list[str] = []
         file = checkpoints.write(
-            settings().run_dir(self.run_id),
+            folder,
             report.epoch,
             self.attempt,
             report.state,
@@ -98,11 +100,12 @@ class Recorder:
                 self._write_snapshot(session, epoch, report.snapshot)
             path = str(file.path.relative_to(data_dir))
             records.write_checkpoint(session, run_id, attempt, epoch, path, file.size, file.sha256)
+            kept[:] = self._prune(session)
             transitions.epoch_done(session, run_id, attempt, epoch)
 
         self._write(write)
         self._pending = []
-        self._prune()
+        checkpoints.sweep(folder, self.attempt, kept)
 
     def on_finish(self, report: FinalReport) -> None:
         """Write the test results and the run's success in one transaction."""
@@ -129,13 +132,12 @@ class Recorder:
         rows = [ClassSummaryRow(epoch=epoch, **vars(item)) for item in snapshot.distributions]
         records.write_class_summaries(session, run_id, attempt, rows)
 
-    def _prune(self) -> None:
-        """Drop the rows of all but the newest checkpoints, then their files."""
-        with self.database.write() as session:
-            old = queries.checkpoints(session, self.run_id)[checkpoints.KEPT :]
-            records.drop_checkpoints(session, self.run_id, [row.epoch for row in old])
-        for row in old:
-            (settings().data_dir / row.path).unlink(missing_ok=True)
+    def _prune(self, session: Session) -> list[str]:
+        """Drop the rows of all but the newest checkpoints and return the names of their files."""
+        rows = queries.checkpoints(session, self.run_id)
+        old = [row.epoch for row in rows[checkpoints.KEPT :]]
+        records.drop_checkpoints(session, self.run_id, old)
+        return [Path(row.path).name for row in rows[: checkpoints.KEPT]]
 
     def _write(self, write: Callable[[Session], None]) -> None:
         """Write in one fenced transaction; wait for a database that is away for a moment."""

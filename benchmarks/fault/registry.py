@@ -2,11 +2,12 @@
 
 from typing import cast
 
-from benchmarks.fault import broker, deliveries, drain, kills, outage
+from benchmarks.fault import broker, checkpoint, deliveries, drain, kills, outage, takeovers
 from benchmarks.fault.frame import Programme
 
 PROGRAMMES = tuple(
-    cast(Programme, programme) for programme in (kills, drain, deliveries, broker, outage)
+    cast(Programme, programme)
+    for programme in (kills, drain, deliveries, broker, outage, checkpoint, takeovers)
 )
 
 

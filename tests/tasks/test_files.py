@@ -5,6 +5,7 @@ import time
 from multiprocessing import get_context
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from hypothesis import given
@@ -45,6 +46,7 @@ def test_equal_states_give_equal_files(tmp_path):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
+@hypothesis.settings(deadline=None)
 def test_any_flipped_byte_is_found_and_the_checkpoint_before_is_used(tmp_path_factory, at, change):
     folder = tmp_path_factory.mktemp("run")
     older = checkpoints.write(folder, 1, 1, STATE, "digest")
@@ -79,6 +81,29 @@ def test_a_failed_write_leaves_no_file_and_the_one_before(tmp_path, monkeypatch)
     with pytest.raises(OSError, match="No space left"):
         checkpoints.write(tmp_path, 2, 1, STATE, "digest")
     assert list(tmp_path.iterdir()) == [older.path]
+
+
+def test_a_sweep_deletes_what_no_row_names_but_nothing_of_a_later_attempt(tmp_path):
+    kept = checkpoints.write(tmp_path, 2, 1, STATE, "digest").path
+    checkpoints.write(tmp_path, 1, 1, STATE, "digest")
+    later = checkpoints.write(tmp_path, 3, 3, STATE, "digest").path
+    (tmp_path / "e000003-a02-01234567.tmp").write_bytes(b"half")
+    (tmp_path / "log.txt").touch()
+    checkpoints.sweep(tmp_path, 2, {kept.name})
+    assert set(tmp_path.iterdir()) == {kept, later, tmp_path / "log.txt"}
+
+
+def test_a_file_that_cannot_be_deleted_does_not_end_a_run(tmp_path, monkeypatch, caplog):
+    old = checkpoints.write(tmp_path, 1, 1, STATE, "digest").path
+
+    def failing(path: Path, *, missing_ok: bool) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as failing_disk:
+        failing_disk.setattr(Path, "unlink", failing)
+        checkpoints.sweep(tmp_path, 1, set())
+    assert old.exists()
+    assert f"{old.name} stays for now" in caplog.text
 
 
 def _hold(folder: Path, ready: object) -> None:
