@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from benchmarks.fault import servers
 from benchmarks.fault.frame import Figure, Plan
 from benchmarks.fault.studio import Studio, opened
-from benchmarks.fault.traces import traces
+from benchmarks.fault.traces import ended_like
 from db import engines
 from db.session import Database
 
@@ -45,12 +45,9 @@ def measure(plan: Plan) -> list[Figure]:
         ended = [studio.wait_for_status(r, "succeeded", "failed", seconds=300) for r in queued]
         undisturbed = studio.queue(f"training.epochs={EPOCHS}")
         studio.wait_for_status(undisturbed, "succeeded", "failed")
-        right = traces(studio.database, undisturbed)
         failed = sum(run.status != "succeeded" for run in ended)
         lost = sum(attempt.outcome == "lost" for run in ended for attempt in run.attempts)
-        same = sum(
-            run.status == "succeeded" and traces(studio.database, run.id) == right for run in ended
-        )
+        same = sum(ended_like(studio.database, run.id, undisturbed) for run in ended)
     return [
         Figure(
             f"runs that failed, {runs} runs, {times} outages of {seconds:g} s",

@@ -165,6 +165,7 @@ class Studio:
         self.wait_for(
             lambda: bool(is_there()) or self.attempt(run_id, attempt.number).ended_at is not None,
             f"attempt {attempt.number} of {run_id}",
+            seconds=300,
         )
 
     def wait_for_training(self, run_id: str, attempt: AttemptRow) -> None:
