@@ -21,7 +21,7 @@ import psutil
 
 from benchmarks.fault.frame import Figure, Plan
 from benchmarks.fault.studio import Studio, is_alive, opened, outlives, side_by_side
-from benchmarks.fault.traces import repeated_epochs, traces
+from benchmarks.fault.traces import ended_like, repeated_epochs
 from db.rows import AttemptRow
 
 TITLE = "kill -9 in training"
@@ -72,16 +72,17 @@ class Lane:
         """Kill so often, in as many runs as that takes."""
         a_run = min(number, KILLS_PER_RUN)
         changes = (f"method.name={self.method}", f"training.epochs={EPOCHS_PER_KILL * a_run + 2}")
-        undisturbed, killed = self.studio.queue(*changes), []
-        while len(self.kills) < number:
+        undisturbed = self.studio.queue(*changes)
+        killed: list[str] = []
+        while len(self.kills) < number and len(killed) < 2 * number:
             killed.append(self.studio.queue(*changes))
             for _ in range(min(a_run, number - len(self.kills))):
                 self._kill(killed[-1])
             print(f"  {self.method}: {len(self.kills)} of {number} kills", flush=True)
         for run_id in (undisturbed, *killed):
             self.studio.wait_for_status(run_id, "succeeded", "failed", seconds=300)
-        right = traces(self.studio.database, undisturbed)
-        self.identical = [traces(self.studio.database, run_id) == right for run_id in killed]
+        database = self.studio.database
+        self.identical = [ended_like(database, run_id, undisturbed) for run_id in killed]
 
     def _kill(self, run_id: str) -> None:
         """Kill one process of the newest attempt, and wait until it counts as interrupted."""

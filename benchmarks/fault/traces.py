@@ -39,6 +39,14 @@ def traces(database: Database, run_id: str) -> dict[str, str]:
     return said | {"checkpoints": _sha256(repr(kept).encode())}
 
 
+def ended_like(database: Database, run_id: str, undisturbed: str) -> bool:
+    """Tell whether a run left what another one left; one that has not succeeded did not."""
+    try:
+        return traces(database, run_id) == traces(database, undisturbed)
+    except LookupError:
+        return False
+
+
 def repeated_epochs(database: Database, run_id: str, attempt: int, recorded: int) -> int:
     """Return how many epochs up to a recorded one have rows of attempts after the given one."""
     with database.read() as session:
