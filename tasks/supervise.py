@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from db import transitions
+from db import queries, transitions
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
 from db.models import RunStatus
 from db.session import Database
@@ -35,6 +35,9 @@ def run_attempt(
         run_id: Which run.
         draining: Asked ten times a second; True makes the trainer stop and queues the run again.
     """
+    with database.read() as session:
+        if queries.get_run(session, run_id) is None:  # deleted; a lock would bring its folder back
+            return False
     with lock.held(settings().run_dir(run_id), patience=LOCK_PATIENCE) as mine:
         if not mine:
             return False
