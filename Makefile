@@ -32,8 +32,9 @@ lint: setup
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+# One thread a process: two processes already fill two cores.
 unit: setup
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
 format: setup
 	$(BIN)/ruff format .

@@ -8,14 +8,29 @@ from collections.abc import Iterator
 from typing import Any
 
 import streamlit as st
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from app.fields import Place, places
 from engine.scenario import Scenario
-from engine.section import error_lines, in_255ths
+from engine.section import Section, error_lines, in_255ths
 
 PREFIX = "scenario"
 """Every answer's key in the session begins with this."""
+
+METHOD = "method"
+"""The plug-in's field of which several may be chosen: each is a run of its own."""
+
+
+class Seeds(Section):
+    """How often a scenario is trained."""
+
+    num_seeds: int = Field(
+        1,
+        ge=1,
+        le=20,
+        description="Runs of each method, with this seed and those that follow it; their spread "
+        "tells what is chance",
+    )
 
 
 def fields(model: type[BaseModel], path: str = "", key: str = PREFIX) -> list[Place]:
@@ -23,18 +38,22 @@ def fields(model: type[BaseModel], path: str = "", key: str = PREFIX) -> list[Pl
     return list(places(model, path, key))
 
 
-def chosen_plugin(place: Place) -> tuple[str, type[BaseModel]]:
-    """Return the name that is chosen at a plug-in's field, and its model."""
+def plugin_key(place: Place) -> str:
+    """Return the session's entry with the names that are chosen at a plug-in's field."""
+    return f"{place.key}.names" if place.path == METHOD else f"{place.key}.name"
+
+
+def chosen_plugins(place: Place) -> dict[str, type[BaseModel]]:
+    """Return what is chosen at a plug-in's field: name -> its model."""
     registry = place.registry
     if registry is None:
         raise TypeError(f"{place.path} is not chosen from a registry")
-    name = st.session_state.get(f"{place.key}.name", registry.default)
-    return name, registry[name]
+    answer = st.session_state.get(plugin_key(place), registry.default)
+    return {name: registry[name] for name in ([answer] if isinstance(answer, str) else answer)}
 
 
-def plugin_fields(place: Place) -> list[Place]:
-    """Return the chosen plug-in's own fields."""
-    name, model = chosen_plugin(place)
+def plugin_fields(place: Place, name: str, model: type[BaseModel]) -> list[Place]:
+    """Return a plug-in's own fields; each plug-in's answers are kept apart."""
     inner = fields(model, place.path, f"{place.key}[{name}]")
     return [field for field in inner if field.name != "name"]
 
@@ -47,7 +66,8 @@ def every_field(
         if place.kind == "section":
             yield from every_field(place.model, place.path, place.key)
         elif place.kind == "plugin":
-            yield from plugin_fields(place)
+            for name, plugin in chosen_plugins(place).items():
+                yield from plugin_fields(place, name, plugin)
         else:
             yield place
 
@@ -91,22 +111,33 @@ def fill(model: BaseModel, path: str = "", key: str = PREFIX) -> None:
             case "section":
                 fill(value, place.path, place.key)
             case "plugin":
-                st.session_state[f"{place.key}.name"] = value.name
+                several = place.path == METHOD
+                st.session_state[plugin_key(place)] = [value.name] if several else value.name
                 fill(value, place.path, f"{place.key}[{value.name}]")
             case _:
                 st.session_state[place.key] = as_widget(place, value)
 
 
-def answers(model: type[BaseModel] = Scenario, path: str = "", key: str = PREFIX) -> dict[str, Any]:
-    """Return what stands in the form; a field that was never drawn has its default."""
+def answers(
+    model: type[BaseModel] = Scenario,
+    path: str = "",
+    key: str = PREFIX,
+    method: str | None = None,
+) -> dict[str, Any]:
+    """Return what stands in the form; a field that was never drawn has its default.
+
+    ``method`` is whose fields stand below "method"; by default the first that is chosen.
+    """
     found: dict[str, Any] = {}
     for place in fields(model, path, key):
         match place.kind:
             case "section":
                 found[place.name] = answers(place.model, place.path, place.key)
             case "plugin":
-                name, plugin = chosen_plugin(place)
-                inner = answers(plugin, place.path, f"{place.key}[{name}]")
+                chosen = chosen_plugins(place)
+                wanted = method if place.path == METHOD else None
+                name = wanted or next(iter(chosen), "")
+                inner = answers(chosen[name], place.path, f"{place.key}[{name}]") if name else {}
                 found[place.name] = {**inner, "name": name}
             case _:
                 answer = st.session_state.get(place.key, as_widget(place, place.default))
@@ -114,9 +145,45 @@ def answers(model: type[BaseModel] = Scenario, path: str = "", key: str = PREFIX
     return found
 
 
-def validated() -> tuple[Scenario | None, dict[str, str]]:
-    """Return the scenario that the form describes, or its mistakes: path -> what is wrong."""
+def validated() -> tuple[list[Scenario], dict[str, str]]:
+    """Return the scenarios that the form describes, or its mistakes: path -> what is wrong.
+
+    There is one for each chosen method and seed, the seeds of a method side by side. Of several
+    methods each has its name in the path: ``method[trades].beta``.
+    """
+    methods = list(chosen_plugins(_method_place()))
+    if not methods:
+        return [], {METHOD: "no method is chosen; choose one or several"}
+    found: list[Scenario] = []
+    errors: dict[str, str] = {}
+    num_seeds = _num_seeds(errors)
+    for method in methods:
+        try:
+            found += _over_seeds(answers(method=method), num_seeds)
+        except ValidationError as error:
+            for path, text in error_lines(error, Scenario).items():
+                errors.setdefault(_of_method(path, method, len(methods)), text)
+    return ([] if errors else found), errors
+
+
+def _method_place() -> Place:
+    return next(place for place in fields(Scenario) if place.path == METHOD)
+
+
+def _num_seeds(errors: dict[str, str]) -> int:
     try:
-        return Scenario.model_validate(answers()), {}
+        return Seeds.model_validate(answers(Seeds)).num_seeds
     except ValidationError as error:
-        return None, error_lines(error, Scenario)
+        errors |= error_lines(error, Seeds)
+        return 1
+
+
+def _over_seeds(values: dict[str, Any], num_seeds: int) -> list[Scenario]:
+    first = Scenario.model_validate(values)
+    following = range(first.seed + 1, first.seed + num_seeds)
+    return [first, *(Scenario.model_validate({**values, "seed": seed}) for seed in following)]
+
+
+def _of_method(path: str, method: str, num_methods: int) -> str:
+    own = num_methods > 1 and path.startswith(f"{METHOD}.")
+    return f"{METHOD}[{method}]{path.removeprefix(METHOD)}" if own else path

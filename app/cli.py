@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app import evaluate_command, foreground
+from app import evaluate_command, foreground, table_command
 from app import up as everything
 from app.scenario_input import read_scenario
 from app.theory import command as theory
@@ -38,6 +38,7 @@ db_cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look aft
 cli.add_typer(db_cli, name="db")
 theory.register(cli)
 cli.command()(evaluate_command.evaluate)
+cli.command()(table_command.table)
 
 File = Annotated[Path, typer.Argument(help="Scenario file (TOML)", show_default=False)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="a.b=value, over the file's")]

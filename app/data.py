@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from db import queries
+from db import listing, queries
+from db.listing import Overview, RunFilter
 from db.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.session import Database
 from engine.statistics import wilson
@@ -19,8 +20,7 @@ from tasks.settings import open_database
 REFRESH_SECONDS = 2.0
 """How often a live part looks again."""
 
-MAX_RUNS = 500
-"""Of the list of runs; older ones are reached by their links."""
+RUNS_A_PAGE = 50
 
 Mark = tuple[str, int, int]
 """Where a run stands: status, attempt and recorded epochs (or steps) so far."""
@@ -44,9 +44,36 @@ def live_mark(run: RunRow) -> Mark:
 
 
 @st.cache_data(ttl=1.0, max_entries=4, show_spinner=False)
-def runs() -> list[RunRow]:
+def overview() -> Overview:
     with database().read() as session:
-        return queries.list_runs(session, MAX_RUNS)
+        return listing.overview(session)
+
+
+@st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
+def runs(wanted: RunFilter, page: int) -> tuple[list[RunRow], int]:
+    """Return one page, counted from 1, of the runs that are wanted, and how many these are."""
+    with database().read() as session:
+        return listing.runs(session, wanted, (page - 1) * RUNS_A_PAGE, RUNS_A_PAGE)
+
+
+@st.cache_data(ttl=600, max_entries=4, show_spinner=False)
+def run_choices(token: int) -> tuple[list[str], list[str]]:
+    """Return the methods and datasets of all runs; ``token`` is the overview's."""
+    with database().read() as session:
+        return listing.choices(session)
+
+
+@st.cache_data(ttl=600, max_entries=32, show_spinner=False)
+def run_scenarios(run_ids: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    with database().read() as session:
+        return listing.scenarios(session, run_ids)
+
+
+@st.cache_data(ttl=600, max_entries=32, show_spinner=False)
+def run_curves(reached: tuple[tuple[str, Mark], ...]) -> dict[str, list[float]]:
+    """Return robust accuracy on validation data by epoch, of runs and where they stand."""
+    with database().read() as session:
+        return listing.curves(session, [run_id for run_id, _ in reached])
 
 
 @st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
@@ -69,6 +96,7 @@ def events(run_id: str) -> list[EventRow]:
 
 def forget_runs() -> None:
     """Read runs again, after one was told something."""
+    overview.clear()
     runs.clear()
     run.clear()
     events.clear()

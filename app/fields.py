@@ -22,6 +22,7 @@ MENUS: Mapping[str, Callable[[], dict[str, str]]] = {
 """Fields of plain text whose values come from a table: path -> {value: title}."""
 
 LABELS = {
+    "num_seeds": "Number of seeds",
     "lr": "Learning rate",
     "meta_lr": "Meta learning rate",
     "num_threads": "CPU threads",

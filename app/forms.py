@@ -5,12 +5,14 @@ their own fields.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
+from pydantic import BaseModel
 
-from app.answers import as_widget, chosen_plugin, fields, plugin_fields
+from app.answers import METHOD, Seeds, as_widget, chosen_plugins, fields, plugin_fields, plugin_key
 from app.fields import Place
 from app.words import count, literal
 from engine.scenario import Scenario
@@ -27,18 +29,23 @@ def scenario_form(errors: Mapping[str, str]) -> None:
     """
     top = fields(Scenario)
     simple = [place for place in top if place.kind not in ("section", "plugin")]
-    draw_fields(simple, errors)
+    draw_fields(simple + fields(Seeds), errors)
     for place in top:
         if place not in simple:
             _draw_section(place, errors)
-    known = {place.path for place in top}
+    known = {place.path for place in (*top, *fields(Seeds))}
     for path in errors:
-        if path.partition(".")[0] not in known:
+        if _section_of(path) not in known:
             draw_mistake(path, errors)
 
 
+def _section_of(path: str) -> str:
+    """Return the table that a mistake's path begins in: ``method`` of ``method[trades].beta``."""
+    return re.split(r"[.\[]", path, maxsplit=1)[0]
+
+
 def _draw_section(place: Place, errors: Mapping[str, str]) -> None:
-    wrong = sum(path == place.path or path.startswith(f"{place.path}.") for path in errors)
+    wrong = sum(_section_of(path) == place.path for path in errors)
     label = f"{place.label} ({count(wrong, 'mistake')})" if wrong else place.label
     with st.expander(
         label, expanded=bool(wrong) or place.path in OPEN, key=f"section.{place.path}"
@@ -46,7 +53,9 @@ def _draw_section(place: Place, errors: Mapping[str, str]) -> None:
         draw_mistake(place.path, errors)
         if place.kind == "plugin":
             _draw_plugin_choice(place, errors)
-            draw_fields(plugin_fields(place), errors)
+            chosen = chosen_plugins(place)
+            for name, plugin in chosen.items():
+                _draw_plugin(place, name, plugin, errors, alone=len(chosen) == 1)
         else:
             _draw_table(place, errors)
 
@@ -62,20 +71,38 @@ def _draw_table(place: Place, errors: Mapping[str, str]) -> None:
 
 
 def _draw_plugin_choice(place: Place, errors: Mapping[str, str]) -> None:
-    """Draw the menu of a plug-in's names, and say what the chosen one is."""
-    key = f"{place.key}.name"
-    st.session_state.setdefault(key, chosen_plugin(place)[0])
-    st.selectbox(
-        "Name",
-        list(place.options),
-        key=key,
-        help=literal(place.model.model_fields["name"].description or place.label),
-        persist_state="session",
-    )
+    """Draw the menu of a plug-in's names."""
+    key = plugin_key(place)
+    names = list(place.options)
+    meaning = place.model.model_fields["name"].description or place.label
+    if place.path == METHOD:
+        st.session_state.setdefault(key, list(chosen_plugins(place)))
+        st.multiselect(
+            "Methods",
+            names,
+            key=key,
+            help="One method, or several to compare: each is trained on the same data",
+            placeholder="Choose one or several",
+            persist_state="session",
+        )
+    else:
+        st.session_state.setdefault(key, next(iter(chosen_plugins(place))))
+        st.selectbox("Name", names, key=key, help=literal(meaning), persist_state="session")
     draw_mistake(f"{place.path}.name", errors)
-    summary = (chosen_plugin(place)[1].__doc__ or "").strip().splitlines()
+
+
+def _draw_plugin(
+    place: Place, name: str, plugin: type[BaseModel], errors: Mapping[str, str], *, alone: bool
+) -> None:
+    """Say what a chosen plug-in is, and draw its own fields."""
+    if not alone:
+        st.markdown(f"**{literal(name)}**")
+    summary = (plugin.__doc__ or "").strip().splitlines()
     if summary:
         st.caption(literal(summary[0]))
+    prefix = place.path if alone else f"{place.path}[{name}]"
+    own = {path.replace(prefix, place.path, 1): text for path, text in errors.items()}
+    draw_fields(plugin_fields(place, name, plugin), errors if alone else own)
 
 
 def draw_fields(some: list[Place], errors: Mapping[str, str], columns: int = 3) -> None:
@@ -120,13 +147,11 @@ def _draw_field(place: Place) -> None:
 
 
 def _draw_number(place: Place, shared: dict[str, Any]) -> None:
+    # Without limits of its own: the widget would keep a value outside of them to itself, and the
+    # one before would be launched. The model says what is allowed.
     whole = place.kind == "int"
-    number: type[Any] = int if whole else float
-    low, high = place.edges
     options: dict[str, Any] = {
-        "min_value": None if low is None else number(low),
-        "max_value": None if high is None else number(high),
-        "value": None if place.is_optional or low is None else "min",
+        "value": None if place.is_optional else (0 if whole else 0.0),
         "step": _step(place),
         "format": "%d" if whole else "%g",
         "placeholder": place.empty_means if place.is_optional else None,

@@ -24,6 +24,7 @@ st.navigation(
             icon=":material/scatter_plot:",
             url_path="tradeoff",
         ),
+        st.Page("views/studies.py", title="Studies", icon=":material/science:", url_path="studies"),
         st.Page("views/theory.py", title="Theory", icon=":material/functions:", url_path="theory"),
         st.Page("views/run.py", title="Run", url_path="run", visibility="hidden"),
     ],

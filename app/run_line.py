@@ -22,7 +22,8 @@ def time_left(run: RunRow) -> str:
     """Return the time left of a run that is at work, else nothing."""
     if run.status != "running":
         return ""
-    seconds = eta_seconds(run.started_at, run.progress)
+    before = run.epochs_before / run.num_epochs
+    seconds = eta_seconds(run.attempt_started_at, run.progress, before)
     return "estimating" if seconds is None else duration(seconds)
 
 

@@ -1,7 +1,6 @@
-"""The list of runs: which of them, in which words and columns."""
+"""The list of runs: in which words and columns."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,7 +9,9 @@ import streamlit as st
 from app.page import title_of
 from app.run_line import time_left
 from app.words import NOTHING, STATUSES, ago, count, literal, percent, tagged
+from db.listing import Overview
 from db.rows import RunRow
+from engine.section import in_255ths
 
 PILLS = {
     "queued": "#66727f",
@@ -46,10 +47,18 @@ COLUMNS = {
     "progress": st.column_config.ProgressColumn(
         "Progress", format="%d %%", min_value=0, max_value=100, width=88
     ),
-    "time_left": st.column_config.TextColumn("Time left", width=76),
-    "method": st.column_config.TextColumn("Method", width=125),
-    "dataset": st.column_config.TextColumn("Dataset", width=100),
-    "seed": st.column_config.NumberColumn("Seed", format="%d", width=50),
+    "time_left": st.column_config.TextColumn("Time left", width=72),
+    "method": st.column_config.TextColumn("Method", width=90),
+    "scenario": st.column_config.TextColumn(
+        "Scenario", width=150, help="Dataset, label noise, class imbalance, radius of the attack"
+    ),
+    "curve": st.column_config.LineChartColumn(
+        "Robust accuracy",
+        width=104,
+        y_min=0,
+        y_max=1,
+        help="On validation data, epoch by epoch; from 0 to 100 % in every row",
+    ),
     "natural_error": _error("Natural error", "Average over all images"),
     "robust_error": _error("Robust error", "Wrong with or without an attack, average"),
     "worst_robust_error": _error("Worst class", "Robust error of the class where it is largest"),
@@ -58,80 +67,77 @@ COLUMNS = {
         width=82,
         help="Test data once the run is finished, until then validation data",
     ),
+    "seed": st.column_config.NumberColumn("Seed", format="%d", width=50),
     "created": st.column_config.TextColumn("Created", width=80),
 }
 
 
-@dataclass(frozen=True)
-class RunFilter:
-    """Which runs are wanted; an empty list wants all."""
-
-    text: str
-    statuses: list[str]
-    methods: list[str]
-    datasets: list[str]
-
-
-def filtered(runs: list[RunRow], wanted: RunFilter) -> list[RunRow]:
-    """Return the runs that meet every filter, in their order."""
-    statuses = [name for group in wanted.statuses for name in GROUPS[group]]
-    words = wanted.text.casefold().split()
-    tests: list[tuple[list[str], Callable[[RunRow], str]]] = [
-        (statuses, lambda run: str(run.status)),
-        (wanted.methods, lambda run: run.method),
-        (wanted.datasets, lambda run: run.dataset),
-    ]
-    return [
-        run
-        for run in runs
-        if all(not allowed or value_of(run) in allowed for allowed, value_of in tests)
-        and all(word in f"{title_of(run)} {run.id}".casefold() for word in words)
-    ]
-
-
-def run_table(runs: list[RunRow]) -> pd.DataFrame:
-    """Return one row per run, as it is shown: errors and progress in percent."""
+def run_table(
+    runs: list[RunRow],
+    scenarios: Mapping[str, Mapping[str, Any]],
+    curves: Mapping[str, list[float]],
+) -> pd.DataFrame:
+    """Return one row per run, as it is shown: errors and progress in percent, a curve in shares."""
     rows = [
         {
             "status": [tagged(run.status)],
             "name": title_of(run),
             "progress": 100 * run.progress,
             "time_left": time_left(run),
+            "method": run.method,
+            "scenario": in_short(scenarios.get(run.id, {}), run.dataset),
+            "curve": curves.get(run.id),
             "natural_error": _percents(run.natural_error),
             "robust_error": _percents(run.robust_error),
             "worst_robust_error": _percents(run.worst_robust_error),
             "measured_on": run.result_split or NOTHING,
-            "method": run.method,
-            "dataset": run.dataset,
-            "created": ago(run.created_at),
             "seed": run.seed,
+            "created": ago(run.created_at),
         }
         for run in runs
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _percents(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def say_overview(runs: list[RunRow]) -> None:
+def in_short(scenario: Mapping[str, Any], dataset: str) -> str:
+    """Say a scenario without its method in a few words: ``digits, pair 20 %, imbalance 10``."""
+    corrupted = scenario.get("data", {})
+    noise, imbalance = corrupted.get("noise") or {}, corrupted.get("imbalance") or {}
+    radius = scenario.get("threat", {}).get("epsilon")
+    parts = [
+        dataset,
+        f"{noise.get('kind')} {percent(noise['ratio'], 0)}" if noise.get("ratio") else "",
+        f"imbalance {imbalance['factor']:g}" if imbalance.get("factor", 1) > 1 else "",
+        f"ε {in_255ths(radius)}" if radius is not None else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def say_overview(found: Overview) -> None:
     """Answer the page's question in words."""
-    training = [run for run in runs if run.status in ("running", "stopping")]
-    waiting = sum(run.status in ("queued", "interrupted") for run in runs)
-    finished = [run for run in runs if run.status == "succeeded"]
-    failed = sum(run.status == "failed" for run in runs)
-    now = f"{count(len(training), 'run')} in training" if training else "Nothing is in training"
-    parts = [now, f"{waiting} waiting", f"{len(finished)} finished", f"{failed} failed"]
-    kept = [part for part in parts if not part.startswith("0 ")]
-    st.markdown(f"**{', '.join(kept)}.** {_latest_result(finished)}")
+    number = {group: sum(found.counts.get(name, 0) for name in _SAID[group]) for group in _SAID}
+    training = number.pop("in training")
+    now = f"{count(training, 'run')} in training" if training else "Nothing is in training"
+    parts = [now, *(f"{many} {group}" for group, many in number.items() if many)]
+    st.markdown(f"**{', '.join(parts)}.** {_newest_result(found.newest_result)}")
 
 
-def _latest_result(finished: list[RunRow]) -> str:
-    ended = [run for run in finished if run.ended_at is not None and run.robust_error is not None]
-    if not ended:
+_SAID: dict[str, tuple[str, ...]] = {
+    "in training": ("running", "stopping"),
+    "waiting": ("queued", "interrupted"),
+    "finished": ("succeeded",),
+    "failed": ("failed",),
+    "stopped": ("cancelled",),
+}
+
+
+def _newest_result(run: RunRow | None) -> str:
+    if run is None or run.robust_error is None:
         return ""
-    run = max(ended, key=lambda run: run.ended_at or run.created_at)
     worst = percent(run.worst_robust_error)
     return (
         f"Newest result: *{literal(title_of(run))}* has {percent(run.robust_error)} robust error "

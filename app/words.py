@@ -131,12 +131,19 @@ def ago(moment: datetime | None) -> str:
     return "just now" if seconds < 2 else f"{duration(seconds)} ago"
 
 
-def eta_seconds(started_at: datetime | None, progress: float) -> float | None:
-    """Return the seconds that remain at the pace so far; None while it is too early to say."""
-    if started_at is None or progress < 0.02:
+def eta_seconds(started_at: datetime | None, progress: float, before: float = 0.0) -> float | None:
+    """Return the seconds that remain at the pace so far; None while it is too early to say.
+
+    Args:
+        started_at: When the attempt in work began.
+        progress: Share of all steps done by now.
+        before: The share that was done when the attempt began.
+    """
+    done, to_do = progress - before, 1 - before
+    if started_at is None or done <= 0 or done < 0.02 * to_do:
         return None
     elapsed = (now() - started_at).total_seconds()
-    return elapsed / progress * (1 - progress)
+    return elapsed / done * (1 - progress)
 
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$&^=:])")

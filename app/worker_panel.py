@@ -7,8 +7,9 @@ import streamlit as st
 
 from app import data
 from app.page import title_of
+from app.run_line import whereabouts
 from app.words import NOTHING, count, duration
-from db.rows import RunRow, WorkerRow
+from db.rows import WorkerRow
 
 SILENT_SECONDS = 30.0
 """A worker that says nothing for so long is not counted on."""
@@ -17,11 +18,10 @@ STATES = {"busy": "▶ busy", "idle": "○ idle", "stopped": "■ stopped"}
 SILENT = "▲ silent"
 
 
-def worker_panel(runs: list[RunRow]) -> None:
-    """Draw the workers of today and the length of the queue."""
+def worker_panel(waiting: int) -> None:
+    """Draw the workers of today, and how many runs wait for one."""
     workers = data.workers()
     present = [worker for worker in workers if _is_present(worker)]
-    waiting = sum(run.status == "queued" for run in runs)
     st.subheader("Workers and queue", anchor=False)
     if present:
         busy = sum(worker.state == "busy" for worker in present)
@@ -36,9 +36,8 @@ def worker_panel(runs: list[RunRow]) -> None:
         )
     shown = [w for w in workers if w.state != "stopped" and w.seconds_since_seen < 86_400]
     if shown:
-        names = {run.id: title_of(run) for run in runs}
         st.dataframe(
-            _table(shown, names),
+            _table(shown),
             hide_index=True,
             key="workers",
             column_config=_COLUMNS,
@@ -50,8 +49,8 @@ _COLUMNS: dict[str, Any] = {
     "host": "Host",
     "device": "Device",
     "state": "State",
-    "run": "Works on",
-    "seen": "Last seen",
+    "run": st.column_config.TextColumn("Works on", width="large"),
+    "seen": "Last heartbeat",
     "version": "Version",
     "process": st.column_config.NumberColumn("Process", format="%d"),
 }
@@ -65,14 +64,14 @@ def _and_waiting(waiting: int) -> str:
     return f" and {count(waiting, 'run waits', 'runs wait')}" if waiting else ""
 
 
-def _table(workers: list[WorkerRow], names: dict[str, str]) -> pd.DataFrame:
+def _table(workers: list[WorkerRow]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
                 "host": worker.host,
                 "device": f"{worker.device} ({worker.device_name})",
                 "state": STATES[worker.state] if _is_present(worker) else SILENT,
-                "run": names.get(worker.run_id or "", worker.run_id or NOTHING),
+                "run": _work(worker.run_id),
                 "seen": _seen(worker.seconds_since_seen),
                 "version": worker.version,
                 "process": worker.pid,
@@ -80,6 +79,11 @@ def _table(workers: list[WorkerRow], names: dict[str, str]) -> pd.DataFrame:
             for worker in workers
         ]
     )
+
+
+def _work(run_id: str | None) -> str:
+    run = data.run(run_id) if run_id else None
+    return NOTHING if run is None else f"{title_of(run)}: {whereabouts(run)}"
 
 
 def _seen(seconds: float) -> str:

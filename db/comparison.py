@@ -12,7 +12,10 @@ from db.headline import ERRORS
 from db.models import ClassMetric, Metric, Run, RunStatus
 
 OVERALL = ("natural_error", "robust_error", "worst_natural_error", "worst_robust_error")
-"""What is recorded of a whole split, average and worst class."""
+"""Of a whole split, average and worst class: what is seen with and without an attack."""
+
+EVERY_OVERALL = (*ERRORS, *(f"worst_{name}" for name in ERRORS))
+"""The same with what lies between the two."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +34,27 @@ class FinishedRow:
     class_names: list[str] | None
 
 
-def finished_runs(session: Session, limit: int = 1000) -> list[FinishedRow]:
-    """Return the finished runs, newest first."""
+def finished_runs(
+    session: Session, limit: int = 1000, study: str | None = None
+) -> list[FinishedRow]:
+    """Return the finished runs, or those of a study, newest first."""
     columns = (
         *(Run.id, Run.name, Run.method, Run.dataset, Run.seed, Run.study, Run.scenario),
         *(Run.evaluation_card, Run.facts["class_names"]),
     )
     ended = select(*columns).where(Run.status == RunStatus.SUCCEEDED)
+    if study is not None:
+        ended = ended.where(Run.study == study)
     found = session.execute(ended.order_by(Run.ended_at.desc(), Run.id).limit(limit))
     return [FinishedRow(*row) for row in found]
 
 
-def overall_errors(session: Session, run_ids: Sequence[str], split: str) -> pd.DataFrame:
+def overall_errors(
+    session: Session, run_ids: Sequence[str], split: str, names: Sequence[str] = OVERALL
+) -> pd.DataFrame:
     """Return the average and worst-class errors of runs: run_id, name, epoch, value."""
     columns = (Metric.run_id, Metric.name, Metric.epoch, Metric.value)
-    found = _of_runs(Metric, columns, run_ids, split, OVERALL)
+    found = _of_runs(Metric, columns, run_ids, split, names)
     return _frame(session, found.order_by(Metric.run_id, Metric.name, Metric.step), columns)
 
 

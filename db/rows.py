@@ -33,6 +33,9 @@ class RunRow:
     num_steps: int
     worker_id: str | None
     """Who holds the run, or held it last."""
+    attempt_started_at: datetime | None
+    epochs_before: int
+    """Epochs that were recorded already when the attempt in work began."""
     progress: float
     """Share of the training steps done."""
     natural_error: float | None

@@ -33,7 +33,7 @@ def encode(columns: Mapping[str, np.ndarray]) -> bytes:
     stored = {name: _to_arrow(array) for name, array in columns.items() if array.size}
     table = pa.table(stored).replace_schema_metadata({_LAYOUT: json.dumps(layout)})
     floats = {name for name, column in stored.items() if pa.types.is_floating(column.type)}
-    varied = {name for name in floats if _is_varied(columns[name])}
+    varied = {name for name in floats if len(np.unique(columns[name])) > _FEW_VALUES}
     sink = pa.BufferOutputStream()
     parquet.write_table(
         table,
@@ -54,12 +54,6 @@ def decode(data: bytes, names: Iterable[str] | None = None) -> Columns:
     wanted = list(layout) if names is None else [name for name in names if name in layout]
     table = file.read(columns=wanted, use_threads=False)
     return {name: _from_arrow(table, name, *layout[name]) for name in wanted}
-
-
-def _is_varied(array: np.ndarray) -> bool:
-    """Tell whether there are many values; mostly some rows say so, without sorting all."""
-    some = array[: 4 * _FEW_VALUES]
-    return len(np.unique(some)) > _FEW_VALUES or len(np.unique(array)) > _FEW_VALUES
 
 
 def _checked(name: str, array: np.ndarray) -> str:

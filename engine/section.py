@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
@@ -92,6 +92,8 @@ def allowed_values(field: FieldInfo) -> str:
     options = list(_options(field.annotation))
     if options:
         return ", ".join(options)
+    if get_origin(field.annotation) is tuple:
+        return "a list of numbers"
     low, high = bounds(field)
     whole = field.annotation is int or int in get_args(field.annotation)
     kind = "a whole number, " if whole else ""
@@ -116,6 +118,8 @@ def bounds(field: FieldInfo) -> tuple[str | None, str | None]:
                 high = f"{edge}"
             case Lt(lt=edge):
                 high = f"less than {edge}"
+            case MaxLen(max_length=length):
+                high = f"{length} characters"
     return low, high
 
 

@@ -4,77 +4,25 @@ A finished run's results never change, so they are kept under its id; only which
 is read again and again.
 """
 
-import hashlib
-import json
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app import data
-from app.compare.protocol import Protocol, digest_of, protocol_of
+from app.compare.finished import Finished as Finished
+from app.compare.finished import shaped
 from db import comparison as stored
 from db import evaluations
-from db.comparison import FinishedRow
 from engine.statistics import wilson
 
 Ids = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A finished run, as the pages choose and group it."""
-
-    id: str
-    title: str
-    method: str
-    dataset: str
-    seed: int
-    protocol: Protocol
-    protocol_id: str
-    scenario_id: str
-    """What runs share that differ in nothing but their seed and their name."""
-    class_names: tuple[str, ...]
-
-    @property
-    def label(self) -> str:
-        """What the run is called where several may have one name."""
-        return f"{self.title} · seed {self.seed} · {self.id[:8]}"
 
 
 @st.cache_data(ttl=5.0, max_entries=2, show_spinner=False)
 def finished() -> list[Finished]:
     """Return every finished run, newest first."""
     with data.database().read() as session:
-        return [_shaped(row) for row in stored.finished_runs(session)]
-
-
-def _shaped(row: FinishedRow) -> Finished:
-    protocol = protocol_of(row.card, row.dataset)
-    return Finished(
-        id=row.id,
-        title=_title(row),
-        method=row.method,
-        dataset=row.dataset,
-        seed=row.seed,
-        protocol=protocol,
-        protocol_id=digest_of(protocol),
-        scenario_id=_without_seed(row),
-        class_names=tuple(row.class_names or ()),
-    )
-
-
-def _title(row: FinishedRow) -> str:
-    """Return method and name: runs that are made to be compared often share a name."""
-    if not row.name:
-        return f"{row.method} on {row.dataset}"
-    return row.name if row.method in row.name else f"{row.method} · {row.name}"
-
-
-def _without_seed(row: FinishedRow) -> str:
-    same = {name: value for name, value in row.scenario.items() if name not in ("name", "seed")}
-    return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:8]
+        return [shaped(row) for row in stored.finished_runs(session)]
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)

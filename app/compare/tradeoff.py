@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from app.compare.finished import Finished
 from app.compare.protocol import in_words
-from app.compare.runs import Finished
 from engine.pareto import pareto_front
 from engine.statistics import t_interval
 

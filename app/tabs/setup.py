@@ -1,4 +1,4 @@
-"""What exactly was run? The scenario, the protocol, what was found at the start, and the log."""
+"""What exactly was run? The scenario, the protocol, and what was found at the start."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,38 +7,14 @@ import pandas as pd
 import streamlit as st
 
 from app import data
-from app.page import download, show_table
+from app.page import show_table
 from app.scenario_file import as_table, as_toml, in_words
-from app.words import NOTHING, duration, now, percent, status
-from db.rows import AttemptRow, RunDetail
-
-
-def _time(label: str) -> Any:
-    return st.column_config.DatetimeColumn(label, format="YYYY-MM-DD HH:mm:ss", timezone="UTC")
-
-
-_ATTEMPT_COLUMNS: dict[str, Any] = {
-    "attempt": "Attempt",
-    "started": _time("Started (UTC)"),
-    "lasted": "Lasted",
-    "outcome": "Outcome",
-    "epoch": "Reached epoch",
-    "host": "Host",
-    "device": "Device",
-    "process": st.column_config.NumberColumn("Process", format="%d"),
-}
-_EVENT_COLUMNS: dict[str, Any] = {
-    "at": _time("When (UTC)"),
-    "status": "Status",
-    "reason": "Reason",
-    "message": st.column_config.TextColumn("Message", width="large"),
-    "by": "By",
-    "attempt": "Attempt",
-}
+from app.words import NOTHING, percent
+from db.rows import RunDetail
 
 
 def draw(run: RunDetail) -> None:
-    """Draw the scenario beside what the trainer found, then what happened."""
+    """Draw the scenario beside what the trainer found."""
     left, right = st.columns([3, 2])
     with left:
         _draw_scenario(run)
@@ -46,8 +22,6 @@ def draw(run: RunDetail) -> None:
         _draw_facts(run)
         _draw_card(run)
     _draw_classes(run)
-    _draw_attempts(run)
-    _draw_events(run)
 
 
 def _draw_scenario(run: RunDetail) -> None:
@@ -129,57 +103,6 @@ def _draw_classes(run: RunDetail) -> None:
     )
     st.markdown("**Training images by class**")
     show_table(table, key="class-counts", file_name=f"class-counts-{run.id[:8]}.csv")
-
-
-def _draw_attempts(run: RunDetail) -> None:
-    st.subheader("Attempts", anchor=False)
-    if not run.attempts:
-        st.caption("No worker has taken this run yet.")
-        return
-    table = pd.DataFrame([_attempt(attempt) for attempt in run.attempts])
-    st.dataframe(
-        table,
-        hide_index=True,
-        key="attempts",
-        column_config=_ATTEMPT_COLUMNS,
-    )
-
-
-def _attempt(attempt: AttemptRow) -> dict[str, Any]:
-    end = attempt.ended_at or now()
-    return {
-        "attempt": attempt.number,
-        "started": attempt.started_at,
-        "lasted": duration((end - attempt.started_at).total_seconds()),
-        "outcome": attempt.outcome or "at work",
-        "epoch": attempt.epoch,
-        "host": attempt.host,
-        "device": attempt.device,
-        "process": attempt.pid,
-    }
-
-
-def _draw_events(run: RunDetail) -> None:
-    st.subheader("Log", anchor=False)
-    events = data.events(run.id)
-    if not events:
-        st.caption("Every change of the run's status is noted here.")
-        return
-    table = pd.DataFrame(
-        [
-            {
-                "at": event.at,
-                "status": status(event.to_status).label,
-                "reason": event.reason or "",
-                "message": event.message or "",
-                "by": event.actor,
-                "attempt": event.attempt,
-            }
-            for event in events
-        ]
-    )
-    st.dataframe(table, hide_index=True, key="events", column_config=_EVENT_COLUMNS)
-    download(table, key="events", file_name=f"log-{run.id[:8]}.csv")
 
 
 def _pairs(rows: Mapping[str, str], key: str) -> None:

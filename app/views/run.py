@@ -6,7 +6,7 @@ from app import data
 from app.actions import action_buttons, answer_click, asked
 from app.page import page, title_of
 from app.run_line import badge, whereabouts
-from app.tabs import attack, classes, live, samples, setup
+from app.tabs import attack, classes, live, log, samples, setup
 from app.words import count, literal
 from db.rows import RunDetail
 from tasks import commands
@@ -17,6 +17,7 @@ TABS = {
     "Samples": samples.draw,
     "Attack": attack.draw,
     "Setup": setup.draw,
+    "Log": log.draw,
 }
 
 
@@ -72,8 +73,6 @@ def _draw_header(run_id: str, *, live: bool) -> None:
 
 def _facts_line(run: RunDetail) -> str:
     parts = [f"{run.method} on {run.dataset}", f"seed {run.seed}"]
-    if run.attempt > 1:
-        parts.append(f"attempt {run.attempt}")
     if run.is_active and run.attempts and run.attempts[-1].ended_at is None:
         holder = run.attempts[-1]
         parts.append(f"{holder.device} of {holder.host}")
@@ -91,6 +90,19 @@ def _say_message(run: RunDetail) -> None:
         st.warning(f"{text}{kept} It is queued again by itself.", icon=":material/warning:")
     elif run.status == "cancelled" and run.message:
         st.info(f"{_sentence(run.message)}{kept}", icon=":material/info:")
+    elif run.attempt > 1 or (run.attempt and run.status == "queued"):
+        _say_attempts(run)
+
+
+def _say_attempts(run: RunDetail) -> None:
+    """Say which attempt this is, from where it goes on, and how the one before ended."""
+    number = run.attempt + (run.status == "queued")
+    told = [
+        event.message for event in data.events(run.id) if event.message and event.attempt < number
+    ]
+    place = f", on from epoch {run.epochs_before + 1}" if run.is_active else ""
+    before = f" {_sentence(told[-1])}" if told else ""
+    st.caption(f":material/history: Attempt {number}{place}.{before} See the tab *Log*.")
 
 
 def _sentence(message: str) -> str:

@@ -4,15 +4,19 @@ import streamlit as st
 
 from app import data
 from app.actions import action_buttons, answer_click, asked
+from app.compare.fairness import MAX_RUNS
 from app.page import nothing_here, page, title_of
 from app.run_line import badge, whereabouts
-from app.run_table import COLUMNS, RunFilter, filtered, run_table, say_overview
-from app.words import literal
+from app.run_table import COLUMNS, GROUPS, run_table, say_overview
+from app.words import count, literal
 from app.worker_panel import worker_panel
+from db.listing import RunFilter
+from db.models import ACTIVE
 from db.rows import RunRow
 from tasks import commands
 
-CHOSEN = "chosen-run"
+CHOSEN = "chosen-runs"
+WATCH_SECONDS = 5.0  # how often a page asks after the workers, and for news from elsewhere
 
 
 @page
@@ -22,18 +26,35 @@ def render() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.title("Runs", width="stretch", anchor=False)
         st.page_link("views/new_run.py", label="New run", icon=":material/add_circle:")
-    live = any(run.is_active for run in data.runs())
-    board = st.fragment(_board, run_every=data.REFRESH_SECONDS if live else None)
-    board(live=live)
+    token, live = data.overview().token, _is_live()
+    st.fragment(_board, run_every=data.REFRESH_SECONDS if live else None)(live=live)
+    st.space("small")
+    st.fragment(_draw_workers, run_every=WATCH_SECONDS)(token, live=live)
+
+
+def _is_live() -> bool:
+    counts = data.overview().counts
+    return any(counts.get(status) for status in ACTIVE)
+
+
+def _draw_workers(token: int, *, live: bool) -> None:
+    """Draw the workers; while nothing is active, have the page drawn when a run's status changes.
+
+    While something is active the list looks by itself.
+    """
+    found = data.overview()
+    if not live and found.token != token:
+        st.rerun()
+    worker_panel(found.counts.get("queued", 0))
 
 
 def _board(*, live: bool) -> None:
-    runs = data.runs()
-    if asked() or (live and not any(run.is_active for run in runs)):
+    found = data.overview()
+    if asked() or (live and not _is_live()):
         st.rerun()
-    if runs:
-        say_overview(runs)
-        _draw_runs(filtered(runs, _filters(runs)))
+    if found.counts:
+        say_overview(found)
+        _draw_runs(_filters(found.token))
     else:
         nothing_here(
             "No runs yet",
@@ -42,12 +63,11 @@ def _board(*, live: bool) -> None:
             ":material/model_training:",
         )
         st.page_link("views/new_run.py", label="Start with a new run", icon=":material/add_circle:")
-    st.space("small")
-    worker_panel(runs)
 
 
-def _filters(runs: list[RunRow]) -> RunFilter:
+def _filters(token: int) -> RunFilter:
     search, status, method, dataset = st.columns([3, 2, 2, 2])
+    methods, datasets = data.run_choices(token)
     with search:
         text = st.text_input(
             "Search",
@@ -57,58 +77,72 @@ def _filters(runs: list[RunRow]) -> RunFilter:
             icon=":material/search:",
         )
     with status:
-        statuses = st.multiselect(
-            "Status",
-            ["active", "finished", "failed", "stopped"],
-            key="status",
-            bind="query-params",
-            placeholder="All",
-        )
+        groups = _choices("Status", "status", list(GROUPS))
     with method:
-        methods = _choices("Method", "method", [run.method for run in runs])
+        wanted_methods = _choices("Method", "method", methods)
     with dataset:
-        datasets = _choices("Dataset", "dataset", [run.dataset for run in runs])
-    return RunFilter(text or "", statuses, methods, datasets)
+        wanted_datasets = _choices("Dataset", "dataset", datasets)
+    statuses = tuple(name for group in groups for name in GROUPS[group])
+    return RunFilter(text or "", statuses, tuple(wanted_methods), tuple(wanted_datasets))
 
 
 def _choices(label: str, key: str, found: list[str]) -> list[str]:
-    options = sorted(set(found) | set(st.session_state.get(key) or ()))
+    options = found + [name for name in st.session_state.get(key) or () if name not in found]
     return st.multiselect(label, options, key=key, bind="query-params", placeholder="All")
 
 
-def _draw_runs(shown: list[RunRow]) -> None:
-    """Draw the table; a row's position means a run only for the rows that it was drawn with."""
-    if not shown:
+def _draw_runs(wanted: RunFilter) -> None:
+    board = st.container()
+    _, number = data.runs(wanted, 1)
+    if not number:
         st.info("No run matches these filters.", icon=":material/filter_alt_off:")
         return
+    pages = -(-number // data.RUNS_A_PAGE)
+    chosen = 1
+    if pages > 1:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            chosen = st.pagination(pages, key="page", bind="query-params")
+            st.caption(f"{count(number, 'run')}, {data.RUNS_A_PAGE} a page, newest first")
+    with board:
+        _draw_page(data.runs(wanted, chosen)[0])
+
+
+def _draw_page(shown: list[RunRow]) -> None:
+    """Draw the table; a row's position means a run only for the rows that it was drawn with."""
     # Above the table, so that a new row never moves a button away from under the mouse.
     bar = st.container(border=True, horizontal=True, vertical_alignment="center", key="chosen")
-    ids = [run.id for run in shown]
-    chosen = st.session_state.get(CHOSEN)
+    ids = tuple(run.id for run in shown)
+    chosen = st.session_state.get(CHOSEN, ())
+    curves = data.run_curves(tuple((run.id, data.mark(run)) for run in shown))
     # The key changes with the order of rows, so a selection never slides to another run.
     event = st.dataframe(
-        run_table(shown),
-        key=f"runs-{hash(tuple(ids))}",
+        run_table(shown, data.run_scenarios(ids), curves),
+        key=f"runs-{hash(ids)}",
         column_config=COLUMNS,
         hide_index=True,
         on_select="rerun",
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": [ids.index(chosen)] if chosen in ids else []}},
+        selection_mode="multi-row",
+        selection_default={
+            "selection": {"rows": [place for place, run_id in enumerate(ids) if run_id in chosen]}
+        },
         placeholder="",
         height="content" if len(ids) <= 12 else 460,
-        alt="Runs, newest first; select a row to open, stop, resume or delete its run",
+        alt="Runs, newest first; select a row to open, stop, resume or delete its run, or several "
+        "to compare them",
     )
-    rows = event["selection"]["rows"]
-    run = shown[rows[0]] if rows and rows[0] < len(shown) else None
-    st.session_state[CHOSEN] = run.id if run else None
+    runs = [shown[row] for row in event["selection"]["rows"] if row < len(shown)]
+    st.session_state[CHOSEN] = tuple(run.id for run in runs)
     with bar:
-        _draw_chosen(run)
+        if len(runs) > 1:
+            _draw_comparison(runs)
+        else:
+            _draw_chosen(runs[0] if runs else None)
 
 
 def _draw_chosen(run: RunRow | None) -> None:
     if run is None:
         st.button("Stop", icon=":material/stop_circle:", key="chosen-none", disabled=True)
-        st.caption("Select a row to open, stop, resume or delete its run.")
+        st.caption("Select a row to open, stop, resume or delete its run; several to compare them.")
         return
     badge(run)
     st.markdown(f"**{literal(title_of(run))}**", width="content")
@@ -121,6 +155,31 @@ def _draw_chosen(run: RunRow | None) -> None:
     action_buttons(run, "chosen")
     # What changes stands last: the table's own tools come up over this end of the bar.
     st.caption(literal(whereabouts(run)), width="stretch")
+
+
+def _draw_comparison(runs: list[RunRow]) -> None:
+    """Lead to the pages that compare finished runs, with those that are selected."""
+    done = [run.id for run in runs if run.status == "succeeded"]
+    st.markdown(f"**{len(runs)} runs selected**", width="content")
+    if done:
+        st.page_link(
+            "views/fairness.py",
+            label="Compare classes",
+            icon=":material/balance:",
+            query_params={"runs": done[:MAX_RUNS]},
+        )
+        st.page_link(
+            "views/tradeoff.py",
+            label="Compare trade-off",
+            icon=":material/scatter_plot:",
+            query_params={"runs": done},
+        )
+    notes = []
+    if len(done) < len(runs):
+        notes.append(f"{len(done)} of them finished; only these are compared")
+    if len(done) > MAX_RUNS:
+        notes.append(f"classes of the first {MAX_RUNS}")
+    st.caption("; ".join(notes), width="stretch")
 
 
 render()

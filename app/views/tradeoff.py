@@ -55,7 +55,12 @@ def _ask_which(found: Sequence[Finished]) -> list[Finished]:
     protocols: dict[str, list[Finished]] = {}
     for run in found:
         protocols.setdefault(run.protocol_id, []).append(run)
-    usual = sorted(protocols, key=lambda key: -len(protocols[key]))
+    linked = set(st.query_params.get_all("runs"))
+    # The protocol of the runs that a link names, else the one of the most runs.
+    usual = sorted(
+        protocols,
+        key=lambda key: (-sum(run.id in linked for run in protocols[key]), -len(protocols[key])),
+    )
     names = {key: _called(protocols, key) for key in usual}
     chosen = choose_one("Protocol", "protocol", names)
     runs = protocols[str(chosen)]

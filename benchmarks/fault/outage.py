@@ -24,7 +24,7 @@ from db.session import Database
 TITLE = "A database that is away"
 
 FULL_RUNS, FULL_OUTAGES, FULL_SECONDS, LEAST_SECONDS, WORKERS = 20, 3, 30, 3.0, 4
-EPOCHS = 25
+EPOCHS = 15
 
 
 def measure(plan: Plan) -> list[Figure]:

@@ -21,6 +21,7 @@ from db.rows import AttemptRow, RunDetail
 from db.session import Database
 from tasks.broker import is_up
 from tasks.celery_app import celery_app
+from tasks.settings import Settings
 from tasks.submit import TASK, new_run
 
 CAAT = [sys.executable, "-m", "app.cli"]
@@ -52,6 +53,11 @@ HURRIED = {
     "heartbeat_seconds": 0.3,
 }
 """Settings that make little of every wait."""
+
+
+def shipped(*names: str) -> dict[str, float]:
+    """Return the defaults of some settings."""
+    return {name: Settings.model_fields[name].default for name in names}
 
 
 class Studio:

@@ -40,7 +40,7 @@ class Studio:
         self.database = database
         self.worker = transitions.WorkerIdentity("worker-1", "lab-01", "boot", 4242, "cpu")
 
-    def queued(self, name: str = "A run", **settings: Any) -> str:
+    def queued(self, name: str = "A run", study: str | None = None, **settings: Any) -> str:
         scenario = Scenario.model_validate({"name": name, **settings})
         new = transitions.NewRun(
             name=name,
@@ -50,6 +50,7 @@ class Studio:
             dataset=scenario.data.dataset,
             seed=scenario.seed,
             num_epochs=scenario.training.epochs,
+            study=study,
         )
         with self.database.write() as session:
             return transitions.create_run(session, new, "test")[0]
@@ -141,7 +142,7 @@ class Studio:
             transitions.finish(session, run_id, 1, RunStatus.FAILED, "error", message)
         return run_id
 
-    def record_epoch(self, run_id: str, epoch: int) -> None:
+    def record_epoch(self, run_id: str, epoch: int, attempt: int = 1) -> None:
         train = {
             "loss": 2 / epoch,
             "learning_rate": 0.1,
@@ -156,12 +157,12 @@ class Studio:
             MetricRow("train", "batch_loss", step - k, epoch, 2 / epoch + 0.1 * k) for k in range(5)
         ]
         with self.database.write() as session:
-            records.write_metrics(session, run_id, 1, rows + errors("validation", epoch))
-            records.write_class_metrics(session, run_id, 1, class_errors("validation", epoch))
-            records.write_class_summaries(session, run_id, 1, summaries(epoch))
-            records.write_snapshot(session, run_id, 1, epoch, "assignment", assignment())
-            records.write_snapshot(session, run_id, 1, epoch, "gallery", gallery())
-            transitions.epoch_done(session, run_id, 1, epoch)
+            records.write_metrics(session, run_id, attempt, rows + errors("validation", epoch))
+            records.write_class_metrics(session, run_id, attempt, class_errors("validation", epoch))
+            records.write_class_summaries(session, run_id, attempt, summaries(epoch))
+            records.write_snapshot(session, run_id, attempt, epoch, "assignment", assignment())
+            records.write_snapshot(session, run_id, attempt, epoch, "gallery", gallery())
+            transitions.epoch_done(session, run_id, attempt, epoch)
 
     def status(self, run_id: str) -> str:
         from db import queries
@@ -227,6 +228,7 @@ def errors(split: str, epoch: int) -> list[MetricRow]:
         "robust_error": 0.3 / epoch + 0.2,
         "worst_robust_error": 0.7,
         "worst_natural_error": 0.5,
+        "worst_boundary_error": 0.2,
     }
     return [MetricRow(split, name, epoch * STEPS, epoch, value) for name, value in values.items()]
 
@@ -318,6 +320,7 @@ def studio(
     monkeypatch.setattr(commands, "sweep", lambda: None)
     monkeypatch.setattr("tasks.submit.ring", lambda database: True)
     monkeypatch.setattr("tasks.commands.ring", lambda database: True)
+    monkeypatch.setattr("tasks.study.ring", lambda database: True)
     _forget()
     yield Studio(sqlite_database)
     tasks_settings.open_database().dispose()

@@ -27,6 +27,9 @@ FIXED = {
 }
 """What is neither a share nor a name."""
 
+LISTS = {"quantiles": np.linspace(0, 1, 41).tolist(), "values": [0.2, 0.4]}
+"""What has several numbers in a cell."""
+
 
 def full_table(columns: tuple[str, ...]) -> pd.DataFrame:
     """A long history: a row per class, epoch and series where the chart knows such columns."""
@@ -47,8 +50,8 @@ def full_table(columns: tuple[str, ...]) -> pd.DataFrame:
         rows[column] = values
     for column in FIXED.keys() & set(columns):
         rows[column] = FIXED[column]
-    if "quantiles" in columns:
-        rows["quantiles"] = [np.linspace(0, 1, 41).tolist()] * len(rows)
+    for column in LISTS.keys() & set(columns):
+        rows[column] = [LISTS[column]] * len(rows)
     return rows[list(columns)]
 
 

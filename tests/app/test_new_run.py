@@ -18,7 +18,7 @@ from engine.method import METHODS
 from engine.scenario import Scenario
 from engine.section import Section
 
-WIDGETS = ("selectbox", "number_input", "text_input", "toggle")
+WIDGETS = ("selectbox", "multiselect", "number_input", "text_input", "toggle")
 
 
 def drawn_keys(page) -> set[str]:
@@ -41,20 +41,26 @@ def runs_of(studio):
 def test_every_field_of_a_scenario_has_its_widget(open_page):
     keys = drawn_keys(open_page("new_run"))
     for path in paths(Scenario):
-        assert f"scenario.{path}" in keys or f"scenario.{path}.name" in keys
+        assert keys & {f"scenario.{path}", f"scenario.{path}.name", f"scenario.{path}.names"}
 
 
-@pytest.mark.parametrize(
-    ("kind", "registry"), [("method", METHODS), ("model", BACKBONES)], ids=["method", "model"]
-)
-def test_every_plug_in_is_on_the_menu_and_brings_its_own_fields(open_page, kind, registry):
+def test_every_method_is_on_the_menu_and_brings_its_own_fields(open_page):
     page = open_page("new_run")
-    for name in registry.names():
-        page.selectbox(key=f"scenario.{kind}.name").select(name).run()
+    page.multiselect(key="scenario.method.names").set_value(METHODS.names()).run()
+    assert not page.exception
+    keys = drawn_keys(page)
+    for name in METHODS.names():
+        own = set(METHODS[name].model_fields) - {"name"}
+        assert {f"scenario.method[{name}].{field}" for field in own} <= keys
+
+
+def test_every_backbone_is_on_the_menu_and_brings_its_own_fields(open_page):
+    page = open_page("new_run")
+    for name in BACKBONES.names():
+        page.selectbox(key="scenario.model.name").select(name).run()
         assert not page.exception
-        own = set(registry[name].model_fields) - {"name"}
-        keys = drawn_keys(page)
-        assert {f"scenario.{kind}[{name}].{field}" for field in own} <= keys
+        own = set(BACKBONES[name].model_fields) - {"name"}
+        assert {f"scenario.model[{name}].{field}" for field in own} <= drawn_keys(page)
 
 
 def test_a_mistake_stands_beside_its_field_and_nothing_is_queued(studio, open_page):
@@ -66,6 +72,135 @@ def test_a_mistake_stands_beside_its_field_and_nothing_is_queued(studio, open_pa
     assert any(e.label == "Threat (1 mistake)" for e in page.expander)
     page.button(key="launch").click().run()
     assert page.error[0].value == "Nothing was queued."
+    assert not runs_of(studio)
+
+
+def plug_in_fields(place: Place) -> Iterator[Place]:
+    for name in place.registry.names():
+        yield from answering.plugin_fields(place, name, place.registry[name])
+
+
+def fields_that_can_be_wrong(model: type[BaseModel], path: str = "", key: str = "scenario"):
+    """Yield every field of every table and plug-in that takes more than yes or no."""
+    for place in places(model, path, key):
+        if place.kind == "section":
+            yield from fields_that_can_be_wrong(place.model, place.path, place.key)
+        elif place.kind == "plugin":
+            yield from plug_in_fields(place)
+        else:
+            yield place
+
+
+FIELDS = [
+    place
+    for model in (Scenario, answering.Seeds)
+    for place in fields_that_can_be_wrong(model)
+    if place.kind != "bool"
+]
+
+
+def bad_answer(place: Place) -> object:
+    low, high = place.edges
+    match place.kind:
+        case "int" | "float":
+            outside = high + 1 if high is not None else low - 1
+            return int(outside) if place.kind == "int" else float(outside)
+        case "pixels":
+            return "a lot"
+        case "text":
+            return "x" * 201
+        case _:
+            return "nonsense"
+
+
+def plug_in_of(place: Place) -> str | None:
+    return place.key.partition("[")[2].partition("]")[0] or None
+
+
+@pytest.mark.parametrize("place", FIELDS, ids=lambda place: place.key)
+def test_a_bad_value_of_any_field_is_told_with_what_is_allowed(place, monkeypatch):
+    session = {place.key: bad_answer(place)}
+    if plug_in_of(place):
+        kind, name = place.path.partition(".")[0], plug_in_of(place)
+        session |= {"scenario.method.names": [name]} if kind == "method" else {}
+        session |= {"scenario.model.name": name} if kind == "model" else {}
+    monkeypatch.setattr(answering, "st", type("session", (), {"session_state": session}))
+    scenarios, errors = answering.validated()
+    assert not scenarios
+    assert any(word in errors[place.path] for word in ("allowed", "choose")), errors
+
+
+def test_every_bad_number_or_text_stands_beside_its_field_and_is_kept(studio, open_page):
+    page = open_page("new_run")
+    page.multiselect(key="scenario.method.names").set_value(METHODS.names()).run()
+    wrong = {}
+    for kind in ("number_input", "text_input"):
+        by_key = {widget.key: widget for widget in page.get(kind)}
+        for place in FIELDS:
+            if place.key in by_key:
+                wrong[place.key] = (kind, bad_answer(place))
+                by_key[place.key].set_value(bad_answer(place))
+    page.button(key="launch").click().run()
+    assert not page.exception
+    said = [caption.value for caption in page.caption if "material/error" in caption.value]
+    assert len(said) == len(wrong) > 90
+    assert all("allowed" in text or "choose" in text for text in said)
+    kept = {key: page.get(kind) for key, (kind, _) in wrong.items()}
+    for key, (_, answer) in wrong.items():
+        assert next(widget.value for widget in kept[key] if widget.key == key) == answer
+    assert page.error[0].value == "Nothing was queued."
+    assert not runs_of(studio)
+
+
+def test_without_a_method_nothing_can_be_launched(studio, open_page):
+    page = open_page("new_run")
+    page.multiselect(key="scenario.method.names").set_value([]).run()
+    page.button(key="launch").click().run()
+    assert page.error[0].value == "Nothing was queued."
+    assert any("choose one or several" in caption.value for caption in page.caption)
+    assert not runs_of(studio)
+
+
+def choose(page, methods: list[str], num_seeds: int):
+    page.multiselect(key="scenario.method.names").set_value(methods)
+    page.number_input(key="scenario.num_seeds").set_value(num_seeds)
+    return page.run()
+
+
+def test_methods_times_seeds_are_launched_as_one_study(studio, open_page):
+    page = open_page("new_run")
+    page.number_input(key="scenario.seed").set_value(7)
+    page = choose(page, ["trades", "caat"], 2)
+    page.number_input(key="scenario.method[trades].beta").set_value(3.0).run()
+    for _ in range(3):
+        page.button(key="launch").click().run()
+    assert not page.exception
+    runs = runs_of(studio)
+    made = sorted((run.method, run.seed) for run in runs)
+    assert made == [("caat", 7), ("caat", 8), ("trades", 7), ("trades", 8)]
+    assert {run.study for run in runs} == {"Demo: digits, noisy labels"}
+    with studio.database.read() as session:
+        (trades, _) = [run.id for run in runs if run.method == "trades"]
+        assert queries.get_run(session, trades).scenario["method"]["beta"] == 3.0
+    assert page.get("page_link")[0].proto.label == "Open the study"
+
+
+def test_a_study_whose_name_is_taken_gets_a_number(studio, open_page):
+    page = choose(open_page("new_run"), ["standard"], 2)
+    for _ in range(2):
+        page.button(key="launch").click().run()
+        page.button(key="again").click().run()
+    names = {run.study for run in runs_of(studio)}
+    assert names == {"Demo: digits, noisy labels", "Demo: digits, noisy labels 2"}
+
+
+def test_a_mistake_in_one_of_several_methods_stands_below_that_method(studio, open_page):
+    page = choose(open_page("new_run"), ["trades", "mart"], 1)
+    page.number_input(key="scenario.method[mart].beta").set_value(-1.0).run()
+    said = [caption.value for caption in page.caption if "material/error" in caption.value]
+    assert len(said) == 1
+    assert any("method[mart].beta" in c.value.replace("\\", "") for c in page.caption)
+    page.button(key="launch").click().run()
     assert not runs_of(studio)
 
 
@@ -97,7 +232,7 @@ def test_a_run_of_the_authors_protocol_is_launched_by_one_choice_and_named_after
     studio, open_page
 ):
     page = open_page("new_run")
-    page.selectbox(key="scenario.method.name").select("caat").run()
+    page.multiselect(key="scenario.method.names").set_value(["caat"]).run()
     page.selectbox(key="scenario.method[caat].protocol").select("as-released").run()
     page.button(key="launch").click().run()
     (run,) = runs_of(studio)
@@ -134,7 +269,7 @@ def test_a_link_from_a_run_fills_in_its_scenario(studio, open_page):
     page = open_page("new_run", like=run_id)
     assert page.number_input(key="scenario.seed").value == 7
     assert page.text_input(key="scenario.threat.epsilon").value == "4/255"
-    assert page.selectbox(key="scenario.method.name").value == "trades"
+    assert page.multiselect(key="scenario.method.names").value == ["trades"]
 
 
 def test_a_broken_dataset_is_told_and_nothing_is_queued(studio, open_page, monkeypatch):
@@ -143,7 +278,7 @@ def test_a_broken_dataset_is_told_and_nothing_is_queued(studio, open_page, monke
     def missing(*args, **kwargs):
         raise UserError("data.dataset: its files are missing")
 
-    monkeypatch.setattr("tasks.submit.submit", missing)
+    monkeypatch.setattr("app.launch.submit", missing)
     page = open_page("new_run")
     page.button(key="launch").click().run()
     assert "Nothing was queued" in page.error[0].value

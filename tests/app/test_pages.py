@@ -1,11 +1,14 @@
 """Every page, empty, while a run trains and when it is done."""
 
+from urllib.parse import parse_qs
+
 import pytest
 
+from app import data
 from db import transitions
 from db.models import RunStatus
 
-TABS = ["Live", "Classes", "Samples", "Attack", "Setup"]
+TABS = ["Live", "Classes", "Samples", "Attack", "Setup", "Log"]
 
 
 def words(page) -> str:
@@ -51,7 +54,53 @@ def test_workers_stand_with_what_they_do(studio, open_page):
     studio.report_worker(state="busy", run_id=run_id)
     page = open_page("runs")
     assert "1 worker, 1 busy" in words(page)
-    assert page.dataframe[1].value["run"].tolist() == ["Busy run"]
+    (work,) = page.dataframe[1].value["run"]
+    assert work.startswith("Busy run: Epoch 4 of 30: training, step 4 of 10")
+
+
+def test_a_row_has_its_scenario_in_short_and_its_curve(studio, open_page):
+    noise, imbalance = {"kind": "pair", "ratio": 0.2}, {"factor": 10}
+    studio.running("Noisy", 3, data={"noise": noise, "imbalance": imbalance})
+    studio.queued("Waits")
+    table = open_page("runs").dataframe[0].value.set_index("name")
+    scenario = table.loc["Noisy", "scenario"]
+    assert scenario == "digits, pair 20 %, imbalance 10, \u03b5 8/255"
+    assert list(table.loc["Noisy", "curve"]) == pytest.approx([0.5, 0.65, 0.7])
+    assert table.loc["Waits", "curve"] is None
+
+
+def test_a_long_list_is_read_page_by_page_and_the_page_stands_in_the_link(studio, open_page):
+    for number in range(data.RUNS_A_PAGE + 1):
+        studio.queued(f"Run {number}")
+    page = open_page("runs")
+    assert len(page.dataframe[0].value) == data.RUNS_A_PAGE
+    assert "51 runs, 50 a page" in words(page)
+    assert open_page("runs", page="2").dataframe[0].value["name"].tolist() == ["Run 0"]
+    far = open_page("runs", page="99")
+    assert len(far.dataframe[0].value) >= 1
+
+
+def test_selected_runs_lead_to_their_comparison(studio, open_page):
+    done = [studio.finished("One"), studio.finished("Two")]
+    page = open_page("runs")
+    page.session_state["chosen-runs"] = (*done, studio.running("Three"))
+    data.forget_runs()
+    page.run()
+    said = words(page)
+    assert "3 runs selected" in said
+    assert "2 of them finished; only these are compared" in said
+    links = {link.proto.label: link.proto.query_string for link in page.get("page_link")}
+    for label in ("Compare classes", "Compare trade-off"):
+        assert sorted(parse_qs(links[label])["runs"]) == sorted(done)
+
+
+def test_an_idle_list_notices_a_run_that_was_launched_elsewhere(studio, open_page):
+    page = open_page("runs")
+    before = data.overview().token
+    studio.queued("From elsewhere")
+    data.forget_runs()
+    assert data.overview().token > before
+    assert page.run().dataframe[0].value["name"].tolist() == ["From elsewhere"]
 
 
 @pytest.mark.parametrize("tab", TABS)
@@ -80,7 +129,8 @@ def test_a_tab_of_a_run_without_data_says_what_will_stand_there(studio, open_pag
         "Classes": "No errors",
         "Samples": "No weights",
         "Attack": "No attack yet",
-        "Setup": "No worker has taken this run",
+        "Setup": "The trainer tells sizes",
+        "Log": "No worker has taken this run",
     }
     assert expected[tab] in words(page)
 
@@ -94,7 +144,8 @@ def test_every_tab_draws(studio, open_page, state, tab):
         "Classes": ("plotly_chart", 2),
         "Samples": ("plotly_chart", 2),
         "Attack": ("plotly_chart", 2 if state == "finished" else 0),
-        "Setup": ("dataframe", 5),
+        "Setup": ("dataframe", 3),
+        "Log": ("dataframe", 2),
     }[tab]
     assert len(page.get(kind)) >= number
 
@@ -240,7 +291,6 @@ def test_a_finished_run_offers_neither_stop_nor_resume(studio, open_page):
 
 
 def test_a_database_that_is_gone_is_told_in_one_line(open_page, monkeypatch):
-    from app import data
     from db.errors import DatabaseUnreachableError
 
     def gone():
@@ -248,7 +298,7 @@ def test_a_database_that_is_gone_is_told_in_one_line(open_page, monkeypatch):
 
     page = open_page("runs")
     monkeypatch.setattr(data, "database", gone)
-    data.runs.clear()
+    data.forget_runs()
     page.run()
     assert "cannot use the database" in words(page)
     assert not page.exception

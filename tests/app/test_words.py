@@ -44,3 +44,9 @@ def test_time_left_follows_the_pace_so_far():
     assert words.eta_seconds(started, 0.5) == pytest.approx(60, abs=1)
     assert words.eta_seconds(started, 0.0) is None
     assert words.eta_seconds(None, 0.5) is None
+
+
+def test_time_left_after_a_resume_follows_the_pace_of_the_new_attempt():
+    started = datetime.now(UTC) - timedelta(seconds=60)
+    assert words.eta_seconds(started, 0.9, before=0.8) == pytest.approx(60, abs=1)
+    assert words.eta_seconds(started, 0.801, before=0.8) is None

@@ -1,8 +1,6 @@
 """A run from launch to end, with a real broker, a real worker and a real trainer process."""
 
-import shutil
 import signal
-import sys
 from pathlib import Path
 
 from db import queries
@@ -80,33 +78,6 @@ def test_a_run_launched_without_a_broker_starts_once_there_is_one(sqlite_studio)
     sqlite_studio.start_worker()
     run = sqlite_studio.wait_for_status(done.stdout.strip(), "succeeded")
     assert run.attempt == 1
-
-
-def test_messages_lost_by_the_broker_are_sent_again(sqlite_studio):
-    broker = sqlite_studio.start_broker()
-    run_id = sqlite_studio.launch()
-    broker.kill()
-    broker.wait()
-    shutil.rmtree(sqlite_studio.folder / "broker" / "appendonlydir")
-    sqlite_studio.start_broker()
-    sqlite_studio.start_worker()
-    assert sqlite_studio.wait_for_status(run_id, "succeeded").attempt == 1
-
-
-def test_a_message_that_is_delivered_three_times_trains_once(sqlite_studio):
-    sqlite_studio.start_broker()
-    run_id = sqlite_studio.launch()
-    ring = (
-        "from tasks.celery_app import celery_app as a\n"
-        f"for _ in range(3): a.send_task('tasks.train.train_run', args=['{run_id}'], queue='caat')"
-    )
-    sqlite_studio.start(sys.executable, "-c", ring).wait()
-    sqlite_studio.start_worker()
-    sqlite_studio.start_worker()
-    sqlite_studio.wait_for_status(run_id, "succeeded")
-    later = sqlite_studio.launch()
-    run = sqlite_studio.wait_for_status(later, "succeeded")
-    assert sqlite_studio.run(run_id).attempt == run.attempt == 1
 
 
 def test_a_run_that_diverges_says_where_keeps_its_last_good_epoch_and_is_not_tried_again(

@@ -1,0 +1,57 @@
+"""A finished run, as pages and commands compare it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from app.compare.protocol import Protocol, digest_of, protocol_of
+from db.comparison import FinishedRow
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run, as the pages choose and group it."""
+
+    id: str
+    title: str
+    method: str
+    dataset: str
+    seed: int
+    protocol: Protocol
+    protocol_id: str
+    scenario_id: str
+    """What runs share that differ in nothing but their seed and their name."""
+    class_names: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """What the run is called where several may have one name."""
+        return f"{self.title} · seed {self.seed} · {self.id[:8]}"
+
+
+def shaped(row: FinishedRow) -> Finished:
+    """Return a stored run with its protocol and with what it shares with its other seeds."""
+    protocol = protocol_of(row.card, row.dataset)
+    return Finished(
+        id=row.id,
+        title=_title(row),
+        method=row.method,
+        dataset=row.dataset,
+        seed=row.seed,
+        protocol=protocol,
+        protocol_id=digest_of(protocol),
+        scenario_id=_without_seed(row),
+        class_names=tuple(row.class_names or ()),
+    )
+
+
+def _title(row: FinishedRow) -> str:
+    """Return method and name: runs that are made to be compared often share a name."""
+    if not row.name:
+        return f"{row.method} on {row.dataset}"
+    return row.name if row.method in row.name else f"{row.method} · {row.name}"
+
+
+def _without_seed(row: FinishedRow) -> str:
+    same = {name: value for name, value in row.scenario.items() if name not in ("name", "seed")}
+    return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:8]

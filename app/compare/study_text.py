@@ -1,0 +1,126 @@
+"""The table of a study as text: Markdown, LaTeX, CSV and JSON."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from app.compare.protocol import differences, in_words
+from app.compare.study import DIGITS, StudyTable, best
+from app.words import NOTHING
+from db.comparison import EVERY_OVERALL
+
+HEADERS = {
+    "natural_error": "Natural, average",
+    "worst_natural_error": "Natural, worst",
+    "boundary_error": "Boundary, average",
+    "worst_boundary_error": "Boundary, worst",
+    "robust_error": "Robust, average",
+    "worst_robust_error": "Robust, worst",
+}
+"""The columns, in their order; average over images, worst of the classes."""
+
+NOTE = (
+    "Test errors in percent, mean ± standard deviation over seeds; average over all images and "
+    "worst class; smallest mean of a column in bold. A single seed has no deviation."
+)
+
+_LATEX = str.maketrans({sign: f"\\{sign}" for sign in "#$%&_{}"})
+
+
+def _for_markdown(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|$#~])", r"\\\1", text)
+
+
+def as_markdown(tables: Sequence[StudyTable], escaped: Callable[[str], str] = _for_markdown) -> str:
+    """Write each table below its protocol, and a note on what stands there."""
+    parts = [_for_markdown(apart(tables))] if len(tables) > 1 else []
+    for table in tables:
+        parts += [f"Protocol: {_for_markdown(in_words(table.protocol))}.", markdown_table(table)]
+    return "\n\n".join([*parts, NOTE]) + "\n"
+
+
+def markdown_table(table: StudyTable, escaped: Callable[[str], str] = _for_markdown) -> str:
+    """Write one table alone; ``escaped`` makes of a name what Markdown shows as it is."""
+    heads = ["Method", "Seeds", *HEADERS.values()]
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    lines = [heads, rule, *_cells(table, escaped, "**{}**".format, " ± ")]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def as_latex(tables: Sequence[StudyTable]) -> str:
+    """Write each table for LaTeX's booktabs package, its protocol as a comment before it."""
+    parts = [f"% {apart(tables)}"] if len(tables) > 1 else []
+    for table in tables:
+        cells = _cells(
+            table, lambda text: text.translate(_LATEX), "\\textbf{{{}}}".format, " $\\pm$ "
+        )
+        frame = pd.DataFrame(cells, columns=["Method", "Seeds", *HEADERS.values()])
+        columns = "l" + "r" * (len(HEADERS) + 1)
+        body = frame.to_latex(index=False, escape=False, column_format=columns)
+        parts.append(f"% Protocol: {in_words(table.protocol)}\n{body}")
+    return "\n".join([*parts, f"% {NOTE}\n"]).replace("±", "+-").replace("ε", "epsilon")
+
+
+def as_csv(tables: Sequence[StudyTable]) -> str:
+    """Write one line per scenario with its protocol; shares of 1, nothing rounded."""
+    frames = [_plain(table).assign(protocol=in_words(table.protocol)) for table in tables]
+    return (pd.concat(frames) if frames else pd.DataFrame()).to_csv(index=False)
+
+
+def as_json(tables: Sequence[StudyTable]) -> str:
+    """Write one JSON object; shares of 1, null where there is no number."""
+    found = [
+        {
+            "protocol": dict(table.protocol),
+            "rows": json.loads(_plain(table).to_json(orient="records")),
+        }
+        for table in tables
+    ]
+    return json.dumps({"tables": found}, allow_nan=False) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Sequence[StudyTable]], str]] = {
+    "markdown": as_markdown,
+    "latex": as_latex,
+    "csv": as_csv,
+    "json": as_json,
+}
+
+
+def _plain(table: StudyTable) -> pd.DataFrame:
+    return table.rows.drop(columns=[f"{name}_values" for name in EVERY_OVERALL])
+
+
+def apart(tables: Sequence[StudyTable]) -> str:
+    """Say that there is more than one protocol, and what differs."""
+    told = "; ".join(differences([table.protocol for table in tables]))
+    return (
+        f"These results were measured in {len(tables)} ways and are ranked within each only. "
+        f"What differs is {told}."
+    )
+
+
+def _cells(
+    table: StudyTable, escaped: Callable[[str], str], bold: Callable[[str], str], between: str
+) -> list[list[str]]:
+    """Return the words of each row: method, number of seeds, then each error."""
+    marks = {name: best(table.rows, name) for name in HEADERS}
+    return [
+        [
+            escaped(row["title"]),
+            str(row["n"]),
+            *(_cell(row, name, between, bold if marks[name][place] else str) for name in HEADERS),
+        ]
+        for place, row in enumerate(table.rows.to_dict("records"))
+    ]
+
+
+def _cell(row: Mapping[Any, Any], name: str, between: str, written: Callable[[str], str]) -> str:
+    mean, sd = row[name], row[f"{name}_sd"]
+    if mean != mean:  # NaN is the only number unlike itself
+        return NOTHING
+    deviation = "" if sd != sd else f"{between}{100 * sd:.{DIGITS}f}"
+    return f"{written(f'{100 * mean:.{DIGITS}f}')}{deviation}"

@@ -1,0 +1,28 @@
+"""``caat table``: the table of a study on stdout."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from app.compare.study import read_tables
+from app.compare.study_text import FORMATS
+from db import studies
+from engine.errors import UserError
+from tasks.settings import open_database
+
+
+def table(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study's name")],
+    format_: Annotated[
+        Literal["markdown", "latex", "csv", "json"], typer.Option("--format")
+    ] = "markdown",
+) -> None:
+    """Print mean and deviation over seeds of a study's finished runs, method by method."""
+    database = open_database()
+    found = read_tables(database, study)
+    if not found:
+        with database.read() as session:
+            known = [row.name for row in studies.studies(session, 5)]
+        there = f"; the newest are {', '.join(map(repr, known))}" if known else ""
+        raise UserError(f"STUDY: no finished run belongs to {study!r}{there}")
+    typer.echo(FORMATS[format_](found), nl=False)

@@ -1,0 +1,203 @@
+"""Does it hold over seeds? Studies: runs of several methods and seeds that share a name."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app import data, study_data
+from app.chart import charts
+from app.compare.choice import choose_one, keep
+from app.compare.protocol import in_words
+from app.compare.study import StudyTable, ranked
+from app.compare.study_text import FORMATS, HEADERS, NOTE, apart, markdown_table
+from app.page import nothing_here, page, show_chart
+from app.study_actions import action_buttons, answer_click, asked
+from app.study_progress import COLUMNS, draw_progress, study_table
+from app.words import count, literal, metric, percent
+from db.models import RunStatus
+from db.rows import RunRow
+from db.studies import StudyRow
+from tasks import commands
+
+DOWNLOADS = {
+    "csv": ("CSV", "text/csv", "csv"),
+    "markdown": ("Markdown", "text/markdown", "md"),
+    "latex": ("LaTeX", "text/x-tex", "tex"),
+}
+
+
+@page
+def render() -> None:
+    commands.sweep()
+    answer_click()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.title("Studies", width="stretch", anchor=False)
+        st.page_link("views/new_run.py", label="New study", icon=":material/add_circle:")
+    st.caption("Does it hold over seeds? Several methods and seeds, launched and read together.")
+    studies = {study.name: study for study in study_data.listed()}
+    if not studies:
+        _say_nothing()
+        return
+    wanted = st.query_params.get("study")
+    if wanted is not None and wanted not in studies:
+        _say_lost(wanted)
+    name = choose_one("Study", "study", {key: key for key in studies}, none="All studies")
+    live = any(study.is_active for study in ([studies[name]] if name else studies.values()))
+    part = st.fragment(_board, run_every=data.REFRESH_SECONDS if live else None)
+    part(name, live=live)
+
+
+def _say_nothing() -> None:
+    nothing_here(
+        "No study yet",
+        "Choose several methods or several seeds for a new run: they are launched together, and "
+        "here stand their progress, their means with deviations, and a ranking.",
+        ":material/science:",
+    )
+    st.page_link("views/new_run.py", label="Start a study", icon=":material/add_circle:")
+
+
+def _say_lost(name: str) -> None:
+    st.warning(
+        f"There is no study *{literal(name)}*; it may have been deleted with its runs.",
+        icon=":material/link_off:",
+    )
+    st.page_link("views/studies.py", label="All studies", icon=":material/science:")
+
+
+def _board(name: str | None, *, live: bool) -> None:
+    studies = {study.name: study for study in study_data.listed()}
+    shown = [studies[name]] if name in studies else list(studies.values())
+    if asked() or (live and not any(study.is_active for study in shown)):
+        st.rerun()
+    if name in studies:
+        _draw_study(studies[name])
+    else:
+        _draw_list(shown)
+
+
+def _draw_list(studies: Sequence[StudyRow]) -> None:
+    """Draw every study; the key changes with their order, so a click never slides to another."""
+    names = [study.name for study in studies]
+    key = f"studies-{hash(tuple(names))}"
+    st.caption("Select a row to see what its runs found.")
+    st.dataframe(
+        study_table(studies),
+        key=key,
+        column_config=COLUMNS,
+        hide_index=True,
+        on_select=lambda: _open(key, names),
+        selection_mode="single-row",
+        height="content" if len(names) <= 12 else 460,
+        alt="Studies, the one that changed last first; select a row to open it",
+    )
+
+
+def _open(key: str, names: list[str]) -> None:
+    rows = st.session_state[key]["selection"]["rows"]
+    if rows and rows[0] < len(names):
+        keep("study", names[rows[0]])
+
+
+def _draw_study(study: StudyRow) -> None:
+    runs = study_data.runs(study.name)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(literal(study.name), width="stretch", anchor=False)
+        action_buttons(study)
+    draw_progress(study, runs)
+    finished = tuple(run.id for run in runs if run.status is RunStatus.SUCCEEDED)
+    tables = study_data.tables(study.name, finished)
+    st.subheader("Test errors", anchor=False)
+    if not tables:
+        _say_no_result(runs)
+        return
+    if len(tables) > 1:
+        st.warning(literal(apart(tables)), icon=":material/rule:")
+    answer = st.container()
+    name = _ask_error()
+    for place, table in enumerate(tables):
+        with answer:
+            _say_answer(table, name, study)
+        _draw_results(table, name, place)
+    _offer_downloads(study.name, tables)
+
+
+def _draw_results(table: StudyTable, name: str, place: int) -> None:
+    st.markdown(markdown_table(table, literal))
+    st.caption(f"{NOTE} Protocol: {literal(in_words(table.protocol))}.")
+    _draw_ranking(table, name, place)
+
+
+def _say_no_result(runs: Sequence[RunRow]) -> None:
+    waits = any(run.is_active for run in runs)
+    st.caption(
+        "The table fills as runs finish: average and worst natural, boundary and robust error of "
+        "each method, mean and deviation over seeds."
+        if waits
+        else "None of its runs has finished; resume them, or start the study anew."
+    )
+
+
+def _ask_error() -> str:
+    chosen = st.segmented_control(
+        "Rank by",
+        list(HEADERS),
+        key="error",
+        default="worst_robust_error",
+        required=True,
+        format_func=lambda name: HEADERS[name],
+        bind="query-params",
+        width="content",
+    )
+    return chosen or "worst_robust_error"
+
+
+def _say_answer(table: StudyTable, name: str, study: StudyRow) -> None:
+    rows = ranked(table, name).to_dict("records")
+    if not rows:
+        return
+    first = rows[0]
+    spread = (
+        f"95 % interval {percent(first['low'])} to {percent(first['high'])}, "
+        f"n = {count(first['n'], 'seed')}"
+        if first["n"] > 1
+        else "a single seed: another one may tell another story"
+    )
+    lead = "has the lowest" if len(rows) > 1 else "has a"
+    called = metric(name.removeprefix("worst_")).lower()
+    where = "in its worst class" if name.startswith("worst_") else "on average"
+    line = f"{first['title']} {lead} {called} {where}: {percent(first['value'], 2)}"
+    st.markdown(f"#### {literal(line)}")
+    waits = " Not every run has finished, so this may change." if study.is_active else ""
+    st.caption(literal(f"{spread[0].upper()}{spread[1:]}.{waits}"))
+
+
+def _offer_downloads(name: str, tables: list[StudyTable]) -> None:
+    stem = "".join(sign if sign.isalnum() else "-" for sign in name)[:60]
+    with st.container(horizontal=True):
+        for format_, (label, mime, ending) in DOWNLOADS.items():
+            st.download_button(
+                f"Download {label}",
+                FORMATS[format_](tables),
+                file_name=f"{stem}.{ending}",
+                mime=mime,
+                icon=":material/download:",
+                key=f"study-{format_}",
+                on_click="ignore",
+            )
+
+
+def _draw_ranking(table: StudyTable, name: str, place: int) -> None:
+    rows = ranked(table, name)
+    single = int((rows["n"] == 1).sum())
+    alone = f" {count(single, 'method')} with a single seed and no interval." if single else ""
+    st.caption(
+        f"{HEADERS[name]}: the smaller the better. Large: mean over seeds, with Student's 95 % "
+        f"interval, very wide for two seeds; small: the seeds.{alone}"
+    )
+    order = ", ".join(f"{row['rank']}. {row['title']}" for row in rows.to_dict("records"))
+    figure = charts()["ranking"].draw(rows)
+    show_chart(figure, key=f"ranking-{place}", alt=f"Ranking by {HEADERS[name]}: {order}")
+
+
+render()

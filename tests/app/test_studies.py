@@ -1,0 +1,231 @@
+"""Studies: progress, means over seeds, rankings and what is done to all runs at once."""
+
+import io
+import json
+import statistics
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from typer.testing import CliRunner
+
+from app.cli import cli
+from app.compare.finished import Finished
+from app.compare.study import best, ranked, read_tables, study_tables
+from app.compare.study_text import as_csv, as_json, as_latex, as_markdown
+from db.comparison import EVERY_OVERALL
+
+EVEN = [0.2] * 10
+
+
+def words(page) -> str:
+    """Everything that a page says."""
+    kinds = (page.title, page.subheader, page.markdown, page.caption)
+    boxes = (page.warning, page.error, page.info)
+    return "\n".join(element.value for kind in (*kinds, *boxes) for element in kind).replace(
+        "\\", ""
+    )
+
+
+def links(page) -> list[str]:
+    return [link.proto.label for link in page.get("page_link")]
+
+
+def some_run(run_id: str, method: str, seed: int, protocol: str = "digits") -> Finished:
+    card = {"dataset": protocol}
+    return Finished(run_id, method, method, "digits", seed, card, protocol, method, ())
+
+
+def results(**robust: float) -> pd.DataFrame:
+    rows = [
+        {"run_id": run_id, "name": name, "value": value / 2 if name.startswith("n") else value}
+        for run_id, value in robust.items()
+        for name in EVERY_OVERALL
+    ]
+    return pd.DataFrame(rows)
+
+
+def three_seeds_of_two():
+    runs = [some_run(f"a{seed}", "caat", seed) for seed in range(3)]
+    runs += [some_run(f"b{seed}", "trades", seed) for seed in range(2)]
+    (table,) = study_tables(runs, results(a0=0.3, a1=0.4, a2=0.5, b0=0.6, b1=0.62))
+    return table
+
+
+def test_before_the_first_study_the_page_says_what_will_stand_here(studio, open_page):
+    studio.finished("Alone")
+    page = open_page("studies")
+    assert "No study yet" in words(page)
+    assert links(page)[-1] == "Start a study"
+
+
+def test_every_study_is_listed_with_its_progress(studio, open_page):
+    studio.finished("A", study="First", epochs=3)
+    studio.queued("B", study="First", training={"epochs": 3})
+    studio.queued("C", study="Second")
+    table = open_page("studies").dataframe[0].value.set_index("study")
+    assert table.loc["First", "done"] == "1 of 2"
+    assert table.loc["First", "progress"] == 50
+    assert table.loc["First", "state"] == "○ 1 queued, ✓ 1 finished"
+    assert table.loc["Second", "done"] == "0 of 1"
+
+
+def test_a_running_study_shows_each_run_by_method_and_seed(studio, open_page):
+    run_id = studio.running("A", study="S", seed=3, training={"epochs": 8})
+    studio.queued("A", study="S", seed=4)
+    page = open_page("studies", study="S")
+    (grid,) = [element.value for element in page.markdown if "Seed 3" in element.value]
+    assert f"](run?id={run_id})" in grid
+    assert "▶ Running, 42 %" in grid.replace("\\", "")
+    assert "The table fills as runs finish" in words(page)
+    assert not page.get("plotly_chart")
+
+
+def test_a_finished_study_ranks_its_methods_and_offers_its_table(studio, open_page):
+    for seed in range(2):
+        better = studio.finished("S", study="S", seed=seed)
+        studio.measured(better, [0.1 * (seed + 1)] * 10)
+        studio.finished("S", study="S", seed=seed, method={"name": "trades"})
+    page = open_page("studies", study="S", error="Robust, average")
+    said = words(page)
+    assert "caat has the lowest robust error on average: 15.00 %" in said
+    low, high = stats.t.interval(0.95, 1, 0.15, stats.sem([0.1, 0.2]))
+    assert f"95 % interval {100 * max(low, 0):.1f} % to {100 * high:.1f} %, n = 2 seeds" in said
+    assert "**15.00** ± 7.07" in said
+    assert page.get("plotly_chart")[0].proto.alt == "Ranking by Robust, average: 1. caat, 2. trades"
+    names = [button.proto.label for button in page.get("download_button")]
+    assert names == ["Download CSV", "Download Markdown", "Download LaTeX"]
+
+
+def test_a_single_seed_says_so(studio, open_page):
+    studio.finished("S", study="S")
+    said = words(open_page("studies", study="S"))
+    assert "A single seed: another one may tell another story" in said
+    assert "1 method with a single seed and no interval" in said
+
+
+def test_what_was_not_measured_alike_has_a_table_of_its_own(studio, open_page):
+    studio.finished("S", study="S")
+    studio.measured(studio.finished("S", study="S", method={"name": "trades"}), EVEN, epsilon=0.1)
+    page = open_page("studies", study="S")
+    said = words(page)
+    assert "measured in 2 ways and are ranked within each only" in said
+    assert "What differs is ε: 25.5/255 or 8/255" in said
+    assert len(page.get("plotly_chart")) == 2
+    assert "has the lowest" not in said
+
+
+def test_a_lost_name_says_so_and_leads_home(studio, open_page):
+    studio.queued("A", study="There")
+    page = open_page("studies", study="Gone *x*")
+    assert "There is no study *Gone *x**" in words(page)
+    assert "All studies" in links(page)
+    assert page.dataframe[0].value["study"].tolist() == ["There"]
+
+
+def test_stop_asks_by_name_and_then_stops_every_run_that_has_not_ended(studio, open_page):
+    trains, waits = studio.running("A", study="S"), studio.queued("B", study="S", seed=1)
+    done, other = studio.finished("C", study="S", seed=2), studio.queued("D", study="T")
+    page = open_page("studies", study="S")
+    page.button(key="study-stop").click().run()
+    assert "**S**" in words(page)
+    assert "2 runs of this study" in words(page)
+    assert studio.status(waits) == "queued"
+    page.button(key="study-yes").click().run()
+    assert not page.exception
+    stands = [studio.status(run_id) for run_id in (trains, waits, done, other)]
+    assert stands == ["stopping", "cancelled", "succeeded", "queued"]
+
+
+def test_resume_queues_what_was_stopped_or_failed(studio, open_page):
+    from tasks.study import stop_study
+
+    failed, stopped = studio.failed("A", "lost"), studio.queued("B", study="S")
+    stop_study("S", "test")
+    page = open_page("studies", study="S")
+    page.button(key="study-resume").click().run()
+    page.button(key="study-yes").click().run()
+    assert not page.exception
+    assert (studio.status(stopped), studio.status(failed)) == ("queued", "failed")
+
+
+def test_a_row_is_mean_and_sample_deviation_over_its_seeds():
+    row = three_seeds_of_two().rows.iloc[0]
+    assert (row["method"], row["n"], row["seeds"]) == ("caat", 3, "0, 1, 2")
+    assert row["robust_error"] == pytest.approx(statistics.mean([0.3, 0.4, 0.5]))
+    assert row["robust_error_sd"] == pytest.approx(statistics.stdev([0.3, 0.4, 0.5]))
+    low, high = stats.t.interval(0.95, 2, 0.4, stats.sem([0.3, 0.4, 0.5]))
+    assert (row["robust_error_low"], row["robust_error_high"]) == pytest.approx((low, high))
+
+
+def test_one_seed_has_neither_deviation_nor_interval():
+    (table,) = study_tables([some_run("a", "caat", 0)], results(a=0.3))
+    row = table.rows.iloc[0]
+    assert np.isnan([row["robust_error_sd"], row["robust_error_low"]]).all()
+    assert "| caat | 1 | 15.00 |" in as_markdown([table])
+
+
+def test_scenarios_of_one_method_are_called_apart():
+    runs = [some_run("a", "caat", 0), some_run("b", "caat", 0)]
+    runs[1] = Finished(**{**vars(runs[1]), "scenario_id": "other"})
+    (table,) = study_tables(runs, results(a=0.3, b=0.4))
+    assert table.rows["title"].tolist() == ["caat [caat]", "caat [other]"]
+
+
+def test_the_smallest_mean_as_it_is_written_is_best():
+    rows = pd.DataFrame({"robust_error": [0.30001, 0.3, 0.4]})
+    assert best(rows, "robust_error") == [True, True, False]
+    assert best(rows[:1], "robust_error") == [False]
+
+
+def test_means_that_are_written_alike_share_a_rank():
+    runs = [some_run(method, method, 0) for method in ("a", "b", "c")]
+    (table,) = study_tables(runs, results(a=0.300004, b=0.3, c=0.2))
+    assert ranked(table, "robust_error")[["rank", "title"]].to_numpy().tolist() == [
+        [1, "c"],
+        [2, "a"],
+        [2, "b"],
+    ]
+
+
+def test_markdown_has_the_best_in_bold_and_the_number_of_seeds():
+    text = as_markdown([three_seeds_of_two()])
+    assert "| caat | 3 | **20.00** ± 5.00 | " in text
+    assert "| trades | 2 | 30.50 ± 0.71 | " in text
+
+
+def test_latex_is_a_booktabs_table_with_nothing_that_latex_would_read():
+    runs = [some_run("a", "caat_&%", 0), some_run("b", "trades", 0)]
+    text = as_latex(study_tables(runs, results(a=0.3, b=0.4)))
+    assert r"caat\_\&\% & 1 & \textbf{15.00} & " in text
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
+    assert text.isascii()
+
+
+def test_csv_and_json_hold_unrounded_shares():
+    table = three_seeds_of_two()
+    read = pd.read_csv(io.StringIO(as_csv([table])))
+    assert read["robust_error_sd"][0] == table.rows["robust_error_sd"][0]
+    (stored,) = json.loads(as_json([table]))["tables"]
+    assert stored["rows"][0]["robust_error"] == pytest.approx(0.4)
+    assert stored["protocol"] == {"dataset": "digits"}
+    (alone,) = study_tables([some_run("a", "caat", 0)], results(a=0.3))
+    assert json.loads(as_json([alone]))["tables"][0]["rows"][0]["robust_error_sd"] is None
+
+
+@pytest.mark.parametrize(
+    ("format_", "written"), [("markdown", as_markdown), ("latex", as_latex), ("csv", as_csv)]
+)
+def test_the_command_prints_what_the_page_offers(studio, format_, written):
+    for seed in range(2):
+        studio.finished("S", study="S", seed=seed)
+    printed = CliRunner().invoke(cli, ["table", "S", "--format", format_])
+    assert printed.exit_code == 0
+    assert printed.stdout == written(read_tables(studio.database, "S"))
+
+
+def test_the_command_names_the_studies_that_there_are(studio):
+    studio.queued("A", study="Mine")
+    printed = CliRunner().invoke(cli, ["table", "Other"])
+    assert "no finished run belongs to 'Other'; the newest are 'Mine'" in str(printed.exception)

@@ -1,0 +1,111 @@
+"""A page of the list of runs is what filtering, sorting and cutting all of them gives."""
+
+import numpy as np
+import pytest
+from sqlalchemy import event
+
+from db import listing, queries, records, transitions
+from db.listing import RunFilter
+from db.models import RunStatus
+from db.records import MetricRow
+from db.session import Database
+
+
+def new_run(session, name: str, method: str = "caat", dataset: str = "digits", epochs: int = 10):
+    new = transitions.NewRun(name, {"name": name}, "digest", method, dataset, 0, epochs)
+    return transitions.create_run(session, new, "test")[0]
+
+
+@pytest.fixture
+def known(database: Database) -> dict[str, str]:
+    """Runs by their names: one failed, one of another method, one of another dataset."""
+    with database.write() as session:
+        found = {name: new_run(session, name) for name in ("Alpha", "beta 50%", "Broken")}
+        found["Trades"] = new_run(session, "Trades", method="trades")
+        found["Fashion"] = new_run(session, "Fashion", dataset="fashion-mnist")
+        worker = transitions.WorkerIdentity("w", "h", "b", 1, "cpu")
+        transitions.claim(session, found["Broken"], worker, 60)
+        transitions.finish(session, found["Broken"], 1, RunStatus.FAILED, "error", "why")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (RunFilter(), {"Alpha", "beta 50%", "Broken", "Trades", "Fashion"}),
+        (RunFilter(text="ALPHA"), {"Alpha"}),
+        (RunFilter(text="50%"), {"beta 50%"}),
+        (RunFilter(text="a_pha"), set()),
+        (RunFilter(text="trades digits"), {"Trades"}),
+        (RunFilter(statuses=("failed",)), {"Broken"}),
+        (RunFilter(methods=("trades", "mart")), {"Trades"}),
+        (RunFilter(methods=("caat",), datasets=("fashion-mnist",)), {"Fashion"}),
+    ],
+)
+def test_a_filter_keeps_what_meets_all_of_it(database, known, wanted, names):
+    with database.read() as session:
+        rows, number = listing.runs(session, wanted, 0, 50)
+    assert {row.name for row in rows} == names
+    assert number == len(names)
+
+
+def test_pages_together_are_the_whole_list_in_its_order(database, known):
+    with database.read() as session:
+        pages = [listing.runs(session, RunFilter(), first, 2) for first in (0, 2, 4, 6)]
+        whole = queries.list_runs(session)
+    assert [row.id for rows, _ in pages for row in rows] == [row.id for row in whole]
+    assert {number for _, number in pages} == {5}
+
+
+def test_the_overview_counts_and_its_token_changes_with_every_status(database, known):
+    with database.write() as session:
+        before = listing.overview(session)
+        transitions.request_stop(session, known["Alpha"], "test")
+        after = listing.overview(session)
+    assert before.counts == {"queued": 4, "failed": 1}
+    assert after.counts == {"queued": 3, "failed": 1, "cancelled": 1}
+    assert after.token > before.token
+    assert before.newest_result is None
+
+
+def test_the_newest_result_is_of_the_run_that_succeeded_last(database, known):
+    worker = transitions.WorkerIdentity("w", "h", "b", 1, "cpu")
+    with database.write() as session:
+        for name in ("Fashion", "Alpha"):
+            transitions.claim(session, known[name], worker, 60)
+            transitions.finish(session, known[name], 1, RunStatus.SUCCEEDED)
+        assert listing.overview(session).newest_result.name == "Alpha"
+
+
+@pytest.mark.parametrize("epochs", [1, 39, 40, 200, 1000])
+def test_a_curve_is_the_accuracy_of_few_epochs_and_ends_with_the_newest(database, epochs):
+    errors = np.linspace(0.9, 0.4, epochs)
+    with database.write() as session:
+        run_id = new_run(session, "Long", epochs=epochs)
+        worker = transitions.WorkerIdentity("w", "h", "b", 1, "cpu")
+        transitions.claim(session, run_id, worker, 60)
+        rows = [
+            MetricRow("validation", "robust_error", 7 * epoch, epoch, float(error))
+            for epoch, error in enumerate(errors, 1)
+        ]
+        records.write_metrics(session, run_id, 1, rows)
+        transitions.epoch_done(session, run_id, 1, epochs)
+        curve = listing.curves(session, [run_id])[run_id]
+    assert len(curve) <= listing.CURVE_POINTS + 1
+    assert curve[-1] == pytest.approx(1 - errors[-1])
+    assert set(np.round(curve, 9)) <= set(np.round(1 - errors, 9))
+    assert np.all(np.diff(curve) > 0)
+
+
+def test_the_curves_of_all_rows_are_one_statement(database, known):
+    said = []
+    with database.read() as session:
+        engine = session.get_bind()
+        event.listen(engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+        assert listing.curves(session, list(known.values())) == {}
+    assert len(said) == 1
+
+
+def test_methods_and_datasets_to_choose_from_are_those_of_the_runs(database, known):
+    with database.read() as session:
+        assert listing.choices(session) == (["caat", "trades"], ["digits", "fashion-mnist"])

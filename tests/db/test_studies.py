@@ -1,0 +1,78 @@
+"""Studies: one name for runs that belong together."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from db import queries, studies
+from db.models import RunStatus
+from db.studies import create_study
+
+
+def submitted(database, new_run, name: str, key: str, num_runs: int = 2):
+    runs = [new_run(seed=seed, idempotency_key=f"{key}/{seed}") for seed in range(num_runs)]
+    with database.write() as session:
+        return create_study(session, name, runs, "tester")
+
+
+def listed(database) -> dict[str, studies.StudyRow]:
+    with database.read() as session:
+        return {row.name: row for row in studies.studies(session)}
+
+
+def test_a_taken_name_gets_a_number_that_is_free(database, new_run):
+    names = [submitted(database, new_run, "50 %_", key).name for key in "abc"]
+    assert names == ["50 %_", "50 %_ 2", "50 %_ 3"]
+    assert submitted(database, new_run, "50 %_ 2", "d").name == "50 %_ 2 2"
+    long = [submitted(database, new_run, "x" * 300, key).name for key in "ef"]
+    assert len(set(long)) == 2
+    assert max(map(len, long)) <= studies.NAME_LENGTH
+
+
+def test_one_key_makes_one_study_however_often_and_from_how_many_places(database, new_run):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: submitted(database, new_run, "One", "key"), range(4)))
+    assert [study.created for study in found].count(True) == 1
+    assert len({(study.name, tuple(study.run_ids)) for study in found}) == 1
+    with database.read() as session:
+        assert queries.run_count(session) == 2
+
+
+def test_studies_of_one_name_made_at_once_stay_apart(database, new_run):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda key: submitted(database, new_run, "One", key), "abcd"))
+    assert len({study.name for study in found}) == 4
+
+
+def test_a_study_tells_how_many_runs_stand_where(database, new_run, queued, running):
+    from db.transitions import epoch_done, finish
+
+    done, _ = running(database, study="S", num_epochs=4)
+    half, _ = running(database, study="S", num_epochs=4)
+    queued(database, study="S", num_epochs=8)
+    queued(database)
+    with database.write() as session:
+        finish(session, done, 1, RunStatus.SUCCEEDED)
+        epoch_done(session, half, 1, 2)
+    (row,) = listed(database).values()
+    assert (row.name, row.total, row.is_active) == ("S", 3, True)
+    assert row.statuses == {
+        RunStatus.SUCCEEDED: 1,
+        RunStatus.RUNNING: 1,
+        RunStatus.QUEUED: 1,
+    }
+    assert row.progress == (4 + 2) / 16
+    with database.read() as session:
+        mine = studies.runs_of(session, "S", 10)
+        ended = queries.get_run(session, done)
+    assert {run.study for run in mine} == {"S"}
+    assert len(mine) == 3
+    assert ended is not None
+    assert row.changed_at is not None
+    assert row.changed_at >= ended.started_at
+
+
+def test_the_study_that_changed_last_stands_first(database, new_run, running):
+    submitted(database, new_run, "Older", "a")
+    submitted(database, new_run, "Newer", "b")
+    assert list(listed(database)) == ["Newer", "Older"]
+    running(database, study="Older")
+    assert list(listed(database)) == ["Older", "Newer"]
