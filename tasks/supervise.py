@@ -45,6 +45,9 @@ def run_attempt(
         draining: Asked ten times a second; True makes the trainer stop and queues the run again.
         claimed: Told the run's id once it is ours.
     """
+    with database.read() as session:
+        if queries.get_run(session, run_id) is None:  # deleted; a lock would bring its folder back
+            return False
     with lock.held(settings().run_dir(run_id), patience=LOCK_PATIENCE) as mine:
         if not mine:
             return False

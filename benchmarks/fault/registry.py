@@ -5,18 +5,31 @@ from typing import cast
 from benchmarks.fault import (
     broker,
     checkpoint,
+    commands,
     deliveries,
     drain,
     kills,
     migrations,
     outage,
+    persistence,
     takeovers,
 )
 from benchmarks.fault.frame import Programme
 
 PROGRAMMES = tuple(
     cast(Programme, programme)
-    for programme in (kills, drain, deliveries, broker, outage, checkpoint, takeovers, migrations)
+    for programme in (
+        kills,
+        drain,
+        deliveries,
+        broker,
+        outage,
+        checkpoint,
+        takeovers,
+        commands,
+        migrations,
+        persistence,
+    )
 )
 
 

@@ -17,6 +17,7 @@ from engine.errors import UserError
 from engine.types import under
 from tasks import reconcile
 from tasks.settings import open_database
+from tasks.supervise import run_attempt
 
 
 def test_run_prints_one_json_object_with_every_error_per_class(sqlite_studio):
@@ -241,6 +242,11 @@ def test_a_deletion_cut_short_is_ended_by_the_next_sweep(caat_here, sqlite_studi
     assert not folder.exists()
     with open_database().read() as session:
         assert queries.run_count(session) == 0
+
+
+def test_a_bell_of_a_deleted_run_does_not_bring_its_folder_back(caat_here, sqlite_studio):
+    assert not run_attempt(open_database(), "0" * 32)
+    assert not (sqlite_studio.folder / "runs").exists()
 
 
 def test_the_database_can_be_checked_upgraded_and_backed_up(sqlite_studio):
