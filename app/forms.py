@@ -118,7 +118,8 @@ def draw_fields(some: list[Place], errors: Mapping[str, str], columns: int = 3) 
 def draw_mistake(path: str, errors: Mapping[str, str]) -> None:
     """Say what is wrong with one field, if anything is."""
     if path in errors:
-        st.caption(f":red[:material/error: {literal(errors[path])}]")
+        # No caption: their dimmed text would be too faint for a message.
+        st.markdown(f":small[:red[:material/error: {literal(errors[path])}]]")
 
 
 def _draw_field(place: Place) -> None:

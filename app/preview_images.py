@@ -57,7 +57,7 @@ def _draw_strip(shown: ImageSet, names: tuple[str, ...]) -> None:
                     f", true {true}" if is_wrong else ""
                 )
                 st.image(enlarged(shown.images[row]), alt=alt, output_format="PNG")
-                st.caption(f"{row + 1}: {told}")
+                st.markdown(f":small[{row + 1}: {told}]")
     if wrong:
         st.caption(f"{wrong} of them with a wrong label, marked ✗.")
 

@@ -118,6 +118,8 @@ def _draw_study(study: StudyRow) -> None:
     name = _ask_error()
     for place, table in enumerate(tables):
         with answer:
+            if len(tables) > 1:
+                st.caption(f"{literal(in_words(table.protocol))}:")
             _say_answer(table, name, study)
         _draw_results(table, name, place)
     _offer_downloads(study.name, tables)

@@ -66,7 +66,7 @@ def test_every_backbone_is_on_the_menu_and_brings_its_own_fields(open_page):
 def test_a_mistake_stands_beside_its_field_and_nothing_is_queued(studio, open_page):
     page = open_page("new_run")
     page.text_input(key="scenario.threat.epsilon").input("300/255").run()
-    said = [caption.value for caption in page.caption if "material/error" in caption.value]
+    said = [text.value for text in page.markdown if "material/error" in text.value]
     assert len(said) == 1
     assert "allowed\\: 0 to 1" in said[0]
     assert any(e.label == "Threat (1 mistake)" for e in page.expander)
@@ -142,7 +142,7 @@ def test_every_bad_number_or_text_stands_beside_its_field_and_is_kept(studio, op
                 by_key[place.key].set_value(bad_answer(place))
     page.button(key="launch").click().run()
     assert not page.exception
-    said = [caption.value for caption in page.caption if "material/error" in caption.value]
+    said = [text.value for text in page.markdown if "material/error" in text.value]
     assert len(said) == len(wrong) > 90
     assert all("allowed" in text or "choose" in text for text in said)
     kept = {key: page.get(kind) for key, (kind, _) in wrong.items()}
@@ -197,7 +197,7 @@ def test_a_study_whose_name_is_taken_gets_a_number(studio, open_page):
 def test_a_mistake_in_one_of_several_methods_stands_below_that_method(studio, open_page):
     page = choose(open_page("new_run"), ["trades", "mart"], 1)
     page.number_input(key="scenario.method[mart].beta").set_value(-1.0).run()
-    said = [caption.value for caption in page.caption if "material/error" in caption.value]
+    said = [text.value for text in page.markdown if "material/error" in text.value]
     assert len(said) == 1
     assert any("method[mart].beta" in c.value.replace("\\", "") for c in page.caption)
     page.button(key="launch").click().run()

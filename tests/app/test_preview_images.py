@@ -29,9 +29,9 @@ def test_wrong_labels_are_marked_among_the_drawn_images(studio, open_page, tmp_p
         for given, true in zip(shown.labels, shown.true_labels, strict=True)
         if given != true
     ]
-    marked = [text for text in captions(page) if ":red[" in text]
+    marked = [text.value for text in page.markdown if ":red[✗" in text.value]
     assert wrong
-    assert [re.search(r"✗ (.*)\]", text).group(1) for text in marked] == wrong
+    assert [re.search(r"✗ (.*)\]\]", text).group(1) for text in marked] == wrong
     assert f"{len(wrong)} of them with a wrong label, marked ✗." in captions(page)
     train = prepare(scenario.data, 0, tmp_path).train
     assert set(shown.source) <= set(train.source)
