@@ -7,6 +7,7 @@ import streamlit as st
 HERE = Path(__file__).parent
 
 st.set_page_config(page_title="CAAT Studio", page_icon=HERE / "mark.svg", layout="wide")
+st.html(HERE / "style.css")
 st.logo(HERE / "logo.svg", size="large")
 st.navigation(
     [

@@ -43,7 +43,10 @@ def choose_some(
         args=(name,),
     )
     if lost:
-        st.caption(f":material/link_off: {lost} of this link's choices cannot be shown here.")
+        st.caption(
+            f":material/link_off: {lost} of this link's choices cannot be shown here: deleted, not "
+            "finished, or measured otherwise."
+        )
     return chosen
 
 
@@ -64,6 +67,8 @@ def choose_one(
         on_change=_keep_one,
         args=(name,),
     )
+    if wanted and wanted not in options:
+        st.caption(f":material/link_off: What this link names for *{label}* is not here.")
     return chosen
 
 

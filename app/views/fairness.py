@@ -43,6 +43,7 @@ def render() -> None:
     table = tables.class_table(runs)
     if table.empty:
         st.info("Choose a run with test results above.", icon=":material/arrow_upward:")
+        st.page_link("views/runs.py", label="All runs", icon=":material/arrow_back:")
         return
     alike = _say_answer(runs, table, name)
     _draw_errors(runs, table, name)

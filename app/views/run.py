@@ -21,6 +21,7 @@ TABS = {
     "Setup": setup.draw,
     "Log": log.draw,
 }
+ID_LENGTH = 32
 
 
 @page
@@ -43,7 +44,8 @@ def render() -> None:
 def _say_gone(run_id: str) -> None:
     st.title("No such run", anchor=False)
     if run_id:
-        st.text(f"There is no run with the id {run_id}: it was deleted, or the link is cut short.")
+        shown = run_id if len(run_id) <= ID_LENGTH else f"{run_id[:ID_LENGTH]}..."
+        st.text(f"There is no run with the id {shown}: it was deleted, or the link is cut short.")
     else:
         st.text("This link names no run.")
     st.page_link("views/runs.py", label="All runs", icon=":material/arrow_back:")

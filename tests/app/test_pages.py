@@ -113,10 +113,40 @@ def test_a_run_that_stopped_early_is_done_and_says_so(tab, studio, open_page):
     assert "Stopped early after 3 of 9 epochs" in words(page)
 
 
-def test_a_link_to_no_run_leads_home(open_page):
-    page = open_page("run", id="0" * 32)
+@pytest.mark.parametrize(
+    ("run_id", "told"),
+    [
+        ("0" * 32, f"There is no run with the id {'0' * 32}: it was deleted"),
+        ("<b>nonsense</b>", "There is no run with the id <b>nonsense</b>: it was deleted"),
+        ("x" * 3000, f"There is no run with the id {'x' * 32}...: it was deleted"),
+        ("", "This link names no run."),
+    ],
+)
+def test_a_link_to_no_run_leads_home(open_page, run_id, told):
+    page = open_page("run", id=run_id)
     assert "No such run" in words(page)
+    assert told in words(page)
     assert page.get("page_link")[0].proto.label == "All runs"
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("fairness", {"runs": "deleted"}),
+        ("tradeoff", {"runs": "deleted"}),
+        ("tradeoff", {"protocol": "nonsense"}),
+        ("tradeoff", {"point": "nonsense"}),
+    ],
+)
+def test_a_comparison_of_what_is_gone_says_so(studio, open_page, name, query):
+    studio.finished()
+    assert "link_off" in words(open_page(name, **query))
+
+
+def test_a_comparison_of_deleted_runs_alone_leads_home(studio, open_page):
+    studio.finished()
+    links = open_page("fairness", runs="deleted").get("page_link")
+    assert [link.proto.label for link in links] == ["All runs"]
 
 
 @pytest.mark.parametrize("tab", TABS)

@@ -1,6 +1,8 @@
 """Colours stay apart, for every reader (CIE76 distance; Machado, Oliveira and Fernandes 2009)."""
 
+import tomllib
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,6 +20,8 @@ from app.palette import (
     method_style,
 )
 from engine import scenario
+
+ROOT = Path(__file__).parents[2]
 
 VISION = {
     "normal": "1 0 0; 0 1 0; 0 0 1",
@@ -107,3 +111,24 @@ def test_a_method_of_a_plug_in_keeps_its_style_from_one_start_to_the_next():
 def test_every_shape_is_one_that_plotly_knows():
     for style in (method_style(name, variant) for name in METHODS for variant in range(4)):
         assert go.Scatter(marker={"symbol": style.symbol}).marker.symbol == style.symbol
+
+
+def luminance(color: str) -> float:
+    srgb = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return float(XYZ[1] @ linear)
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of WCAG 2.2."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("kind", ["light", "dark"])
+def test_text_on_the_primary_colour_and_links_on_the_page_can_be_read(kind):
+    theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"][kind]
+    assert contrast("#ffffff", theme["primaryColor"]) >= 4.5
+    for ground in ("backgroundColor", "secondaryBackgroundColor"):
+        assert contrast(theme["linkColor"], theme[ground]) >= 4.5
+        assert contrast(theme["primaryColor"], theme[ground]) >= 3  # what is no text
