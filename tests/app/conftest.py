@@ -60,6 +60,7 @@ class Studio:
         with self.database.write() as session:
             attempt = transitions.claim(session, run_id, self.worker, 3600)
             records.write_facts(session, run_id, facts())
+            records.write_snapshot(session, run_id, 1, 0, "samples", identity())
         assert attempt == 1
         for epoch in range(1, epochs + 1):
             self.record_epoch(run_id, epoch)
@@ -280,6 +281,14 @@ def summaries(epoch: int) -> list[ClassSummaryRow]:
         for group in ("all", "clean", "flipped")
         for index in range(10)
     ]
+
+
+def identity() -> dict[str, np.ndarray]:
+    """Who the samples are; of 200 every fifth has a wrong label, as in the gallery."""
+    sample = np.arange(200)
+    given = sample % 10
+    true = np.where(sample % 5 == 0, (given + 1) % 10, given)
+    return {"sample": sample, "given_label": given, "true_label": true}
 
 
 def assignment() -> dict[str, np.ndarray]:
