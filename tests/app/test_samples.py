@@ -5,19 +5,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import delete
 
 from app.samples import by_class, tables, words
 from app.samples.choice import read_range, write_range
 from app.samples.tables import Filter
 from db import records
-from db.models import ClassSummary, RunStatus
-from db.records import ClassSummaryRow
-from db.transitions import finish
 from engine.characteristics import NAMES as TRAITS
 from engine.detection import roc
 from engine.method import METHODS
-from engine.summary import class_distributions
 from tasks import checkpoints
 
 N = 200
@@ -59,18 +54,7 @@ def learned(studio):
     """Makes a finished run whose weights find the wrong labels, or one of another method."""
 
     def make(values=weights, epochs: int = 3, **settings) -> str:
-        run_id = studio.running("Learned", epochs, training={"epochs": epochs}, **settings)
-        with studio.database.write() as session:
-            session.execute(delete(ClassSummary).where(ClassSummary.run_id == run_id))
-            for epoch in range(1, epochs + 1):
-                columns, labels = values(epoch), who()
-                rows = class_distributions(columns, labels["given_label"], labels["true_label"], 10)
-                summaries = [ClassSummaryRow(epoch=epoch, **vars(row)) for row in rows]
-                records.write_class_summaries(session, run_id, 1, summaries)
-                stored = {"sample": labels["sample"], **columns}
-                records.write_snapshot(session, run_id, 1, epoch, "assignment", stored)
-            finish(session, run_id, 1, RunStatus.SUCCEEDED)
-        return run_id
+        return studio.learned(values, epochs, **settings)
 
     return make
 
@@ -209,7 +193,7 @@ def test_the_page_draws_runs_of_every_method(open_page, learned, method):
     assert len(figures(page)) >= 2
 
 
-def test_a_run_in_training_offers_what_was_recorded_since(studio, open_page):
+def test_drawn_again_the_page_of_a_run_in_training_is_at_the_newest_epoch(studio, open_page):
     run_id = studio.running("Live", 2)
     page = open_page("samples", run=run_id)
     assert not [button for button in page.button if button.key == "newest"]
