@@ -1,7 +1,7 @@
 """What pages have in common: errors told in one line, tables under charts, downloads."""
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import pandas as pd
@@ -49,7 +49,7 @@ def show_table(table: pd.DataFrame, *, key: str, file_name: str, **options: Any)
 def download(table: pd.DataFrame, *, key: str, file_name: str) -> None:
     st.download_button(
         "Download CSV",
-        as_csv(table),
+        partial(as_csv, table),  # written when it is asked for
         file_name=file_name,
         mime="text/csv",
         icon=":material/download:",

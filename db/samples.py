@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
@@ -84,4 +83,4 @@ def courses(
         {"epoch": epoch} | {name: float(v[row]) for name, v in blobs.decode(data, names).items()}
         for epoch, data in session.execute(stored.order_by(Snapshot.epoch)).yield_per(1)
     ]
-    return pd.DataFrame(found, columns=["epoch", *names]).replace({None: np.nan})
+    return pd.DataFrame(found, columns=["epoch", *names])

@@ -31,7 +31,7 @@ def partial_dependence(
     """
     learned.network.load_state_dict(under("method.network.", state))
     step = -(-len(columns[name]) // MAX_SAMPLES)
-    kept = {trait: torch.from_numpy(columns[trait][::step]).float() for trait in NAMES}
+    kept = {trait: torch.from_numpy(columns[trait][::step].copy()).float() for trait in NAMES}
     crowd, rows = Characteristics(**kept), len(kept[name])
     swept = {trait: values.repeat(len(grid)) for trait, values in kept.items()}
     swept[name] = torch.from_numpy(grid.astype(np.float32)).repeat_interleave(rows)

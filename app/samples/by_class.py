@@ -1,5 +1,6 @@
 """How a quantity is distributed over the classes, now and over the epochs."""
 
+from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
@@ -57,7 +58,11 @@ def draw_distributions(look: Look, table: pd.DataFrame) -> None:
         show_chart(figure, key="spread", alt=alt)
         show_table(flat, key="spread", file_name=_file(look, f"epoch-{look.epoch}"))
     with right:
-        curves = _pooled(meant)
+        curves = _pooled(
+            (look.run.id, look.reached, look.quantity, look.epoch),
+            meant,
+            (look.labels, look.classes),
+        )
         figure = charts()["sample_ecdf"].draw(in_units(curves, look.quantity, ["value"]))
         _title(figure, "xaxis", look.quantity)
         alt = f"Distribution of {name_of(look.quantity)} over groups of samples"
@@ -119,9 +124,11 @@ def _meant(look: Look, table: pd.DataFrame) -> pd.DataFrame:
     return table[kept]
 
 
-def _pooled(table: pd.DataFrame) -> pd.DataFrame:
+@st.cache_data(ttl=600, max_entries=32, show_spinner=False)
+def _pooled(of: Hashable, _meant: pd.DataFrame, who: Hashable) -> pd.DataFrame:
+    """Return the functions of every group; ``of`` and ``who`` say what the table holds."""
     parts = []
-    for (group, part), rows in table.groupby(["label_group", "part"], sort=False):
+    for (group, part), rows in _meant.groupby(["label_group", "part"], sort=False):
         about: dict[str, Any] = {"label_group": group, "part": part, "n": rows["n"].sum()}
         parts.append(pooled(rows).assign(**about))
     return pd.concat(parts, ignore_index=True)

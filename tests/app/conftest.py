@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import streamlit as st
 from playwright.sync_api import sync_playwright
+from sqlalchemy import delete
 from streamlit.testing.v1 import AppTest
 
 from db import records, transitions
 from db.evaluations import FINAL, NewEvaluation, write_evaluation
-from db.models import RunStatus
+from db.models import ClassSummary, RunStatus
 from db.records import NUM_QUANTILES, ClassMetricRow, ClassSummaryRow, MetricRow
 from db.session import Database
 from engine.scenario import Scenario
+from engine.summary import class_distributions
 from tasks import commands
 from tasks import settings as tasks_settings
 from tests.app.browser import Visit, served, visiting
@@ -62,6 +64,7 @@ class Studio:
         with self.database.write() as session:
             attempt = transitions.claim(session, run_id, self.worker, 3600)
             records.write_facts(session, run_id, facts())
+            records.write_snapshot(session, run_id, 1, 0, "samples", identity())
         assert attempt == 1
         for epoch in range(1, epochs + 1):
             self.record_epoch(run_id, epoch)
@@ -85,6 +88,22 @@ class Studio:
             records.write_evaluation_card(session, run_id, card())
             transitions.finish(session, run_id, 1, RunStatus.SUCCEEDED)
         self.attacked(run_id, FINAL)
+        return run_id
+
+    def learned(self, values: Callable[[int], Any], epochs: int = 3, **settings: Any) -> str:
+        """A finished run that gave its samples such values, epoch by epoch."""
+        run_id = self.running("Learned", epochs, training={"epochs": epochs}, **settings)
+        who = identity()
+        with self.database.write() as session:
+            session.execute(delete(ClassSummary).where(ClassSummary.run_id == run_id))
+            for epoch in range(1, epochs + 1):
+                columns = values(epoch)
+                rows = class_distributions(columns, who["given_label"], who["true_label"], 10)
+                stored = [ClassSummaryRow(epoch=epoch, **vars(row)) for row in rows]
+                records.write_class_summaries(session, run_id, 1, stored)
+                columns = {"sample": who["sample"], **columns}
+                records.write_snapshot(session, run_id, 1, epoch, "assignment", columns)
+            transitions.finish(session, run_id, 1, RunStatus.SUCCEEDED)
         return run_id
 
     def attacked(
@@ -283,6 +302,14 @@ def summaries(epoch: int) -> list[ClassSummaryRow]:
         for group in ("all", "clean", "flipped")
         for index in range(10)
     ]
+
+
+def identity() -> dict[str, np.ndarray]:
+    """Who the samples are; of 200 every fifth has a wrong label, as in the gallery."""
+    sample = np.arange(200)
+    given = sample % 10
+    true = np.where(sample % 5 == 0, (given + 1) % 10, given)
+    return {"sample": sample, "given_label": given, "true_label": true}
 
 
 def assignment() -> dict[str, np.ndarray]:

@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import numpy as np
+
 from db import queries, transitions
 from db.models import RunStatus
 from tests.app.browser import Visit, wait_for
@@ -190,6 +192,40 @@ def test_a_clicked_point_stands_in_the_link_and_leads_to_its_classes(
     page.wait_for_url(f"**/fairness?runs={run_id}")
 
 
+def test_a_box_over_the_weights_lists_its_samples_and_stands_in_the_link(studio, visit):
+    rng = np.random.default_rng(0)
+    names = ("clean_weight", "adversary_weight", "anti_adversary_weight", "bound", "loss")
+    drawn = {name: rng.random(200).astype(np.float32) for name in names}
+    run_id = studio.learned(lambda epoch: drawn, 1)
+    page = visit.go(f"/samples?run={run_id}")
+    plot = page.locator(".st-key-density .js-plotly-plot .nsewdrag")
+    plot.wait_for()
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(*middle, steps=5)
+    page.mouse.up()
+    page.wait_for_url("**trait-range=*weight-range=*")
+    line = page.get_by_text("of 200 training samples in epoch 1 meet the choice")
+    line.wait_for()
+    limits = page.evaluate("() => Object.fromEntries(new URLSearchParams(location.search))")
+    (x0, x1), (y0, y1) = (
+        map(float, limits[name].split("..")) for name in ("trait-range", "weight-range")
+    )
+    loss, weight = drawn["loss"], drawn["anti_adversary_weight"]
+    num = ((loss >= x0) & (loss <= x1) & (weight >= y0) & (weight <= y1)).sum()
+    assert 0 < num < 200
+    assert line.inner_text().startswith(f"{num} of 200")
+    page.locator("[class*=st-key-history-] button").first.click()
+    page.locator(".st-key-picked").wait_for()
+    page.wait_for_url("**sample=*")
+    with page.expect_download() as file:
+        page.locator(".st-key-samples-csv button").click()
+    assert len(file.value.path().read_text().splitlines()) == num + 1
+
+
 def test_a_page_redraws_itself_once_when_its_run_ends(studio, visit):
     run_id = studio.running("Ends")
     page = visit.go(f"/run?id={run_id}")
@@ -208,7 +244,12 @@ def test_every_page_sends_less_than_two_megabytes(studio, visit):
     tabs = [
         f"/run?id={run_id}&tab={tab}" for tab in ("Live", "Classes", "Samples", "Attack", "Setup")
     ]
-    compared = ("/fairness", "/tradeoff?paths=true", "/studies?study=Study")
+    compared = (
+        "/fairness",
+        "/tradeoff?paths=true",
+        "/studies?study=Study",
+        f"/samples?run={run_id}",
+    )
     for path in ("/", "/new", "/system", "/theory?claim=mixing&seed=0", *compared, *tabs):
         visit.received = 0
         page = visit.go(path)
