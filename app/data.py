@@ -201,8 +201,9 @@ def as_csv(table: pd.DataFrame) -> bytes:
 
     Source: OWASP, CSV injection: such a cell begins with an apostrophe.
     """
-    tame = table.rename(columns=_as_text).map(_as_text)
-    return tame.to_csv(index=False).encode("utf-8")
+    words = table.select_dtypes(exclude=["number", "bool"])
+    tame = table.assign(**{str(name): words[name].map(_as_text) for name in words})
+    return tame.rename(columns=_as_text).to_csv(index=False).encode("utf-8")
 
 
 def _as_text(value: Any) -> Any:

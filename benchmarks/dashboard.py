@@ -37,6 +37,7 @@ sys.path = [entry for entry in sys.path if Path(entry).resolve() != Path(__file_
 
 import numpy as np
 import psutil
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -163,8 +164,12 @@ def first_charts(address: str, links: dict[str, list[str]]) -> dict[str, tuple[f
 def _seconds_to_chart(context: Any, url: str) -> float:
     page, began = context.new_page(), time.perf_counter()
     page.goto(url, wait_until="commit")
-    page.locator(FIRST).first.wait_for(timeout=60_000)
-    page.close()
+    try:
+        page.locator(FIRST).first.wait_for(timeout=60_000)
+    except PlaywrightTimeout:
+        return float("nan")
+    finally:
+        page.close()
     return time.perf_counter() - began
 
 

@@ -1,48 +1,200 @@
-"""Take the pictures of the documentation from a running dashboard.
+"""Take the pictures of the documentation: every page and tab, empty, in work and done.
 
-    python docs/take_screenshots.py http://localhost:8501 RUN_ID [RUN_ID ...]
+    python docs/take_screenshots.py [--only NAME ...]
 
-The first run is shown on its own pages; all of them are compared.
-Needs Debian's Chromium. Pictures go to docs/screenshots.
+Starts two installations of its own with `caat up`: one that stays empty, and one that trains short
+runs of the demonstration; once these are done a longer one is launched, to be seen at work. The
+pictures go to docs/screenshots as PAGE-STATE-SCHEME.png, light and dark at 1280 x 900, and for the
+two pages that are looked at on the way, at 390 x 844. Needs Debian's Chromium.
 """
 
+import argparse
+import os
 import shutil
+import signal
+import socket
+import subprocess
 import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
-FOLDER = Path(__file__).parent / "screenshots"
-ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
-WIDTH = 1280
-TALL = {"run-samples": 1500, "run-attack": 1500, "theory": 1700, "fairness": 1900, "tradeoff": 1000}
-"""Pages whose interest lies further down than 900 pixels."""
+from app.links import page_links, run_tabs
+from app.presets import PRESETS
+from app.scenario_file import as_toml
+from db import queries
+from db.rows import RunDetail
+from db.session import Database
+from db.settings import sqlite_url
+from engine.scenario import Scenario
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "screenshots"
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"),
+    *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--hide-scrollbars"),
+]
+SCHEMES = ("light", "dark")
+DESKTOP, PHONE = (1280, 900), (390, 844)
+ON_A_PHONE = ("runs", "run-live")
+PATIENCE = 240.0
+METHODS = (("caat", 0), ("trades", 0), ("pgd-at", 0), ("caat", 1))
 MIXING = "claim=mixing&rho_plus=0.1&rho_minus=-0.1&seed=0"
 
 
-def main(address: str, run_ids: list[str]) -> None:
+@contextmanager
+def installation(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Start everything on an empty data directory; give the address and the environment."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    environment = {name: value for name, value in os.environ.items() if name[:5] != "CAAT_"}
+    environment |= {"CAAT_DATA_DIR": str(folder), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "app.cli", "up", "--no-demo", "--port", port]
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_until(lambda: answers(f"{address}/_stcore/health"))
+        yield address, environment
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def wait_until(is_there: Any) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not is_there():
+        if time.monotonic() > deadline:
+            raise TimeoutError("a run or a server was not ready in time")
+        time.sleep(0.5)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def caat(environment: dict[str, str], *arguments: str) -> str:
+    """Run one of our commands and return what it says."""
+    command = [sys.executable, "-m", "app.cli", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+    return done.stdout.decode()
+
+
+def launch(environment: dict[str, str], method: str, seed: int, epochs: int) -> str:
+    """Queue a run of the demonstration's scenario and return its id."""
+    changes = {"name": f"Digits, {method}, {epochs} epochs", "seed": seed}
+    training = {**PRESETS["demo"].changes["training"], "epochs": epochs}
+    changes |= {"method": {"name": method}, "training": training}
+    scenario = Scenario.model_validate({**PRESETS["demo"].changes, **changes})
+    file = Path(environment["CAAT_DATA_DIR"]) / "scenario.toml"
+    file.write_text(as_toml(scenario.as_json()), encoding="utf-8")
+    return caat(environment, "launch", str(file)).strip()
+
+
+def links(run_id: str | None, run_ids: list[str]) -> dict[str, str]:
+    """Return the link of every page and tab by the name of its picture."""
+    found = {_slug(page.title): page.path for page in page_links() if page.path != "/run"}
+    found["theory"] = f"/theory?{MIXING}"
+    if run_ids:
+        every = "&".join(f"runs={one}" for one in run_ids)
+        found["class-fairness"] += f"?{every}"
+    if run_id:
+        found |= {f"run-{_slug(tab)}": f"/run?id={run_id}&tab={tab}" for tab in run_tabs()}
+    return found
+
+
+def _slug(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def take(browser: Any, address: str, state: str, named: dict[str, str]) -> None:
+    """Take every picture of one state."""
+    for scheme in SCHEMES:
+        for size, names in ((DESKTOP, list(named)), (PHONE, ON_A_PHONE)):
+            shape = {"width": size[0], "height": size[1]}
+            options = {"color_scheme": scheme, "reduced_motion": "reduce", "viewport": shape}
+            context = browser.new_context(**options)
+            page = context.new_page()
+            for name in names:
+                if name in named:
+                    called = name if size == DESKTOP else f"{name}-phone"
+                    file = FOLDER / f"{called}-{state}-{scheme}.png"
+                    shoot(page, address + named[name], file)
+            context.close()
+
+
+def shoot(page: Any, url: str, file: Path) -> None:
+    """Take one picture once its page stands still, with a palette of its own."""
+    page.goto(url)
+    page.get_by_role("heading").first.wait_for(timeout=60_000)
+    page.wait_for_timeout(700)  # a live page never stands still for long
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached")
+    page.wait_for_timeout(700)  # charts draw after their data is there
+    picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
+    picture.quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
+
+
+def main(states: list[str]) -> None:
     """Take every picture, light and dark."""
-    every = "&".join(f"runs={run_id}" for run_id in run_ids)
-    pages = {"runs": "/", "new-run": "/new", "theory": f"/theory?{MIXING}"}
-    pages |= {"fairness": f"/fairness?{every}", "tradeoff": "/tradeoff"}
-    for tab in ("Live", "Classes", "Samples", "Attack", "Setup"):
-        pages[f"run-{tab.lower()}"] = f"/run?id={run_ids[0]}&tab={tab}"
     FOLDER.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGS)
-        for scheme, mark in (("light", ""), ("dark", "-dark")):
-            context = browser.new_context(color_scheme=scheme, reduced_motion="reduce")
-            for name, path in pages.items():
-                page = context.new_page()
-                page.set_viewport_size({"width": WIDTH, "height": TALL.get(name, 900)})
-                page.goto(address + path)
-                page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-                page.wait_for_load_state("networkidle")
-                page.wait_for_timeout(3000)  # charts draw after the page is idle
-                page.screenshot(path=FOLDER / f"{name}{mark}.png")
-                page.close()
+    for old in FOLDER.glob("*.png"):
+        if states == STATES or old.stem.split("-")[-2] in states:
+            old.unlink()
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory(prefix="caat-") as name:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        folders = [Path(name) / "empty", Path(name) / "used"]
+        for folder in folders:
+            folder.mkdir()
+        if {"running", "finished"} & set(states):
+            with installation(folders[1]) as (address, environment):
+                used(browser, address, environment, states)
+        if "empty" in states:
+            with installation(folders[0]) as (address, _):
+                take(browser, address, "empty", links(None, []))
         browser.close()
 
 
+def used(browser: Any, address: str, environment: dict[str, str], states: list[str]) -> None:
+    """Train, take the pictures of what is done, and then of a run that is at work."""
+    database = Database(sqlite_url(Path(environment["CAAT_DATA_DIR"]) / "caat.db"))
+    run_ids = [launch(environment, method, seed, 15) for method, seed in METHODS]
+    wait_until(lambda: all(_run(database, one).status == "succeeded" for one in run_ids))
+    if "finished" in states:
+        caat(environment, "evaluate", run_ids[0], "--curve", "--masking")
+        take(browser, address, "finished", links(run_ids[0], run_ids[:3]))
+    if "running" in states:
+        run_id = launch(environment, "caat", 2, 1_000)
+        wait_until(lambda: _run(database, run_id).epoch >= 8)
+        take(browser, address, "running", links(run_id, run_ids[:3]))
+        caat(environment, "stop", run_id)
+    database.dispose()
+
+
+def _run(database: Database, run_id: str) -> RunDetail:
+    with database.read() as session:
+        run = queries.get_run(session, run_id)
+    assert run is not None
+    return run
+
+
+STATES = ["empty", "running", "finished"]
+
 if __name__ == "__main__":
-    main(sys.argv[1].rstrip("/"), sys.argv[2:])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=STATES, default=STATES)
+    main(parser.parse_args().only)

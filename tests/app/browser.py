@@ -116,5 +116,5 @@ def visiting(chromium: Any, address: str, **options: Any) -> Iterator[Visit]:
     visitor.watch()
     yield visitor
     context.close()
-    assert not visitor.outside
-    assert not visitor.complaints
+    assert not visitor.outside, visitor.outside
+    assert not visitor.complaints, visitor.complaints

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from app.links import page_links, run_tabs
 from db import queries, transitions
 from db.models import RunStatus
-from tests.app.browser import Visit, wait_for
+from tests.app.browser import Visit, visiting, wait_for
 
 
 def plot(page: Any, panel: str) -> Any:
@@ -239,18 +240,36 @@ def test_a_page_redraws_itself_once_when_its_run_ends(studio, visit):
     assert visit.received - settled < 20_000  # nothing is drawn again and again
 
 
+def test_a_link_of_the_list_holds_search_and_filters(studio, visit, chromium, server):
+    studio.finished("Wanted", method={"name": "trades"})
+    studio.finished("Wanted too", method={"name": "caat"})
+    studio.queued("Unwanted", method={"name": "trades"})
+    page = visit.go("/")
+    page.get_by_label("Search").fill("wanted")
+    page.get_by_label("Search").press("Enter")
+    page.wait_for_url("**q=wanted**")
+    page.locator(".st-key-status input").click()
+    page.get_by_role("option", name="finished", exact=True).click()
+    page.wait_for_url("**status=finished**")
+    page.keyboard.press("Escape")
+    page.locator(".st-key-method input").click()
+    page.get_by_role("option", name="trades", exact=True).click()
+    page.wait_for_url("**method=trades**")
+    with visiting(chromium, server) as fresh:
+        other = fresh.go(page.url.removeprefix(server))
+        assert other.get_by_label("Search").input_value() == "wanted"
+        other.locator(".st-key-status").get_by_text("finished").wait_for()
+        other.locator(".st-key-method").get_by_text("trades").wait_for()
+        other.locator("[data-testid=stDataFrame]").first.click(position={"x": 15, "y": 52})
+        other.locator(".st-key-chosen").get_by_text("Wanted", exact=True).wait_for()
+
+
 def test_every_page_sends_less_than_two_megabytes(studio, visit):
     run_id = studio.finished("Done", epochs=20, study="Study")
-    tabs = [
-        f"/run?id={run_id}&tab={tab}" for tab in ("Live", "Classes", "Samples", "Attack", "Setup")
-    ]
-    compared = (
-        "/fairness",
-        "/tradeoff?paths=true",
-        "/studies?study=Study",
-        f"/samples?run={run_id}",
-    )
-    for path in ("/", "/new", "/system", "/theory?claim=mixing&seed=0", *compared, *tabs):
+    links = [page.path for page in page_links() if page.path != "/run"]
+    links += ["/theory?claim=mixing&seed=0", "/tradeoff?paths=true", "/studies?study=Study"]
+    links += [f"/run?id={run_id}&tab={tab}" for tab in run_tabs()]
+    for path in links:
         visit.received = 0
         page = visit.go(path)
         page.get_by_role("heading").first.wait_for()
