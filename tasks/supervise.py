@@ -15,7 +15,7 @@ from db.errors import DatabaseBusyError, DatabaseUnreachableError
 from db.models import RunStatus
 from db.session import Database
 from engine.scenario import Scenario
-from tasks import lock
+from tasks import lock, orphan
 from tasks.host import identity
 from tasks.settings import settings
 from tasks.submit import new_run
@@ -107,7 +107,7 @@ def _trainer(run_id: str, attempt: int) -> Iterator["subprocess.Popen[bytes]"]:
 def _start(run_id: str, attempt: int, log: IO[bytes]) -> "subprocess.Popen[bytes]":
     words = [run_id, str(attempt), identity().device, str(os.getpid())]
     return subprocess.Popen(
-        [sys.executable, "-m", "tasks.trainer", *words],
+        orphan.command(sys.executable, "-m", "tasks.trainer", *words),  # loading takes seconds
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
