@@ -18,7 +18,7 @@ from db.errors import DatabaseError, DatabaseFullError
 from db.models import RunStatus
 from db.session import Database
 from engine.scenario import Scenario
-from tasks import causes, lock, memory
+from tasks import causes, lock, memory, orphan
 from tasks.host import identity
 from tasks.patience import AWAY, patiently
 from tasks.settings import settings
@@ -121,7 +121,7 @@ def _trainer(run_id: str, attempt: int) -> Iterator["subprocess.Popen[bytes]"]:
 def _start(run_id: str, attempt: int, log: IO[bytes]) -> "subprocess.Popen[bytes]":
     words = [run_id, str(attempt), identity().device, str(os.getpid())]
     return subprocess.Popen(
-        [sys.executable, "-m", "tasks.trainer", *words],
+        orphan.command(sys.executable, "-m", "tasks.trainer", *words),  # loading takes seconds
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
