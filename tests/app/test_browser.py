@@ -227,6 +227,17 @@ def test_a_box_over_the_weights_lists_its_samples_and_stands_in_the_link(studio,
     assert len(file.value.path().read_text().splitlines()) == num + 1
 
 
+def test_newer_weights_are_offered_and_drawn_on_a_click(studio, visit):
+    run_id = studio.running("Live", 2)
+    page = visit.go(f"/samples?run={run_id}")
+    page.get_by_text("training samples in epoch 2, one run").wait_for()
+    studio.record_epoch(run_id, 3)
+    page.locator(".st-key-newest button").click()
+    page.get_by_text("training samples in epoch 3, one run").wait_for()
+    page.locator(".st-key-newest").wait_for(state="detached")
+    assert "epoch=" not in page.url
+
+
 def test_a_page_redraws_itself_once_when_its_run_ends(studio, visit):
     run_id = studio.running("Ends")
     page = visit.go(f"/run?id={run_id}")
