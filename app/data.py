@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
+from app.lasting import Lasting
 from db import queries
 from db.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.session import Database
@@ -43,24 +44,28 @@ def live_mark(run: RunRow) -> Mark:
     return (f"{run.status}/{run.phase}", run.attempt, run.epoch * 1_000_000 + run.step)
 
 
+@Lasting
 @st.cache_data(ttl=1.0, max_entries=4, show_spinner=False)
 def runs() -> list[RunRow]:
     with database().read() as session:
         return queries.list_runs(session, MAX_RUNS)
 
 
+@Lasting
 @st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
 def run(run_id: str) -> RunDetail | None:
     with database().read() as session:
         return queries.get_run(session, run_id)
 
 
+@Lasting
 @st.cache_data(ttl=1.0, max_entries=4, show_spinner=False)
 def workers() -> list[WorkerRow]:
     with database().read() as session:
         return queries.workers(session)
 
 
+@Lasting
 @st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
 def events(run_id: str) -> list[EventRow]:
     with database().read() as session:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import data
 from app.actions import action_buttons, answer_click, asked
-from app.page import nothing_here, page, title_of
+from app.page import follow_database, nothing_here, page, title_of
 from app.run_line import badge, whereabouts
 from app.run_table import COLUMNS, RunFilter, filtered, run_table, say_overview
 from app.words import literal
@@ -29,6 +29,7 @@ def render() -> None:
 
 def _board(*, live: bool) -> None:
     runs = data.runs()
+    follow_database()
     if asked() or (live and not any(run.is_active for run in runs)):
         st.rerun()
     if runs:
