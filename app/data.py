@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
+from app.lasting import Lasting
 from db import listing, queries
 from db.listing import Overview, RunFilter
 from db.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
@@ -43,12 +44,14 @@ def live_mark(run: RunRow) -> Mark:
     return (f"{run.status}/{run.phase}", run.attempt, run.epoch * 1_000_000 + run.step)
 
 
+@Lasting
 @st.cache_data(ttl=1.0, max_entries=4, show_spinner=False)
 def overview() -> Overview:
     with database().read() as session:
         return listing.overview(session)
 
 
+@Lasting
 @st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
 def runs(wanted: RunFilter, page: int) -> tuple[list[RunRow], int]:
     """Return one page, counted from 1, of the runs that are wanted, and how many these are."""
@@ -76,18 +79,21 @@ def run_curves(reached: tuple[tuple[str, Mark], ...]) -> dict[str, list[float]]:
         return listing.curves(session, [run_id for run_id, _ in reached])
 
 
+@Lasting
 @st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
 def run(run_id: str) -> RunDetail | None:
     with database().read() as session:
         return queries.get_run(session, run_id)
 
 
+@Lasting
 @st.cache_data(ttl=1.0, max_entries=4, show_spinner=False)
 def workers() -> list[WorkerRow]:
     with database().read() as session:
         return queries.workers(session)
 
 
+@Lasting
 @st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
 def events(run_id: str) -> list[EventRow]:
     with database().read() as session:

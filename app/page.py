@@ -10,23 +10,40 @@ import streamlit as st
 
 from app.chart import CONFIG
 from app.data import as_csv
+from app.lasting import away
 from app.words import literal
 from db.errors import DatabaseError
 from db.rows import RunRow
 
+_SAID = "said-away"
+
 
 def page(render: Callable[[], None]) -> Callable[[], None]:
-    """Decorate a page: a database that does not answer is told, with what to do, in one line."""
+    """Decorate a page: a database that does not answer is told, with what to do, in one line.
+
+    What was read before stays on the page meanwhile.
+    """
 
     @wraps(render)
     def told() -> None:
+        text = away()
+        st.session_state[_SAID] = text is not None
+        if text is not None:
+            st.warning(f"{text}. Nothing is lost.", icon=":material/database_off:")
         try:
             render()
         except DatabaseError as error:
             st.error(literal(str(error)), icon=":material/database_off:")
             st.caption("Nothing was changed. Reload the page to try again.")
+        follow_database()
 
     return told
+
+
+def follow_database() -> None:
+    """Draw the page again if the database went away, or came back, since the page was drawn."""
+    if (away() is not None) != st.session_state.get(_SAID, False):
+        st.rerun()
 
 
 def title_of(run: RunRow) -> str:

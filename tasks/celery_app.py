@@ -20,8 +20,7 @@ celery_app.conf.update(
     task_default_queue="caat",
     task_create_missing_queues=False,
     task_queues={"caat": {}},
-    # Solo: the task is a thin supervisor in the worker's main thread, so the kernel ends its
-    # trainer with it, and a SIGTERM to the worker is heard while a run is on.
+    # Solo: the task only wakes the worker's main thread, which supervises (see tasks/serve.py).
     worker_pool="solo",
     worker_concurrency=1,
     worker_prefetch_multiplier=1,

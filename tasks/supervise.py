@@ -101,8 +101,22 @@ def run_now(
 def _see_through(
     database: Database, run_id: str, number: int, draining: Callable[[], bool]
 ) -> None:
-    with _trainer(run_id, number) as child:
-        Supervisor(database, run_id, number, child, draining).watch()
+    """Train; a trainer that cannot even be started leaves its run interrupted, with the reason."""
+    try:
+        with _trainer(run_id, number) as child:
+            Supervisor(database, run_id, number, child, draining).watch()
+    except OSError as error:
+        log.exception("No trainer for attempt %d", number)
+        with database.write() as session:
+            transitions.interrupt(session, run_id, number, *_no_trainer(session, run_id, error))
+
+
+def _no_trainer(session: Session, run_id: str, error: OSError) -> tuple[str, str]:
+    if causes.is_disk_full(error):
+        rows = queries.checkpoints(session, run_id)
+        epoch = rows[0].epoch if rows else None
+        return causes.DISK_FULL, causes.disk_full(settings().data_dir, epoch, needed=0)
+    return causes.LOST, f"No trainer could be started: {error.strerror}"
 
 
 @contextlib.contextmanager

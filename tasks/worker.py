@@ -83,8 +83,11 @@ def keep_house() -> None:
 def _patiently(act: Callable[[], object]) -> None:
     try:
         act()
+        Presence.complaint = None
     except DatabaseError as error:
         complain(error)
+    except OSError as error:
+        log.warning("%s; trying again", error)
 
 
 def _leave() -> None:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import data
 from app.actions import action_buttons, answer_click, asked
-from app.page import page, title_of
+from app.page import follow_database, page, title_of
 from app.run_line import badge, whereabouts
 from app.tabs import attack, classes, live, log, samples, setup
 from app.words import count, literal
@@ -53,6 +53,7 @@ def _say_gone(run_id: str) -> None:
 
 def _draw_header(run_id: str, *, live: bool) -> None:
     run = data.run(run_id)
+    follow_database()
     if asked() or run is None or (live and not run.is_active):
         st.rerun()
     st.page_link("views/runs.py", label="All runs", icon=":material/arrow_back:")

@@ -5,7 +5,7 @@ import streamlit as st
 from app import data
 from app.actions import action_buttons, answer_click, asked
 from app.compare.fairness import MAX_RUNS
-from app.page import nothing_here, page, title_of
+from app.page import follow_database, nothing_here, page, title_of
 from app.run_line import badge, whereabouts
 from app.run_table import COLUMNS, GROUPS, run_table, say_overview
 from app.words import count, literal
@@ -50,6 +50,7 @@ def _draw_workers(token: int, *, live: bool) -> None:
 
 def _board(*, live: bool) -> None:
     found = data.overview()
+    follow_database()
     if asked() or (live and not _is_live()):
         st.rerun()
     if found.counts:

@@ -1,11 +1,13 @@
 """Every page, empty, while a run trains and when it is done."""
 
+import re
 from urllib.parse import parse_qs
 
 import pytest
 
-from app import data
+from app import data, lasting
 from db import transitions
+from db.errors import DatabaseBusyError, DatabaseUnreachableError
 from db.models import RunStatus
 
 TABS = ["Live", "Classes", "Samples", "Attack", "Setup", "Log"]
@@ -321,14 +323,36 @@ def test_a_finished_run_offers_neither_stop_nor_resume(studio, open_page):
 
 
 def test_a_database_that_is_gone_is_told_in_one_line(open_page, monkeypatch):
-    from db.errors import DatabaseUnreachableError
-
     def gone():
         raise DatabaseUnreachableError("cannot use the database at x: no route")
 
-    page = open_page("runs")
     monkeypatch.setattr(data, "database", gone)
-    data.forget_runs()
-    page.run()
+    page = open_page("runs")
     assert "cannot use the database" in words(page)
     assert not page.exception
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(DatabaseBusyError, "Database busy"), (DatabaseUnreachableError, "Database unreachable")],
+)
+def test_while_the_database_is_away_the_last_good_data_stay_with_their_time(
+    studio, open_page, monkeypatch, error, told
+):
+    def gone():
+        raise error("locked")
+
+    studio.finished("Done")
+    page = open_page("runs")
+    assert "showing data from" not in words(page)
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "database", gone)
+        data.forget_runs()
+        page.run()
+        assert re.search(rf"{told}, showing data from \d\d:\d\d:\d\d", words(page))
+        assert not page.exception
+        assert not page.error
+        assert list(page.dataframe[0].value["name"]) == ["Done"]
+    lasting._memory().asked_at = 0
+    page.run()
+    assert "showing data from" not in words(page)

@@ -242,3 +242,17 @@ def test_a_damaged_checkpoint_is_told_among_the_events_of_the_run(here, launch, 
     told = [event for event in events if event.from_status == event.to_status]
     assert [event.message for event in told] == ["Epoch 2 checkpoint damaged, resumed from 1"]
     assert told[0].reason == "damaged"
+
+
+def test_a_disk_too_full_for_the_log_of_a_trainer_waits_for_a_person(here, launch, sqlite_studio):
+    run_id = launch()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.supervise._start", full)
+        here(run_id)
+    run = sqlite_studio.run(run_id)
+    assert (run.status, run.reason) == ("interrupted", "disk_full")
+    assert run.message.startswith("Stopped: disk full. No checkpoint was written yet. Free ")
