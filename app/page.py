@@ -15,6 +15,10 @@ from db.errors import DatabaseError
 from db.rows import RunRow
 
 
+MAX_ROWS = 5_000
+"""More rows of a table are not sent to a page."""
+
+
 def page(render: Callable[[], None]) -> Callable[[], None]:
     """Decorate a page: a database that does not answer is told, with what to do, in one line."""
 
@@ -42,14 +46,16 @@ def show_chart(figure: go.Figure, *, key: str, alt: str) -> None:
 def show_table(table: pd.DataFrame, *, key: str, file_name: str, **options: Any) -> None:
     """Offer the table behind a chart, folded away, and its download."""
     with st.expander("Table and download", icon=":material/table:", key=f"{key}-expander"):
-        st.dataframe(table, hide_index=True, key=f"{key}-table", **options)
+        st.dataframe(table.head(MAX_ROWS), hide_index=True, key=f"{key}-table", **options)
+        if len(table) > MAX_ROWS:
+            st.caption(f"The first {MAX_ROWS:,} of {len(table):,} rows; the download has all.")
         download(table, key=key, file_name=file_name)
 
 
 def download(table: pd.DataFrame, *, key: str, file_name: str) -> None:
     st.download_button(
         "Download CSV",
-        as_csv(table),
+        lambda: as_csv(table),
         file_name=file_name,
         mime="text/csv",
         icon=":material/download:",
