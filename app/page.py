@@ -14,7 +14,6 @@ from app.words import literal
 from db.errors import DatabaseError
 from db.rows import RunRow
 
-
 MAX_ROWS = 5_000
 """More rows of a table are not sent to a page."""
 
