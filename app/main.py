@@ -9,6 +9,8 @@ HERE = Path(__file__).parent
 st.set_page_config(page_title="CAAT Studio", page_icon=HERE / "mark.svg", layout="wide")
 st.html(HERE / "style.css")
 st.logo(HERE / "logo.svg", size="large")
+# Streamlit's own Stop button ends the drawing of a page; it would stand beside that of a run.
+st.html("<style>[data-testid=stStatusWidget] { display: none; }</style>")
 st.navigation(
     [
         st.Page("views/runs.py", title="Runs", icon=":material/list:", default=True),

@@ -16,6 +16,8 @@ from db.errors import DatabaseError
 from db.rows import RunRow
 
 _SAID = "said-away"
+MAX_ROWS = 5_000
+"""More rows of a table are not sent to a page."""
 
 
 def page(render: Callable[[], None]) -> Callable[[], None]:
@@ -59,7 +61,9 @@ def show_chart(figure: go.Figure, *, key: str, alt: str) -> None:
 def show_table(table: pd.DataFrame, *, key: str, file_name: str, **options: Any) -> None:
     """Offer the table behind a chart, folded away, and its download."""
     with st.expander("Table and download", icon=":material/table:", key=f"{key}-expander"):
-        st.dataframe(table, hide_index=True, key=f"{key}-table", **options)
+        st.dataframe(table.head(MAX_ROWS), hide_index=True, key=f"{key}-table", **options)
+        if len(table) > MAX_ROWS:
+            st.caption(f"The first {MAX_ROWS:,} of {len(table):,} rows; the download has all.")
         download(table, key=key, file_name=file_name)
 
 

@@ -23,10 +23,10 @@ def class_history(table: pd.DataFrame) -> go.Figure:
         yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
     )
     fig.add_heatmap(
-        z=grid.to_numpy(),
+        z=grid.to_numpy("float32"),
         x=list(grid.columns),
         y=[plain(names[index]) for index in grid.index],
-        customdata=counts.to_numpy(),
+        customdata=counts.to_numpy("float32"),
         zmin=0,
         zmax=1,
         colorscale=SEQUENTIAL,

@@ -17,6 +17,7 @@ import pytest
 from db import queries
 from db.session import Database
 from db.settings import sqlite_url
+from tests.app.browser import visiting
 
 PATIENCE = 90_000
 
@@ -53,16 +54,73 @@ def _wait_for(is_there: Any, seconds: float, log: Path) -> None:
 
 def test_a_run_is_configured_watched_and_inspected_in_the_browser(installation, chromium):
     address, data_dir, up = installation
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(address)
-    configure_and_launch(page, "My first run")
-    watch_it_move_and_end(page)
-    assert_every_class_is_recorded_at_every_epoch(data_dir, "My first run")
-    assert_samples_show_distributions_and_images(page)
-    context.close()
+    with visiting(chromium, address) as visit:
+        page = visit.go("/")
+        page.set_default_timeout(PATIENCE)
+        configure_and_launch(page, "My first run")
+        watch_it_move_and_end(page)
+        assert_every_class_is_recorded_at_every_epoch(data_dir, "My first run")
+        assert_samples_show_distributions_and_images(page)
     assert_nothing_outlives(up)
+
+
+def test_a_run_is_configured_launched_and_stopped_by_keyboard_and_survives_its_trainer(
+    installation, chromium
+):
+    address, _, up = installation
+    with visiting(chromium, address) as visit:
+        page = visit.go("/")
+        page.set_default_timeout(PATIENCE)
+        press(page, page.get_by_role("link", name="New run").first)
+        page.get_by_role("heading", name="New run").wait_for()
+        settle(page)
+        type_into(page, page.get_by_label("Name", exact=True).first, "By keyboard")
+        type_into(page, page.get_by_label("Epochs", exact=True), "500")
+        press(page, page.get_by_role("button", name="Launch"))
+        page.get_by_text("Open the run").wait_for()
+        press(page, page.get_by_role("link", name="Open the run"))
+        title = page.locator(".st-key-run-title")
+        title.get_by_text("By keyboard").wait_for()
+        title.get_by_text("Running").wait_for()
+        page.get_by_text("Epoch 2 of 500").first.wait_for()
+        trainer_of(up).kill()
+        title.get_by_text("Interrupted").wait_for()
+        title.get_by_text("Running").wait_for()
+        page.get_by_text("attempt 2").wait_for()
+        press(page, page.locator(".st-key-header-stop button"))
+        page.get_by_role("dialog").get_by_text("By keyboard").wait_for()
+        press(page, page.get_by_role("button", name="Stop the run"))
+        title.get_by_text("Stopped").wait_for()
+
+
+def press(page: Any, target: Any) -> None:
+    """Walk to a control with the Tab key and press Enter on it."""
+    walk_to(page, target)
+    page.keyboard.press("Enter")
+
+
+def type_into(page: Any, target: Any, text: str) -> None:
+    walk_to(page, target)
+    page.keyboard.press("Control+a")
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+    settle(page)
+
+
+def walk_to(page: Any, target: Any) -> None:
+    """Press Tab until the focus is there, whatever may be redrawn on the way."""
+    target.wait_for()
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if target.evaluate("(control) => control === document.activeElement"):
+            return
+    raise AssertionError(f"{target} cannot be reached with the Tab key")
+
+
+def trainer_of(up: Any) -> psutil.Process:
+    """Return the process that trains, below that of `caat up`."""
+    children = psutil.Process(up.pid).children(recursive=True)
+    return next(child for child in children if "tasks.trainer" in child.cmdline())
 
 
 def configure_and_launch(page: Any, name: str) -> None:
