@@ -209,7 +209,9 @@ def as_csv(table: pd.DataFrame) -> bytes:
     """
     words = table.select_dtypes(exclude=["number", "bool"])
     tame = table.assign(**{str(name): words[name].map(_as_text) for name in words})
-    return tame.rename(columns=_as_text).to_csv(index=False).encode("utf-8")
+    # RFC 4180 ends lines so; a bare carriage return in a cell is then quoted as well.
+    written = tame.rename(columns=_as_text).to_csv(index=False, lineterminator="\r\n")
+    return written.encode("utf-8")
 
 
 def _as_text(value: Any) -> Any:
