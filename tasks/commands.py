@@ -57,15 +57,18 @@ def delete(run_id: str, actor: str) -> str:
 
 
 def sweep() -> None:
-    """Look for lost runs, at most as often as a worker does; a page calls this when it loads.
+    """Look for lost runs as a worker does, at once where one of this host is; a page calls this.
 
     A database that does not answer is left to the next look, which then waits for longer.
     """
     global _swept_at
-    if time.monotonic() - _swept_at < settings().sweep_seconds:
+    since = time.monotonic() - _swept_at
+    if since < 0:
         return
-    _swept_at = time.monotonic()
     try:
+        if since < settings().sweep_seconds and not reconcile.silent_here(open_database()):
+            return
+        _swept_at = time.monotonic()
         reconcile.sweep(open_database())
     except AWAY as error:
         _swept_at = time.monotonic() + SPARED

@@ -22,7 +22,7 @@ def sweep(database: Database) -> None:
     Raises:
         DatabaseError: The database did not answer.
     """
-    silent = _silent_here(database)
+    silent = silent_here(database)
     with database.write() as session:
         for attempt in transitions.expired_attempts(session):
             _end(session, attempt, f"{attempt.worker_id} has not been heard of")
@@ -51,7 +51,7 @@ def finish_deletion(database: Database, run_id: str) -> None:
         transitions.finish_deletion(session, run_id)
 
 
-def _silent_here(database: Database) -> list[Attempt]:
+def silent_here(database: Database) -> list[Attempt]:
     """Return this host's attempts whose lock is free: the kernel says that their worker is dead."""
     with database.read() as session:
         mine = transitions.live_attempts(session, host_name(), boot_id())

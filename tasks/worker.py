@@ -11,10 +11,12 @@ from db.errors import DatabaseError, SchemaNewerError
 from db.transitions import WorkerReport
 from engine.runtime import device_name, pick_device
 from tasks.host import host_name, identity
-from tasks.reconcile import sweep
+from tasks.reconcile import silent_here, sweep
 from tasks.settings import open_database, settings
 from tasks.strays import OLD_SECONDS, sweep_strays
 
+GLANCE = 1.0
+"""Seconds between two looks at the locks of this host."""
 log = logging.getLogger(__name__)
 
 draining = threading.Event()
@@ -76,8 +78,18 @@ def keep_house() -> None:
         if time.monotonic() >= strays_at:
             strays_at += OLD_SECONDS
             _patiently(lambda: sweep_strays(open_database()))
-        done.wait(settings().sweep_seconds)
+        _rest(time.monotonic() + settings().sweep_seconds)
     _patiently(_leave)
+
+
+def _rest(until: float) -> None:
+    """Wait, but no longer than until a run of this host has lost its worker."""
+    while time.monotonic() < until and not done.wait(min(GLANCE, settings().sweep_seconds)):
+        try:
+            if silent_here(open_database()):
+                return
+        except DatabaseError as error:
+            complain(error)
 
 
 def _patiently(act: Callable[[], object]) -> None:

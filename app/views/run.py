@@ -52,6 +52,8 @@ def _say_gone(run_id: str) -> None:
 
 
 def _draw_header(run_id: str, *, live: bool) -> None:
+    if live:
+        commands.sweep()
     run = data.run(run_id)
     follow_database()
     if asked() or run is None or (live and not run.is_active):

@@ -49,6 +49,8 @@ def _draw_workers(token: int, *, live: bool) -> None:
 
 
 def _board(*, live: bool) -> None:
+    if live:
+        commands.sweep()
     found = data.overview()
     follow_database()
     if asked() or (live and not _is_live()):

@@ -14,11 +14,12 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from app.scenario_input import read_scenario
-from db import queries, records
+from db import queries, records, transitions
 from db.engines import BUSY_TIMEOUT_MS, sqlite_writer
 from db.session import Database
-from tasks import commands, serve, strays, worker
+from tasks import commands, lock, serve, strays, worker
 from tasks.exactness import differences, label
+from tasks.host import identity
 from tasks.settings import _database, open_database, settings
 from tasks.submit import submit
 from tasks.supervise import run_attempt
@@ -209,6 +210,21 @@ def test_a_page_that_looks_for_lost_runs_leaves_a_database_alone_that_does_not_a
     commands.sweep()
     commands.sweep()
     assert len(asked) == 1
+
+
+def test_whoever_has_just_swept_still_sees_at_once_that_a_worker_of_this_host_is_gone(
+    studio, monkeypatch
+):
+    monkeypatch.setattr(settings(), "sweep_seconds", 3600.0)
+    commands.sweep()
+    run_id = launch(studio)
+    with studio.database.write() as session:
+        transitions.claim(session, run_id, identity(), lease_seconds=3600)
+    with lock.held(settings().run_dir(run_id)):
+        commands.sweep()
+        assert studio.run(run_id).status == "running"
+    commands.sweep()
+    assert studio.run(run_id).status == "interrupted"
 
 
 def test_a_trainer_that_hangs_is_told_from_one_that_gets_on_and_stop_ends_it(sqlite_studio):
