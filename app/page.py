@@ -30,8 +30,9 @@ def page(render: Callable[[], None]) -> Callable[[], None]:
     def told() -> None:
         text = away()
         st.session_state[_SAID] = text is not None
-        if text is not None:
-            st.warning(f"{text}. Nothing is lost.", icon=":material/database_off:")
+        with st.container():  # always there, so that nothing below it moves
+            if text is not None:
+                st.warning(f"{text}. Nothing is lost.", icon=":material/database_off:")
         try:
             render()
         except DatabaseError as error:

@@ -199,7 +199,7 @@ def test_a_last_step_that_ruins_the_model_is_not_reported_as_an_epoch(
 
     monkeypatch.setattr(torch.optim.SGD, "step", ruin)
     record = new_record()
-    with pytest.raises(Diverged, match="epoch 1, step 4: the model"):
+    with pytest.raises(Diverged, match="epoch 1, step 4: model is infinite"):
         run(scenario_of(), record)
     assert not record.epochs
 
