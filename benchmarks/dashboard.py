@@ -43,7 +43,8 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
-from app.links import page_links, run_tabs
+from app.navigation import PAGES
+from app.run_tabs import TABS
 from benchmarks.dashboard_data import Built, build
 
 ROOT = Path(__file__).parents[1]
@@ -122,14 +123,14 @@ def _cpu_seconds(server: psutil.Process) -> float:
 def links_of(built: Built) -> dict[str, list[str]]:
     """Return the links of every page and tab by title; of several, each visit takes the next."""
     newest = built.ordinary[-1]
-    links = {page.title: [page.path] for page in page_links() if page.path != "/run"}
+    links = {page.title: [page.path] for page in PAGES if page.path != "/run"}
     many = "&".join(f"runs={run_id}" for run_id in built.large[:4])
     links["Class fairness, four runs"] = [f"/fairness?{many}"]
     links["Trade-off with paths"] = ["/tradeoff?paths=true"]
-    for tab in run_tabs():
+    for tab in TABS:
         links[f"Run: {tab}"] = [f"/run?id={run_id}&tab={tab}" for run_id in built.large]
         links[f"Run of 1,000 classes: {tab}"] = [f"/run?id={built.many_classes}&tab={tab}"]
-    if any(page.path == "/samples" for page in page_links()):
+    if any(page.path == "/samples" for page in PAGES):
         links["Sample weights"] = [f"/samples?run={run_id}" for run_id in built.large]
     links["Run that is cloned"] = [f"/new?like={newest}"]
     return links

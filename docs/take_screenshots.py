@@ -27,8 +27,9 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from app.links import page_links, run_tabs
+from app.navigation import PAGES
 from app.presets import PRESETS
+from app.run_tabs import TABS
 from app.scenario_file import as_toml
 from db import queries
 from db.rows import RunDetail
@@ -106,13 +107,13 @@ def launch(environment: dict[str, str], method: str, seed: int, epochs: int) -> 
 
 def links(run_id: str | None, run_ids: list[str]) -> dict[str, str]:
     """Return the link of every page and tab by the name of its picture."""
-    found = {_slug(page.title): page.path for page in page_links() if page.path != "/run"}
+    found = {_slug(page.title): page.path for page in PAGES if page.path != "/run"}
     found["theory"] = f"/theory?{MIXING}"
     if run_ids:
         every = "&".join(f"runs={one}" for one in run_ids)
         found["class-fairness"] += f"?{every}"
     if run_id:
-        found |= {f"run-{_slug(tab)}": f"/run?id={run_id}&tab={tab}" for tab in run_tabs()}
+        found |= {f"run-{_slug(tab)}": f"/run?id={run_id}&tab={tab}" for tab in TABS}
     return found
 
 

@@ -6,21 +6,13 @@ from app import data
 from app.actions import action_buttons, answer_click, asked
 from app.page import follow_database, page, title_of
 from app.run_line import badge, whereabouts
-from app.tabs import attack, classes, live, log, samples, setup
+from app.run_tabs import TABS
 from app.words import count, literal
 from db.rows import RunDetail
 from tasks import commands
 from tasks.causes import retries
 from tasks.exactness import NOT_EXACT, label
 
-TABS = {
-    "Live": live.draw,
-    "Classes": classes.draw,
-    "Samples": samples.draw,
-    "Attack": attack.draw,
-    "Setup": setup.draw,
-    "Log": log.draw,
-}
 ID_LENGTH = 32
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.links import page_links
+from app.navigation import PAGES
 
 ROOT = Path(__file__).parents[2]
 OWN = re.compile(r"^((http|ws)://127\.0\.0\.1:\d+/|data:|blob:|about:)")
-_PATHS = "|".join(link.path.strip("/") for link in page_links() if link.path != "/")
+_PATHS = "|".join(link.path.strip("/") for link in PAGES if link.path != "/")
 PROBE = re.compile(rf"/({_PATHS})/_stcore/(health|host-config)$")
 """Streamlit looks for its server below a page's path first, and is told 404."""
 

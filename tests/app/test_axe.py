@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from app.links import page_links, run_tabs
+from app.navigation import PAGES
+from app.run_tabs import TABS
 from tests.app.browser import visiting
 
 GRAVE = ("serious", "critical")
@@ -25,8 +26,8 @@ STANDS_STILL = """() => {
 def test_no_page_violates_an_accessibility_rule_gravely(studio, chromium, server, scheme):
     running, finished = studio.running("At work"), studio.finished("Done")
     studio.report_worker(state="busy", run_id=running)
-    links = [page.path for page in page_links() if page.path != "/run"]
-    links += [f"/run?id={finished}&tab={tab}" for tab in run_tabs()]
+    links = [page.path for page in PAGES if page.path != "/run"]
+    links += [f"/run?id={finished}&tab={tab}" for tab in TABS]
     links += [f"/run?id={running}", "/run?id=none"]
     with visiting(chromium, server, color_scheme=scheme) as visit:
         found = {link: violations(visit.go(link)) for link in links}

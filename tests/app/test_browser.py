@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from app.links import page_links, run_tabs
+from app.navigation import PAGES
+from app.run_tabs import TABS
 from db import queries, transitions
 from db.models import RunStatus
 from tests.app.browser import Visit, visiting, wait_for
@@ -277,9 +278,9 @@ def test_a_link_of_the_list_holds_search_and_filters(studio, visit, chromium, se
 
 def test_every_page_sends_less_than_two_megabytes(studio, visit):
     run_id = studio.finished("Done", epochs=20, study="Study")
-    links = [page.path for page in page_links() if page.path != "/run"]
+    links = [page.path for page in PAGES if page.path != "/run"]
     links += ["/theory?claim=mixing&seed=0", "/tradeoff?paths=true", "/studies?study=Study"]
-    links += [f"/run?id={run_id}&tab={tab}" for tab in run_tabs()]
+    links += [f"/run?id={run_id}&tab={tab}" for tab in TABS]
     for path in links:
         visit.received = 0
         page = visit.go(path)

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import inspect, text
 
 from app.data import as_csv
-from app.links import page_links, run_tabs
+from app.navigation import PAGES
+from app.run_tabs import TABS
 from app.scenario_input import read_scenario
 from db import queries, records
 from engine.errors import UserError
@@ -84,8 +85,8 @@ def test_hostile_names_of_runs_and_classes_do_nothing_on_any_page(studio, visit)
             records.write_facts(session, run_id, facts | {"class_names": CLASSES})
     before = counts(studio)
     compared = "&".join(f"runs={run_id}" for run_id in finished)
-    links = [page.path for page in page_links()] + [f"/fairness?{compared}", "/tradeoff?paths=true"]
-    links += [f"/run?id={finished[-1]}&tab={tab}" for tab in run_tabs()]
+    links = [page.path for page in PAGES] + [f"/fairness?{compared}", "/tradeoff?paths=true"]
+    links += [f"/run?id={finished[-1]}&tab={tab}" for tab in TABS]
     for link in links:
         page = visit.go(link)
         page.get_by_role("heading").first.wait_for()
@@ -148,7 +149,7 @@ def test_links_with_hostile_parameters_lead_to_a_page_that_says_so(studio, visit
     evil = "%3Cscript%3Ealert(1)%3C%2Fscript%3E'%3B--..%2F..%2F%00"
     names = ("id", "runs", "run", "study", "tab", "like", "point", "protocol", "epoch", "claim")
     query = "&".join(f"{name}={evil}" for name in names)
-    for link in page_links():
+    for link in PAGES:
         page = visit.go(f"{link.path}?{query}")
         page.get_by_role("heading").first.wait_for()
         assert page.evaluate(INTRUDERS) == [], link

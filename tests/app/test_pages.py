@@ -6,11 +6,10 @@ from urllib.parse import parse_qs
 import pytest
 
 from app import data, lasting
+from app.run_tabs import TABS
 from db import transitions
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
 from db.models import RunStatus
-
-TABS = ["Live", "Classes", "Samples", "Attack", "Setup", "Log"]
 
 
 def words(page) -> str:

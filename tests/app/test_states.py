@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.links import page_links, run_tabs
+from app.navigation import PAGES
+from app.run_tabs import TABS
 from db.session import Database
 from tasks.settings import open_database
 from tests.app.conftest import MAIN, Studio, checked, forget, silence
 
-PAGES = {page.title: (page.file, {}) for page in page_links() if page.path != "/run"}
-TABS = {f"Run: {tab}": ("views/run.py", {"tab": tab}) for tab in run_tabs()}
+EVERY = {page.title: (page.file, {}) for page in PAGES if page.path != "/run"}
+OF_A_RUN = {f"Run: {tab}": ("views/run.py", {"tab": tab}) for tab in TABS}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -51,8 +52,8 @@ MAKERS: dict[str, Callable[[Studio], Any]] = {
 @pytest.mark.parametrize("state", MAKERS)
 def test_every_page_draws_without_a_warning(anywhere, state):
     run_id = MAKERS[state](anywhere)
-    for title, (file, query) in {**PAGES, **TABS}.items():
-        page = opened(file, {**query, **({"id": run_id} if title in TABS else {})})
+    for title, (file, query) in {**EVERY, **OF_A_RUN}.items():
+        page = opened(file, {**query, **({"id": run_id} if title in OF_A_RUN else {})})
         said = [element.value for element in (*page.error, *page.warning)]
         unexpected = [text for text in said if "No worker is running" not in text]
         assert page.title, title
