@@ -20,6 +20,8 @@ from tasks.settings import open_database
 
 REFRESH_SECONDS = 2.0
 """How often a live part looks again."""
+WATCH_SECONDS = 5.0
+"""How often a page at rest asks for news from elsewhere."""
 
 RUNS_A_PAGE = 50
 

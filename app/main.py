@@ -9,6 +9,7 @@ from app.navigation import PAGES
 HERE = Path(__file__).parent
 
 st.set_page_config(page_title="CAAT Studio", page_icon=HERE / "mark.svg", layout="wide")
+st.html(HERE / "style.css")
 st.logo(HERE / "logo.svg", size="large")
 st.navigation(
     [

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from app import data
-from app.actions import action_buttons, answer_click, asked
+from app.actions import action_buttons
 from app.page import follow_database, page, title_of
+from app.question import answer_click, asked
 from app.run_line import badge, whereabouts
 from app.run_tabs import TABS
 from app.words import count, literal
@@ -24,7 +25,7 @@ def render() -> None:
     if run is None:
         _say_gone(st.query_params.get("id", ""))
         return
-    every = data.REFRESH_SECONDS if run.is_active else None
+    every = data.REFRESH_SECONDS if run.is_active else data.WATCH_SECONDS
     st.fragment(_draw_header, run_every=every)(run.id, live=run.is_active)
     tabs = st.tabs(list(TABS), key="tab", on_change="rerun", bind="query-params")
     for tab, draw in zip(tabs, TABS.values(), strict=True):
@@ -48,7 +49,7 @@ def _draw_header(run_id: str, *, live: bool) -> None:
         commands.sweep()
     run = data.run(run_id)
     follow_database()
-    if asked() or run is None or (live and not run.is_active):
+    if asked() or run is None or live != run.is_active:
         st.rerun()
     st.page_link("views/runs.py", label="All runs", icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="center", key="run-title"):

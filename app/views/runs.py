@@ -3,9 +3,10 @@
 import streamlit as st
 
 from app import data
-from app.actions import action_buttons, answer_click, asked
+from app.actions import action_buttons
 from app.compare.fairness import MAX_RUNS
 from app.page import follow_database, nothing_here, page, title_of
+from app.question import answer_click, asked
 from app.run_line import badge, whereabouts
 from app.run_table import COLUMNS, GROUPS, run_table, say_overview
 from app.words import count, literal
@@ -16,7 +17,6 @@ from db.rows import RunRow
 from tasks import commands
 
 CHOSEN = "chosen-runs"
-WATCH_SECONDS = 5.0  # how often a page asks after the workers, and for news from elsewhere
 
 
 @page
@@ -29,7 +29,7 @@ def render() -> None:
     token, live = data.overview().token, _is_live()
     st.fragment(_board, run_every=data.REFRESH_SECONDS if live else None)(live=live)
     st.space("small")
-    st.fragment(_draw_workers, run_every=WATCH_SECONDS)(token, live=live)
+    st.fragment(_draw_workers, run_every=data.WATCH_SECONDS)(token, live=live)
 
 
 def _is_live() -> bool:

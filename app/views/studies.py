@@ -12,7 +12,8 @@ from app.compare.protocol import in_words
 from app.compare.study import StudyTable, ranked
 from app.compare.study_text import FORMATS, HEADERS, NOTE, apart, markdown_table
 from app.page import nothing_here, page, show_chart
-from app.study_actions import action_buttons, answer_click, asked
+from app.question import answer_click, asked
+from app.study_actions import action_buttons
 from app.study_progress import COLUMNS, draw_progress, study_table
 from app.words import count, literal, metric, percent
 from db.models import RunStatus

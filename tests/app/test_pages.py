@@ -296,6 +296,16 @@ def test_stop_asks_first_and_then_stops_the_run_that_it_named(studio, open_page)
     assert studio.status(other) == RunStatus.RUNNING
 
 
+def test_a_question_stays_while_the_page_is_drawn_again_until_it_is_answered(studio, open_page):
+    run_id = studio.running("The one")
+    page = open_page("run", id=run_id)
+    page.button(key="header-stop").click().run()
+    page.run()
+    page.button(key="confirm-no").click().run()
+    assert "**The one**" not in words(page)
+    assert studio.status(run_id) == RunStatus.RUNNING
+
+
 def test_resume_queues_a_failed_run_again(studio, open_page):
     run_id = studio.failed("Broken", "why")
     page = open_page("run", id=run_id)

@@ -143,7 +143,7 @@ def test_stop_asks_by_name_and_then_stops_every_run_that_has_not_ended(studio, o
     assert "**S**" in words(page)
     assert "2 runs of this study" in words(page)
     assert studio.status(waits) == "queued"
-    page.button(key="study-yes").click().run()
+    page.button(key="confirm-yes").click().run()
     assert not page.exception
     stands = [studio.status(run_id) for run_id in (trains, waits, done, other)]
     assert stands == ["stopping", "cancelled", "succeeded", "queued"]
@@ -156,7 +156,7 @@ def test_resume_queues_what_was_stopped_or_failed(studio, open_page):
     stop_study("S", "test")
     page = open_page("studies", study="S")
     page.button(key="study-resume").click().run()
-    page.button(key="study-yes").click().run()
+    page.button(key="confirm-yes").click().run()
     assert not page.exception
     assert (studio.status(stopped), studio.status(failed)) == ("queued", "failed")
 
