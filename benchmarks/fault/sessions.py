@@ -86,7 +86,7 @@ class Sessions(RuleBasedStateMachine):
     @rule(place=RUNS, actor=ACTORS)
     def stop(self, place: int, actor: str) -> None:
         told = commands.stop(self._of(place), actor)
-        assert self._follows("stop", self._of(place), STOP) != told.startswith("Nothing")
+        assert self._follows("stop", self._of(place), STOP) != told.startswith("Already")
 
     @precondition(lambda self: self.runs)
     @rule(place=RUNS, actor=ACTORS)
