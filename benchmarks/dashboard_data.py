@@ -12,7 +12,7 @@ sys.path = [entry for entry in sys.path if Path(entry).resolve() != Path(__file_
 import numpy as np
 from sqlalchemy.orm import Session
 
-from db import records, transitions
+from db import records, transitions, workers
 from db.evaluations import FINAL, NewEvaluation, write_evaluation
 from db.models import RunStatus
 from db.records import ClassMetricRow, ClassSummaryRow, MetricRow
@@ -69,8 +69,8 @@ def build(file: Path, num_runs: int) -> Built:
             with database.write() as session:
                 ids.append(_write_run(session, number, shape))
     with database.write() as session:
-        report = transitions.WorkerReport("worker-0", "lab-01", 4242, "cuda:0", "GPU", "0.1.0")
-        transitions.upsert_worker(session, report)
+        report = workers.WorkerReport("worker-0", "lab-01", 4242, "cuda:0", "GPU", "0.1.0")
+        workers.upsert_worker(session, report)
     database.dispose()
     return Built(ids[1 : NUM_LARGE + 1], ids[0], ids[NUM_LARGE + 1 :])
 

@@ -15,7 +15,7 @@ from db.dialect import insert_or, tidy_text
 from db.edges import HELD, NO_SYNC, Note, change, locked_status, record, update_attempt
 from db.edges import LEGAL_EDGES as LEGAL_EDGES
 from db.edges import remark as remark
-from db.models import Attempt, Run, RunEvent, RunStatus, Worker, new_run_id
+from db.models import Attempt, Run, RunEvent, RunStatus, new_run_id
 from db.types import db_now
 
 USER = "user"
@@ -58,20 +58,6 @@ class WorkerIdentity:
     boot_id: str
     pid: int
     device: str
-
-
-@dataclass(frozen=True)
-class WorkerReport:
-    """What a worker says of itself."""
-
-    id: str
-    host: str
-    pid: int
-    device: str
-    device_name: str
-    version: str
-    state: str = "idle"
-    run_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -326,22 +312,6 @@ def take_unrung(session: Session, older_than_seconds: float) -> list[str]:
     )
     rows = session.execute(statement, execution_options=NO_SYNC).all()
     return [row.id for row in sorted(rows, key=lambda row: row.queued_at)]
-
-
-def upsert_worker(session: Session, worker: WorkerReport) -> None:
-    """Note that a worker is there, and what it does."""
-    values = {name: getattr(worker, name) for name in WorkerReport.__dataclass_fields__}
-    values["last_seen"] = db_now()
-    changed = {name: value for name, value in values.items() if name != "id"}
-    statement = insert_or(session, Worker).values(**values)
-    session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
-
-
-def worker_stopped(session: Session, worker_id: str) -> None:
-    """Note that a worker ended in good order."""
-    gone = {"state": "stopped", "run_id": None, "last_seen": db_now()}
-    statement = update(Worker).where(Worker.id == worker_id).values(**gone)
-    session.execute(statement, execution_options=NO_SYNC)
 
 
 def _end_attempt(session: Session, run_id: str, attempt: int, outcome: str) -> bool:

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 
-from db import transitions
+from db import workers
 from db.errors import DatabaseError, SchemaNewerError
-from db.transitions import WorkerReport
 from engine.runtime import device_name, pick_device
 from tasks.host import host_name, identity
 from tasks.reconcile import silent_here, sweep
@@ -41,9 +40,9 @@ def report() -> None:
     """Say in the worker's row that it is here, and what it does."""
     me = identity()
     with open_database().write() as session:
-        transitions.upsert_worker(
+        workers.upsert_worker(
             session,
-            WorkerReport(
+            workers.WorkerReport(
                 id=me.id,
                 host=me.host,
                 pid=me.pid,
@@ -104,4 +103,4 @@ def _patiently(act: Callable[[], object]) -> None:
 
 def _leave() -> None:
     with open_database().write() as session:
-        transitions.worker_stopped(session, identity().id)
+        workers.worker_stopped(session, identity().id)

@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 from sqlalchemy import delete
 from streamlit.testing.v1 import AppTest
 
-from db import records, transitions
+from db import records, transitions, workers
 from db.evaluations import FINAL, NewEvaluation, write_evaluation
 from db.models import ClassSummary, RunStatus
 from db.records import NUM_QUANTILES, ClassMetricRow, ClassSummaryRow, MetricRow
@@ -202,7 +202,7 @@ class Studio:
             "version": "0.1.0",
         }
         with self.database.write() as session:
-            transitions.upsert_worker(session, transitions.WorkerReport(**{**known, **changes}))
+            workers.upsert_worker(session, workers.WorkerReport(**{**known, **changes}))
 
 
 def facts() -> dict[str, Any]:

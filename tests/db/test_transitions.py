@@ -14,7 +14,6 @@ from db.transitions import (
     DRAIN,
     USER,
     WorkerIdentity,
-    WorkerReport,
     claim,
     create_run,
     epoch_done,
@@ -27,9 +26,8 @@ from db.transitions import (
     requeue,
     start_deletion,
     take_unrung,
-    upsert_worker,
-    worker_stopped,
 )
+from db.workers import WorkerReport, upsert_worker, worker_stopped
 
 WORKER = WorkerIdentity("worker-2", "host-2", "boot-2", 99, "cuda:0")
 

@@ -1,0 +1,41 @@
+"""The workers, as they last said of themselves."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from db.dialect import insert_or
+from db.edges import NO_SYNC
+from db.models import Worker
+from db.types import db_now
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """What a worker says of itself."""
+
+    id: str
+    host: str
+    pid: int
+    device: str
+    device_name: str
+    version: str
+    state: str = "idle"
+    run_id: str | None = None
+
+
+def upsert_worker(session: Session, worker: WorkerReport) -> None:
+    """Note that a worker is there, and what it does."""
+    values = {name: getattr(worker, name) for name in WorkerReport.__dataclass_fields__}
+    values["last_seen"] = db_now()
+    changed = {name: value for name, value in values.items() if name != "id"}
+    statement = insert_or(session, Worker).values(**values)
+    session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
+
+
+def worker_stopped(session: Session, worker_id: str) -> None:
+    """Note that a worker ended in good order."""
+    gone = {"state": "stopped", "run_id": None, "last_seen": db_now()}
+    statement = update(Worker).where(Worker.id == worker_id).values(**gone)
+    session.execute(statement, execution_options=NO_SYNC)
