@@ -81,18 +81,26 @@ def charts() -> dict[str, Chart]:
 
 def figure(height: int, **layout: Any) -> go.Figure:
     """Return an empty figure in the house style."""
-    fig = go.Figure()
-    fig.update_layout(
-        height=height,
-        margin={"l": 8, "r": 12, "t": 28, "b": 8},
-        legend=LEGEND,
-        hoverlabel={"namelength": -1},
-        bargap=0.25,
-        xaxis=AXIS,
-        yaxis=AXIS,
-    )
-    fig.update_layout(**layout)
-    return fig
+    house = {
+        "height": height,
+        "margin": {"l": 8, "r": 12, "t": 28, "b": 8},
+        "legend": LEGEND,
+        "hoverlabel": {"namelength": -1},
+        "bargap": 0.25,
+        "xaxis": AXIS,
+        "yaxis": AXIS,
+    }
+    return go.Figure(layout=_merged(house, layout))  # at once: Plotly checks each update anew
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for name, value in over.items():
+        known = merged.get(name)
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            value = _merged(known, value)
+        merged[name] = value
+    return merged
 
 
 def nothing_yet() -> go.Figure:
