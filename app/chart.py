@@ -17,6 +17,8 @@ from engine.registry import import_plugins
 CONFIG: dict[str, Any] = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
 """For every figure: nothing leaves this machine."""
 
+MOST_MARKERS = 60
+"""Of one line; more run together."""
 GRID = "rgba(128, 138, 154, 0.22)"
 LEGEND: dict[str, Any] = {
     "orientation": "h",
@@ -144,6 +146,11 @@ def whiskers(rows: pd.DataFrame, color: str) -> dict[str, Any]:
         "thickness": 1.5,
         "width": 3,
     }
+
+
+def line_mode(rows: "pd.DataFrame | pd.Series[Any]") -> str:
+    """Return how a line over epochs is drawn: with its points while they can be told apart."""
+    return "lines" if len(rows) > MOST_MARKERS else "lines+markers"
 
 
 def epoch_axis(epochs: "pd.Series[Any]") -> dict[str, Any]:

@@ -34,7 +34,7 @@ def whereabouts(run: RunRow) -> str:
     epochs = f"Epoch {min(run.epoch + 1, run.num_epochs)} of {run.num_epochs}"
     match run.status:
         case "queued":
-            return f"Waiting for a worker; {count(run.num_epochs, 'epoch')} to train"
+            return f"Waiting for a worker; {count(run.num_epochs - run.epoch, 'epoch')} to train"
         case "running":
             steps = f", step {run.step} of {run.num_steps}" if run.num_steps else ""
             phase = PHASES.get(run.phase or "", run.phase or "starting")

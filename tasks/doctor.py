@@ -132,7 +132,7 @@ def _workers() -> Iterator[Finding]:
     alive = [w for w in known if w.state != "stopped" and w.seconds_since_seen < limit]
     names = ", ".join(f"{w.id} ({w.device}, {w.state})" for w in alive)
     text = names or "none is running: start one with `caat worker`"
-    yield Finding("workers", bool(alive), f"{text}; {waiting} runs queued")
+    yield Finding("workers", bool(alive), f"{text}; queued runs: {waiting}")
 
 
 def _device() -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import epoch_axis, figure, plain, register
+from app.chart import epoch_axis, figure, line_mode, plain, register
 from app.palette import class_style
 
 
@@ -27,7 +27,7 @@ def class_means(table: pd.DataFrame) -> go.Figure:
             x=rows["epoch"],
             y=rows["mean"],
             name=name,
-            mode="lines+markers",
+            mode=line_mode(rows),
             line={"color": style.color, "dash": style.dash, "width": 2},
             marker={"symbol": style.symbol, "size": 6},
             customdata=rows["n"],

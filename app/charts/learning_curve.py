@@ -5,7 +5,7 @@ from collections.abc import Hashable
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import epoch_axis, figure, register
+from app.chart import epoch_axis, figure, line_mode, register
 from app.palette import PETROFF_10, SERIES, Style, translucent
 from app.words import metric
 
@@ -39,7 +39,7 @@ def learning_curve(table: pd.DataFrame) -> go.Figure:
             y=rows["value"],
             name=metric(str(name)),
             uid=str(name),
-            mode="lines" if faded or len(rows) > 60 else "lines+markers",
+            mode="lines" if faded else line_mode(rows),
             line={
                 "color": translucent(style.color, 0.55) if faded else style.color,
                 "dash": style.dash,

@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import epoch_axis, figure, plain, register
+from app.chart import epoch_axis, figure, line_mode, plain, register
 from app.palette import class_style, translucent
 from app.words import LABEL_GROUPS as TITLES
 
@@ -39,7 +39,7 @@ def sample_history(table: pd.DataFrame) -> go.Figure:
             x=rows["epoch"],
             y=rows["median"],
             name=name,
-            mode="lines+markers",
+            mode=line_mode(rows),
             line={"color": style.color, "dash": "dot" if hollow else style.dash, "width": 2},
             marker={"symbol": style.symbol + ("-open" if hollow else ""), "size": 7},
             customdata=rows[["n", "q25", "q75"]],
