@@ -20,6 +20,8 @@ from tasks.settings import open_database
 
 REFRESH_SECONDS = 2.0
 """How often a live part looks again."""
+GLANCE_SECONDS = 1.0
+"""How often the head of an active run's page looks, so that a death is told within two seconds."""
 WATCH_SECONDS = 5.0
 """How often a page at rest asks for news from elsewhere."""
 

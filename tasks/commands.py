@@ -56,23 +56,26 @@ def delete(run_id: str, actor: str) -> str:
     return "Deleted, with its weights, checkpoints and curves"
 
 
-def sweep() -> None:
+def sweep() -> bool:
     """Look for lost runs as a worker does, at once where one of this host is; a page calls this.
 
-    A database that does not answer is left to the next look, which then waits for longer.
+    A database that does not answer is left to the next look, which then waits for longer. Return
+    whether it has looked through all of them.
     """
     global _swept_at
     since = time.monotonic() - _swept_at
     if since < 0:
-        return
+        return False
     try:
         if since < settings().sweep_seconds and not reconcile.silent_here(open_database()):
-            return
+            return False
         _swept_at = time.monotonic()
         reconcile.sweep(open_database())
     except AWAY as error:
         _swept_at = time.monotonic() + SPARED
         log.info("%s", error)  # whoever asked goes on to read, and is told
+        return False
+    return True
 
 
 def find_run(prefix: str) -> str:

@@ -25,7 +25,7 @@ def render() -> None:
     if run is None:
         _say_gone(st.query_params.get("id", ""))
         return
-    every = data.REFRESH_SECONDS if run.is_active else data.WATCH_SECONDS
+    every = data.GLANCE_SECONDS if run.is_active else data.WATCH_SECONDS
     st.fragment(_draw_header, run_every=every)(run.id, live=run.is_active)
     tabs = st.tabs(list(TABS), key="tab", on_change="rerun", bind="query-params")
     for tab, draw in zip(tabs, TABS.values(), strict=True):
@@ -45,8 +45,8 @@ def _say_gone(run_id: str) -> None:
 
 
 def _draw_header(run_id: str, *, live: bool) -> None:
-    if live:
-        commands.sweep()
+    if live and commands.sweep():
+        data.forget_runs()
     run = data.run(run_id)
     follow_database()
     if asked() or run is None or live != run.is_active:

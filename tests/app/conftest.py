@@ -354,7 +354,7 @@ def studio(
 
 def silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nobody look for a broker or for lost runs."""
-    monkeypatch.setattr(commands, "sweep", lambda: None)
+    monkeypatch.setattr(commands, "sweep", lambda: False)
     monkeypatch.setattr("tasks.submit.ring", lambda database: True)
     monkeypatch.setattr("tasks.commands.ring", lambda database: True)
     monkeypatch.setattr("tasks.study.ring", lambda database: True)

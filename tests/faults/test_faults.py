@@ -1,4 +1,4 @@
-"""A tenth of every fault programme; `python benchmarks/faults.py` runs all of it."""
+"""A small share of every fault programme; `python benchmarks/faults.py` runs all of it."""
 
 import pytest
 
