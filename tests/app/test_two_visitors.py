@@ -1,12 +1,14 @@
 """Two people who press buttons of one run never lead it along an edge that is not legal."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from db import queries
 from db.edges import LEGAL_EDGES
 from db.models import RunStatus
+from tests.app.browser import visiting, wait_for
 
 
 @pytest.mark.parametrize("state", ["queued", "running"])
@@ -53,3 +55,41 @@ def moves(studio, run_id) -> list[tuple[RunStatus, RunStatus]]:
         events = queries.events(session, run_id)
     pairs = [(event.from_status, event.to_status) for event in events[1:]]
     return [(RunStatus(source), RunStatus(target)) for source, target in pairs]
+
+
+def test_two_browsers_that_stop_and_resume_one_run_agree_on_where_it_stands(
+    studio, visit, chromium, server
+):
+    run_id = studio.queued("Shared")
+    link = f"/run?id={run_id}&tab=Live"
+    first = visit.go(link)
+    with visiting(chromium, server) as other:
+        second = other.go(link)
+        for one, two in ((first, second), (second, first)):
+            press(one, "stop")
+            wait_for(lambda: studio.status(run_id) == "cancelled", 10)
+            button(two, "resume").wait_for()  # it learns of it by itself
+            press(two, "resume")
+            wait_for(lambda: studio.status(run_id) == "queued", 10)
+            button(one, "stop").wait_for()
+        for page in (first, second):  # both are asked before either answers
+            button(page, "stop").click()
+            page.locator(".st-key-confirm-yes button").wait_for()
+        for page in (first, second):
+            page.locator(".st-key-confirm-yes button").click()
+            page.get_by_role("dialog").wait_for(state="hidden")
+        button(first, "resume").wait_for()
+        button(second, "resume").wait_for()
+    told = moves(studio, run_id)
+    assert all(target in LEGAL_EDGES[source] for source, target in told)
+    assert len(told) == 5
+
+
+def button(page: Any, action: str) -> Any:
+    return page.locator(f".st-key-header-{action} button")
+
+
+def press(page: Any, action: str) -> None:
+    button(page, action).click()
+    page.locator(".st-key-confirm-yes button").click()
+    page.get_by_role("dialog").wait_for(state="hidden")
