@@ -5,13 +5,17 @@ import pytest
 from benchmarks.fault.frame import Plan
 from benchmarks.fault.registry import PROGRAMMES, name_of
 
-ON_ONE = {"drain": "sqlite", "deliveries": "sqlite", "outage": "postgresql"}
-"""The slowest are tried on one database here, and on both by the command."""
+LONG = ("kills", "drain", "deliveries", "outage", "commands")
+"""They take half a minute each: `pytest -m long`."""
 CASES = [
-    pytest.param(programme, kind, id=f"{name_of(programme)}-{kind}")
+    pytest.param(
+        programme,
+        kind,
+        id=f"{name_of(programme)}-{kind}",
+        marks=[pytest.mark.long] if name_of(programme) in LONG else [],
+    )
     for programme in PROGRAMMES
     for kind in ("sqlite", "postgresql")
-    if ON_ONE.get(name_of(programme), kind) == kind
 ]
 
 
