@@ -4,7 +4,6 @@ Whether its weights tell wrong labels from right ones is known only where noise 
 """
 
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from engine.characteristics import NAMES, Characteristics
@@ -46,6 +45,8 @@ def _separation(method: Method, train: ImageSet, columns: Columns) -> dict[str, 
     measures = {"anti_adversary_share": (weight > ANTI_ADVERSARY_FROM).mean()} if has_anti else {}
     flipped = train.labels != train.true_labels
     if flipped.any() and not flipped.all():
+        from sklearn.metrics import roc_auc_score  # slow to load, and only needed here
+
         doubt = weight if has_anti else -columns["clean_weight"]
         measures["flipped_auc"] = roc_auc_score(flipped, doubt)
         measures["flipped_auc_loss"] = roc_auc_score(flipped, columns["loss"])

@@ -6,7 +6,7 @@ No tensors: pages may use it without the engine's weight.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from engine.statistics import Counts, Floats, Marks, class_counts, mcnemar
 
@@ -52,7 +52,7 @@ def paired_difference(
     other = class_counts(label[other_wrong & ~wrong], num_classes)
     size = n + 2
     centre = (alone - other) / size
-    z = float(stats.norm.ppf((1 + level) / 2))
+    z = float(ndtri((1 + level) / 2))
     half = z * np.sqrt(alone + other + 1 - (alone - other) ** 2 / size) / size
     value, low, high = (
         np.where(n > 0, found, np.nan)

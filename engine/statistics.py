@@ -8,7 +8,7 @@ from math import ceil
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import bdtr, ndtri, stdtrit
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -112,7 +112,7 @@ def wilson(share: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple
     """
     p = np.asarray(share, dtype=np.float64)
     size = np.asarray(n, dtype=np.float64)
-    z = float(stats.norm.ppf((1 + level) / 2))
+    z = float(ndtri((1 + level) / 2))
     centre = p * size + z**2 / 2
     half = z * np.sqrt(p * (1 - p) * size + z**2 / 4)
     low, high = (centre - half) / (size + z**2), (centre + half) / (size + z**2)
@@ -124,7 +124,7 @@ def t_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, float
     seeds = np.asarray(values, dtype=np.float64)
     if len(seeds) < 2:
         return np.nan, np.nan
-    half = stats.t.ppf((1 + level) / 2, len(seeds) - 1) * seeds.std(ddof=1) / np.sqrt(len(seeds))
+    half = stdtrit(len(seeds) - 1, (1 + level) / 2) * seeds.std(ddof=1) / np.sqrt(len(seeds))
     return float(seeds.mean() - half), float(seeds.mean() + half)
 
 
@@ -141,8 +141,10 @@ def bootstrap_interval(
         return np.nan, np.nan
     if seeds.min() == seeds.max():
         return float(seeds[0]), float(seeds[0])
+    from scipy.stats import bootstrap  # a third of a second to load
+
     rng = np.random.default_rng(seed)
-    found = stats.bootstrap((seeds,), np.mean, confidence_level=level, method="BCa", rng=rng)
+    found = bootstrap((seeds,), np.mean, confidence_level=level, method="BCa", rng=rng)
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
@@ -163,7 +165,7 @@ def mcnemar(label: Counts, wrong: Marks, other_wrong: Marks, num_classes: int) -
     """
     alone = class_counts(label[wrong & ~other_wrong], num_classes)
     other = class_counts(label[other_wrong & ~wrong], num_classes)
-    tail = stats.binom.cdf(np.minimum(alone, other), alone + other, 0.5)
+    tail = bdtr(np.minimum(alone, other), alone + other, 0.5)
     return np.minimum(2 * np.asarray(tail, dtype=np.float64), 1.0)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from db.rows import CheckpointRow
 from engine.runtime import versions
+from tasks.folder import flush
 
 FORMAT = 1
 KEPT = 2
@@ -51,7 +52,8 @@ def write(
     Bytes to a temporary file beside it, flush to the disk, rename, flush the folder.
 
     Raises:
-        OSError: The disk is full or failing; the temporary file is gone again.
+        OSError: The disk is full or failing, and the temporary file is gone again; or the folder
+            is gone, as its run was deleted.
     """
     about = {"format": FORMAT, "epoch": epoch, "scenario": scenario_digest, "versions": versions()}
     content = save(
@@ -60,7 +62,6 @@ def write(
         {"caat": json.dumps(about, sort_keys=True)},
     )
     sha256 = hashlib.sha256(content).hexdigest()
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"e{epoch:06d}-a{attempt:02d}-{sha256[:8]}.safetensors"
     temporary = path.with_suffix(".tmp")
     try:
@@ -72,11 +73,7 @@ def write(
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(folder)
     return Written(path, len(content), sha256)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.folder import make
+
 
 @contextmanager
 def held(folder: Path, *, patience: float = 0) -> Iterator[bool]:
@@ -15,7 +17,7 @@ def held(folder: Path, *, patience: float = 0) -> Iterator[bool]:
     flock, not lockf: it belongs to this open file, so looking at it elsewhere in the same process
     neither passes nor frees it, and a trainer does not inherit it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder)
     handle = os.open(folder / "attempt.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         yield _taken(handle, time.monotonic() + patience)

@@ -1,7 +1,5 @@
 """Find runs whose worker is gone, and bring them back or say why not; end half-done deletions."""
 
-import shutil
-
 from sqlalchemy.orm import Session
 
 from db import queries, transitions
@@ -9,6 +7,7 @@ from db.models import Attempt, RunStatus
 from db.session import Database
 from db.transitions import Interrupted
 from tasks import causes, lock
+from tasks.folder import delete
 from tasks.host import boot_id, host_name
 from tasks.settings import settings
 from tasks.submit import ring
@@ -44,9 +43,10 @@ def finish_deletion(database: Database, run_id: str) -> None:
     """Delete the files of a run that is marked as going, then its rows.
 
     In this order, since a row without files can be ended by the next sweep, and files without a row
-    would stay for ever.
+    would stay for ever. Files that cannot be deleted keep their row, for a later sweep.
     """
-    shutil.rmtree(settings().run_dir(run_id), ignore_errors=True)
+    if not delete(settings().run_dir(run_id)):
+        return
     with database.write() as session:
         transitions.finish_deletion(session, run_id)
 

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import numpy as np
+from playwright.sync_api import expect
 
 from app.navigation import PAGES
 from app.run_tabs import TABS
@@ -257,8 +258,9 @@ def test_a_link_of_the_list_holds_search_and_filters(studio, visit, chromium, se
     studio.finished("Wanted too", method={"name": "caat"})
     studio.queued("Unwanted", method={"name": "trades"})
     page = visit.go("/")
-    page.get_by_label("Search").fill("wanted")
-    page.get_by_label("Search").press("Enter")
+    search = page.get_by_role("textbox", name="Search")
+    search.fill("wanted")
+    search.press("Enter")
     page.wait_for_url("**q=wanted**")
     page.locator(".st-key-status input").click()
     page.get_by_role("option", name="finished", exact=True).click()
@@ -269,7 +271,7 @@ def test_a_link_of_the_list_holds_search_and_filters(studio, visit, chromium, se
     page.wait_for_url("**method=trades**")
     with visiting(chromium, server) as fresh:
         other = fresh.go(page.url.removeprefix(server))
-        assert other.get_by_label("Search").input_value() == "wanted"
+        expect(other.get_by_role("textbox", name="Search")).to_have_value("wanted")
         other.locator(".st-key-status").get_by_text("finished").wait_for()
         other.locator(".st-key-method").get_by_text("trades").wait_for()
         other.locator("[data-testid=stDataFrame]").first.click(position={"x": 15, "y": 52})

@@ -133,7 +133,7 @@ def test_what_is_searched_for_is_only_searched_for(studio, visit, place):
     page = visit.go(
         "/" if place == "search" else "/?q=%27%20OR%201%3D1%3B--&status=%3Cscript%3E&method=%27"
     )
-    box = page.get_by_label("Search")
+    box = page.get_by_role("textbox", name="Search")
     if place == "search":
         box.fill("' OR 1=1;--")
         box.press("Enter")

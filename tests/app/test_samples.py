@@ -211,7 +211,9 @@ def test_the_networks_curve_is_drawn_at_the_epoch_of_the_checkpoint_only(
     run_id = learned()
     network = METHODS["caat"]().learned_weight().network
     state = {f"method.network.{name}": value for name, value in network.state_dict().items()}
-    file = checkpoints.write(data_dir / "runs" / run_id, 3, 1, state, "0" * 64)
+    folder = data_dir / "runs" / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    file = checkpoints.write(folder, 3, 1, state, "0" * 64)
     path = str(file.path.relative_to(data_dir))
     with studio.database.write() as session:
         records.write_checkpoint(session, run_id, 1, 3, path, file.size, file.sha256)

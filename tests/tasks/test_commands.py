@@ -1,7 +1,10 @@
 """The ``caat`` command as people type it."""
 
+import errno
 import json
+import os
 import re
+import shutil
 
 import pandas as pd
 import pyarrow.parquet
@@ -238,6 +241,31 @@ def test_a_deletion_cut_short_is_ended_by_the_next_sweep(caat_here, sqlite_studi
     with open_database().write() as session:
         transitions.request_stop(session, run_id, "tester")
         assert transitions.start_deletion(session, run_id, "tester")
+    reconcile.sweep(open_database())
+    assert not folder.exists()
+    with open_database().read() as session:
+        assert queries.run_count(session) == 0
+
+
+def test_files_that_cannot_be_deleted_keep_their_row_for_a_later_sweep(
+    caat_here, sqlite_studio, monkeypatch
+):
+    caat_here("launch", "scenario.toml")
+    with open_database().read() as session:
+        (run_id,) = queries.find_runs(session, "")
+    folder = sqlite_studio.folder / "runs" / run_id
+    folder.mkdir(parents=True)
+    assert caat_here("stop", run_id)[0] == 0
+
+    def busy(path):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", busy)
+        caat_here("delete", run_id)
+        reconcile.sweep(open_database())
+    with open_database().read() as session:
+        assert queries.get_run(session, run_id).status is RunStatus.DELETING
     reconcile.sweep(open_database())
     assert not folder.exists()
     with open_database().read() as session:

@@ -40,6 +40,8 @@ def test_a_checkpoint_restores_every_bit(tmp_path):
 
 
 def test_equal_states_give_equal_files(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
     one = checkpoints.write(tmp_path / "a", 1, 1, STATE, "digest")
     two = checkpoints.write(tmp_path / "b", 1, 1, STATE, "digest")
     assert one.path.read_bytes() == two.path.read_bytes()

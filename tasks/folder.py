@@ -1,0 +1,37 @@
+"""A run's folder: made so that a power cut does not lose it, deleted so that nothing stays."""
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+def make(folder: Path) -> None:
+    """Create a folder if it is not there, and flush its name to the disk."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    flush(folder.parent)
+
+
+def flush(folder: Path) -> None:
+    """Flush the names of a folder's files to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def delete(folder: Path) -> bool:
+    """Delete a folder with all in it; False, with a warning, if something of it stays."""
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        if not folder.exists():
+            return True
+        log.warning("%s stays for now (%s)", folder, error)
+        return False
+    return True
