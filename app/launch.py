@@ -11,7 +11,7 @@ from app import data
 from app.estimate import estimate, memory_in_words, time_in_words
 from app.preview import training_counts
 from app.words import count, literal
-from app.worker_panel import SILENT_SECONDS
+from app.worker_panel import is_ready
 from db.throughput import TimedRun, timed_runs
 from engine.errors import UserError
 from engine.scenario import Scenario
@@ -76,10 +76,7 @@ def in_one_line(scenarios: Sequence[Scenario]) -> str:
 def _draw_estimate(scenarios: Sequence[Scenario]) -> None:
     first = scenarios[0]
     found = estimate(scenarios, _earlier(first.data.dataset), int(training_counts(first).sum()))
-    workers = sum(
-        worker.state != "stopped" and worker.seconds_since_seen < SILENT_SECONDS
-        for worker in data.workers()
-    )
+    workers = sum(map(is_ready, data.workers()))
     told = (time_in_words(found, len(scenarios), workers), memory_in_words(found))
     st.caption(literal(" ".join(told)), help="Measured on runs that finished without a break")
 

@@ -8,20 +8,23 @@ import streamlit as st
 from app import data
 from app.page import title_of
 from app.run_line import whereabouts
-from app.words import NOTHING, count, duration
+from app.words import NOTHING, count, duration, literal
+from db.migrate import head_revision
 from db.rows import WorkerRow
+from db.workers import too_old
 
 SILENT_SECONDS = 30.0
 """A worker that says nothing for so long is not counted on."""
 
 STATES = {"busy": "▶ busy", "idle": "○ idle", "stopped": "■ stopped"}
 SILENT = "▲ silent"
+TOO_OLD = "▲ too old"
 
 
 def worker_panel(waiting: int) -> None:
     """Draw the workers of today, and how many runs wait for one."""
     workers = data.workers()
-    present = [worker for worker in workers if _is_present(worker)]
+    present = [worker for worker in workers if is_ready(worker)]
     st.subheader("Workers and queue", anchor=False)
     if present:
         busy = sum(worker.state == "busy" for worker in present)
@@ -34,6 +37,10 @@ def worker_panel(waiting: int) -> None:
             "everything on this machine with `caat up`.",
             icon=":material/engineering:",
         )
+    for worker in workers:
+        if _is_present(worker) and worker.too_old:
+            told = too_old(worker.host, worker.revision, head_revision())
+            st.warning(literal(told), icon=":material/upgrade:")
     shown = [w for w in workers if w.state != "stopped" and w.seconds_since_seen < 86_400]
     if shown:
         st.dataframe(
@@ -56,6 +63,11 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
+def is_ready(worker: WorkerRow) -> bool:
+    """Tell whether a worker is there, and can take the runs of this program."""
+    return _is_present(worker) and not worker.too_old
+
+
 def _is_present(worker: WorkerRow) -> bool:
     return worker.state != "stopped" and worker.seconds_since_seen < SILENT_SECONDS
 
@@ -70,7 +82,7 @@ def _table(workers: list[WorkerRow]) -> pd.DataFrame:
             {
                 "host": worker.host,
                 "device": f"{worker.device} ({worker.device_name})",
-                "state": STATES[worker.state] if _is_present(worker) else SILENT,
+                "state": _state(worker),
                 "run": _work(worker.run_id),
                 "seen": _seen(worker.seconds_since_seen),
                 "version": worker.version,
@@ -79,6 +91,12 @@ def _table(workers: list[WorkerRow]) -> pd.DataFrame:
             for worker in workers
         ]
     )
+
+
+def _state(worker: WorkerRow) -> str:
+    if not _is_present(worker):
+        return SILENT
+    return TOO_OLD if worker.too_old else STATES[worker.state]
 
 
 def _work(run_id: str | None) -> str:

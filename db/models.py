@@ -290,6 +290,8 @@ class Worker(Base):
     device: Mapped[str] = mapped_column(String(32))
     device_name: Mapped[str] = mapped_column(String(200))
     version: Mapped[str] = mapped_column(String(32))
+    revision: Mapped[str] = mapped_column(String(32), server_default="")
+    """Of the tables that its program knows; empty before 0004."""
     state: Mapped[str] = mapped_column(String(16), default="idle")
     run_id: Mapped[str | None] = mapped_column(String(32))
     started_at: Mapped[datetime] = mapped_column(server_default=db_now())

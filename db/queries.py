@@ -191,11 +191,13 @@ def checkpoints(session: Session, run_id: str) -> list[CheckpointRow]:
 def workers(session: Session) -> list[WorkerRow]:
     """Return every worker that ever reported, the most recently seen first."""
     statement = select(Worker, db_now().label("now")).order_by(Worker.last_seen.desc(), Worker.id)
-    names = [field.name for field in fields(WorkerRow) if field.name != "seconds_since_seen"]
+    computed = {"seconds_since_seen", "too_old"}
+    names = [field.name for field in fields(WorkerRow) if field.name not in computed]
     return [
         WorkerRow(
             **{name: getattr(worker, name) for name in names},
             seconds_since_seen=(now - worker.last_seen).total_seconds(),
+            too_old=worker.revision < head_revision(),
         )
         for worker, now in session.execute(statement)
     ]

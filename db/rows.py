@@ -111,12 +111,15 @@ class WorkerRow:
     device: str
     device_name: str
     version: str
+    revision: str
     state: str
     run_id: str | None
     started_at: datetime
     last_seen: datetime
     seconds_since_seen: float
     """By the database's clock."""
+    too_old: bool
+    """Its program does not know the tables of this one: it takes no run."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from db.dialect import insert_or, tidy_text
 from db.edges import HELD, NO_SYNC, Note, change, locked_status, record, update_attempt
 from db.edges import LEGAL_EDGES as LEGAL_EDGES
 from db.edges import remark as remark
+from db.migrate import head_revision
 from db.models import Attempt, Run, RunEvent, RunStatus, new_run_id
 from db.types import db_now
 
@@ -81,6 +82,7 @@ def create_run(session: Session, new: NewRun, actor: str) -> tuple[str, bool]:
     """Queue a run and return its id and True, or the id that the key already has and False."""
     values = {name: getattr(new, name) for name in NewRun.__dataclass_fields__}
     values |= {"id": new_run_id(), "name": tidy_text(new.name), "status": RunStatus.QUEUED}
+    values["min_worker_rev"] = head_revision()
     statement = insert_or(session, Run).on_conflict_do_nothing(index_elements=[Run.idempotency_key])
     run_id = session.execute(statement.values(**values).returning(Run.id)).scalar()
     if run_id is None:

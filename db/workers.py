@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from db.dialect import insert_or
 from db.edges import NO_SYNC
+from db.migrate import head_revision
 from db.models import Worker
 from db.types import db_now
 
@@ -26,12 +27,23 @@ class WorkerReport:
 
 
 def upsert_worker(session: Session, worker: WorkerReport) -> None:
-    """Note that a worker is there, and what it does."""
+    """Note that a worker is there, what it does, and which revision of the tables it knows.
+
+    A worker that is older than the tables says so here, and nowhere else: later revisions leave
+    room for this statement.
+    """
     values = {name: getattr(worker, name) for name in WorkerReport.__dataclass_fields__}
-    values["last_seen"] = db_now()
+    values |= {"revision": head_revision(), "last_seen": db_now()}
     changed = {name: value for name, value in values.items() if name != "id"}
     statement = insert_or(session, Worker).values(**values)
     session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
+
+
+def too_old(host: str, known: str, revision: str) -> str:
+    """Say that a worker's program does not know the tables' revision."""
+    return (
+        f"worker on host {host} is older than the database (rev {known} < {revision}): upgrade it"
+    )
 
 
 def worker_stopped(session: Session, worker_id: str) -> None:

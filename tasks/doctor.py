@@ -12,7 +12,9 @@ import sqlalchemy
 from db import health, queries
 from db.engines import journal_mode
 from db.errors import DatabaseError
+from db.migrate import head_revision
 from db.settings import display_url
+from db.workers import too_old
 from engine.dataset import datasets
 from engine.errors import UserError
 from engine.runtime import device_name, pick_device, versions
@@ -130,9 +132,12 @@ def _workers() -> Iterator[Finding]:
         return  # said above
     limit = SILENT_AFTER * settings().sweep_seconds
     alive = [w for w in known if w.state != "stopped" and w.seconds_since_seen < limit]
-    names = ", ".join(f"{w.id} ({w.device}, {w.state})" for w in alive)
-    text = names or "none is running: start one with `caat worker`"
-    yield Finding("workers", bool(alive), f"{text}; queued runs: {waiting}")
+    ready = [w for w in alive if not w.too_old]
+    told = [too_old(w.host, w.revision, head_revision()) for w in alive if w.too_old]
+    told += [f"{w.id} ({w.device}, {w.state})" for w in ready]
+    if not ready:
+        told.append("none is running: start one with `caat worker`")
+    yield Finding("workers", bool(ready), f"{', '.join(told)}; queued runs: {waiting}")
 
 
 def _device() -> Iterator[Finding]:

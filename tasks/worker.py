@@ -37,9 +37,9 @@ class Presence:
 
 
 def report() -> None:
-    """Say in the worker's row that it is here, and what it does."""
+    """Say in the worker's row that it is here, and what it does, even if it is too old to work."""
     me = identity()
-    with open_database().write() as session:
+    with open_database(newer=True).write() as session:
         workers.upsert_worker(
             session,
             workers.WorkerReport(
@@ -59,10 +59,7 @@ def complain(error: DatabaseError) -> None:
     """Say why nothing can be done now; the same is not said again and again."""
     text = f"{error}; trying again"
     if isinstance(error, SchemaNewerError):
-        text = (
-            f"worker on host {host_name()} is older than the database "
-            f"(rev {error.head} < {error.revision}): upgrade it"
-        )
+        text = workers.too_old(host_name(), error.head, error.revision)
     if text != Presence.complaint:
         log.warning("%s", text)
     Presence.complaint = text
@@ -102,5 +99,5 @@ def _patiently(act: Callable[[], object]) -> None:
 
 
 def _leave() -> None:
-    with open_database().write() as session:
+    with open_database(newer=True).write() as session:
         workers.worker_stopped(session, identity().id)

@@ -50,6 +50,18 @@ def test_filters_come_from_the_link(studio, open_page):
     assert "No run matches" in words(page)
 
 
+def test_a_worker_that_is_too_old_is_named_and_not_counted_on(studio, open_page, monkeypatch):
+    monkeypatch.setattr("db.workers.head_revision", lambda: "0003")
+    studio.report_worker()
+    studio.queued("Waits")
+    page = open_page("runs")
+    head = studio.database.head_revision()
+    told = f"worker on host lab-01 is older than the database (rev 0003 < {head}): upgrade it"
+    assert told in words(page).replace("\\", "")
+    assert "No worker is running and 1 run waits" in words(page)
+    assert list(page.dataframe[1].value["state"]) == ["▲ too old"]
+
+
 def test_workers_stand_with_what_they_do(studio, open_page):
     run_id = studio.running("Busy run")
     studio.report_worker(state="busy", run_id=run_id)

@@ -190,6 +190,10 @@ def test_a_worker_older_than_the_database_stays_idle_and_says_so_once(studio, ca
     with caplog.at_level(logging.WARNING, "tasks.worker"):
         assert not serve._take_next()
         assert not serve._take_next()
+    worker.report()
+    with studio.database.read() as session:
+        (row,) = queries.workers(session)
+    assert (row.state, row.revision) == ("idle", head)  # for the page of the newer program
     (told,) = [line for line in caplog.messages if line.startswith("worker on host ")]
     assert told.endswith(f" is older than the database (rev {head} < 9999): upgrade it")
     assert studio.run(run_id).attempt == 0
