@@ -238,7 +238,8 @@ def _recorded(shape: Shape, epoch: int) -> tuple[Any, Any, list[ClassSummaryRow]
     rng, who = np.random.default_rng(epoch), _labels(shape)
     flipped = who["given_label"] != who["true_label"]
     names = ("loss", "class_loss", "gradient_norm", "margin", "entropy", "class_proportion")
-    columns = {name: rng.gamma(2, 1, shape.train).astype(np.float32) for name in names}
+    columns: dict[str, np.ndarray] = {"sample": who["sample"]}
+    columns |= {name: rng.gamma(2, 1, shape.train).astype(np.float32) for name in names}
     anti = rng.beta(2 + 3 * flipped, 5 - 3 * flipped).astype(np.float32)
     columns |= {"clean_weight": np.ones(shape.train, np.float32), "adversary_weight": 1.5 - anti}
     columns |= {"anti_adversary_weight": anti, "bound": (0.03 + 0.01 * anti).astype(np.float32)}
