@@ -11,7 +11,7 @@ import streamlit as st
 from app.chart import CONFIG
 from app.data import as_csv
 from app.lasting import away
-from app.words import literal
+from app.words import explained
 from db.errors import DatabaseError
 from db.rows import RunRow
 
@@ -36,7 +36,7 @@ def page(render: Callable[[], None]) -> Callable[[], None]:
         try:
             render()
         except DatabaseError as error:
-            st.error(literal(str(error)), icon=":material/database_off:")
+            st.error(explained(str(error)), icon=":material/database_off:")
             st.caption("Nothing was changed. Reload the page to try again.")
         follow_database()
 

@@ -177,7 +177,18 @@ _READ_LATE = re.compile(
 
 def literal(text: str) -> str:
     """Escape a user's own words so that Markdown shows them letter by letter."""
-    one_line = " ".join(text.split())
+    return _escaped(" ".join(text.split()))
+
+
+def explained(text: str) -> str:
+    """Escape the program's words about something, but for commands between backticks."""
+    parts = " ".join(text.split()).split("`")
+    if len(parts) % 2 == 0:
+        return literal(text)
+    return "".join(f"`{part}`" if odd % 2 else _escaped(part) for odd, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
     # Icons, emoji, arrows and bare links are found after escapes are read: a word joiner breaks
     # them.
-    return _MARKDOWN.sub(r"\\\1", _READ_LATE.sub("\\g<0>\u2060", one_line))
+    return _MARKDOWN.sub(r"\\\1", _READ_LATE.sub("\\g<0>\u2060", text))

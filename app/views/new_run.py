@@ -40,9 +40,8 @@ def _start() -> None:
         return
     first = STARTED not in st.session_state
     st.session_state[STARTED] = like or True
-    if like:
-        _fill_like(like)
-    elif first:
+    filled = like is not None and _fill_like(like)
+    if first and not filled:
         fill(PRESETS["demo"].scenario())
 
 
@@ -52,11 +51,12 @@ def _fill(scenario: Scenario) -> None:
     fill(Seeds())
 
 
-def _fill_like(run_id: str) -> None:
+def _fill_like(run_id: str) -> bool:
+    """Put a run's scenario into the form, or say why not."""
     run = data.run(run_id)
     if run is None:
         st.warning("The run to start from is gone.", icon=":material/link_off:")
-        return
+        return False
     try:
         _fill(Scenario.model_validate(run.scenario))
     except ValidationError:
@@ -65,8 +65,9 @@ def _fill_like(run_id: str) -> None:
             "the form is as it was.",
             icon=":material/history:",
         )
-        return
+        return False
     st.toast(f"Filled in from {literal(title_of(run))}", icon=":material/content_copy:")
+    return True
 
 
 def _draw_presets() -> None:

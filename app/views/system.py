@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from app.page import page
-from app.words import count, literal
+from app.words import count, explained, literal
 from tasks import doctor
 from tasks.doctor import Finding
 
@@ -60,7 +60,7 @@ def _draw(finding: Finding) -> None:
         else:
             st.badge("Problem", icon=":material/error:", color="red")
         st.markdown(f"**{literal(finding.part.capitalize())}**", width=130)
-        st.markdown(literal(finding.text), width="stretch")
+        st.markdown(explained(finding.text), width="stretch")
 
 
 def _draw_versions(findings: list[Finding]) -> None:

@@ -38,6 +38,12 @@ def runs_of(studio):
         return queries.list_runs(session)
 
 
+def test_a_run_that_is_gone_fills_nothing_and_leaves_the_form_ready(open_page):
+    page = open_page("new_run", like="0" * 32)
+    assert "The run to start from is gone" in page.warning[0].value
+    assert page.text_input(key="scenario.name").value == PRESETS["demo"].scenario().name
+
+
 def test_every_field_of_a_scenario_has_its_widget(open_page):
     keys = drawn_keys(open_page("new_run"))
     for path in paths(Scenario):

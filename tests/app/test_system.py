@@ -24,7 +24,7 @@ def test_a_broker_that_does_not_answer_is_a_problem_with_its_cure(studio, open_p
     monkeypatch.setattr("tasks.broker.is_up", lambda url: False)
     said = words(open_page("system"))
     assert "1 of 15 checks failed: broker" in said
-    assert literal("`caat up` starts it") in said
+    assert "`caat up` starts it" in said
 
 
 def test_when_all_is_well_the_page_says_so(studio, open_page, monkeypatch):

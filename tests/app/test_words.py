@@ -39,6 +39,13 @@ def test_a_literal_text_breaks_icon_codes():
     assert ":material/delete:" not in words.literal(":material/delete:").replace("\\", "")
 
 
+def test_commands_between_backticks_stay_commands_and_the_rest_stays_literal():
+    assert words.explained("no *tables*: run `caat db upgrade`") == (
+        "no \\*tables\\*\\: run `caat db upgrade`"
+    )
+    assert words.explained("an `unpaired mark") == words.literal("an `unpaired mark")
+
+
 def test_time_left_follows_the_pace_so_far():
     started = datetime.now(UTC) - timedelta(seconds=60)
     assert words.eta_seconds(started, 0.5) == pytest.approx(60, abs=1)
