@@ -52,8 +52,8 @@ def _ask(names: list[str]) -> str:
 
 def _say_worst(table: pd.DataFrame, errors: pd.DataFrame, chosen: EvaluationRow) -> None:
     """Name the most frequent mistake under attack, and how often the attack is to blame."""
-    mistakes = table[table["class_index"] != table["said_index"]]
-    top = mistakes.nlargest(1, "attacked").to_dict("records")[0]
+    mistakes = table["attacked"].mask(table["class_index"] == table["said_index"])
+    top = table.iloc[int(mistakes.argmax())]
     st.markdown(
         f"#### Under attack {literal(top['class'])} is taken for {literal(top['said'])} most: "
         f"{percent(top['attacked'], 0)} of its images, {percent(top['clean'], 0)} without the "
