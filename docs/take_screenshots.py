@@ -2,10 +2,10 @@
 
     python docs/take_screenshots.py [--only NAME ...]
 
-Starts two installations of its own with `caat up`: one that stays empty, and one that trains short
-runs of the demonstration; once these are done a longer one is launched, to be seen at work. The
-pictures go to docs/screenshots as PAGE-STATE-SCHEME.png, light and dark at 1280 x 900, and for the
-two pages that are looked at on the way, at 390 x 844. Needs Debian's Chromium.
+Starts two installations of its own with `caat up`: one that stays empty, and one that trains a
+study of short runs of the demonstration; once they are done a longer study is launched, to be seen
+at work. The pictures go to docs/screenshots as PAGE-STATE-SCHEME.png, light and dark at 1280 x 900,
+and for the two pages that are looked at on the way, at 390 x 844. Needs Debian's Chromium.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -30,12 +30,12 @@ from playwright.sync_api import sync_playwright
 from app.navigation import PAGES
 from app.presets import PRESETS
 from app.run_tabs import TABS
-from app.scenario_file import as_toml
 from db import queries
 from db.rows import RunDetail
 from db.session import Database
 from db.settings import sqlite_url
 from engine.scenario import Scenario
+from tasks.study import submit_study
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "screenshots"
@@ -47,7 +47,7 @@ SCHEMES = ("light", "dark")
 DESKTOP, PHONE = (1280, 900), (390, 844)
 ON_A_PHONE = ("runs", "run-live")
 PATIENCE = 240.0
-METHODS = (("caat", 0), ("trades", 0), ("pgd-at", 0), ("caat", 1))
+METHODS = (("caat", 0), ("trades", 0), ("pgd-at", 0), ("caat", 1), ("trades", 1), ("pgd-at", 1))
 MIXING = "claim=mixing&rho_plus=0.1&rho_minus=-0.1&seed=0"
 
 
@@ -94,15 +94,17 @@ def caat(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout.decode()
 
 
-def launch(environment: dict[str, str], method: str, seed: int, epochs: int) -> str:
-    """Queue a run of the demonstration's scenario and return its id."""
+def launch(name: str, members: Sequence[tuple[str, int]], epochs: int) -> list[str]:
+    """Queue a study of the demonstration's scenario and return the ids of its runs."""
+    scenarios = [_scenario(method, seed, epochs) for method, seed in members]
+    return list(submit_study(name, scenarios, actor="pictures", idempotency_key=name).run_ids)
+
+
+def _scenario(method: str, seed: int, epochs: int) -> Scenario:
     changes = {"name": f"Digits, {method}, {epochs} epochs", "seed": seed}
     training = {**PRESETS["demo"].changes["training"], "epochs": epochs}
     changes |= {"method": {"name": method}, "training": training}
-    scenario = Scenario.model_validate({**PRESETS["demo"].changes, **changes})
-    file = Path(environment["CAAT_DATA_DIR"]) / "scenario.toml"
-    file.write_text(as_toml(scenario.as_json()), encoding="utf-8")
-    return caat(environment, "launch", str(file)).strip()
+    return Scenario.model_validate({**PRESETS["demo"].changes, **changes})
 
 
 def links(run_id: str | None, run_ids: list[str]) -> dict[str, str]:
@@ -112,7 +114,9 @@ def links(run_id: str | None, run_ids: list[str]) -> dict[str, str]:
     if run_ids:
         every = "&".join(f"runs={one}" for one in run_ids)
         found["class-fairness"] += f"?{every}"
+        found["studies"] += "?study=Three+methods"
     if run_id:
+        found["sample-weights"] += f"?run={run_id}"
         found |= {f"run-{_slug(tab)}": f"/run?id={run_id}&tab={tab}" for tab in TABS}
     return found
 
@@ -146,7 +150,7 @@ def shoot(page: Any, url: str, file: Path) -> None:
     page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached")
     page.wait_for_timeout(700)  # charts draw after their data is there
     picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
+    picture.quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
 
 
 def main(states: list[str]) -> None:
@@ -173,16 +177,18 @@ def main(states: list[str]) -> None:
 def used(browser: Any, address: str, environment: dict[str, str], states: list[str]) -> None:
     """Train, take the pictures of what is done, and then of a run that is at work."""
     database = Database(sqlite_url(Path(environment["CAAT_DATA_DIR"]) / "caat.db"))
-    run_ids = [launch(environment, method, seed, 15) for method, seed in METHODS]
+    os.environ.update(environment)
+    run_ids = launch("Three methods", METHODS, 15)
     wait_until(lambda: all(_run(database, one).status == "succeeded" for one in run_ids))
     if "finished" in states:
         caat(environment, "evaluate", run_ids[0], "--curve", "--masking")
         take(browser, address, "finished", links(run_ids[0], run_ids[:3]))
     if "running" in states:
-        run_id = launch(environment, "caat", 2, 1_000)
+        run_id, waiting = launch("A longer study", (("caat", 2), ("trades", 2)), 1_000)
         wait_until(lambda: _run(database, run_id).epoch >= 8)
         take(browser, address, "running", links(run_id, run_ids[:3]))
-        caat(environment, "stop", run_id)
+        for one in (waiting, run_id):
+            caat(environment, "stop", one)
     database.dispose()
 
 

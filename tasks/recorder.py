@@ -17,6 +17,7 @@ from engine.evaluate import Evaluation
 from engine.observer import EpochReport, FinalReport, Progress, RunFacts, Snapshot
 from engine.statistics import spread
 from tasks import causes, checkpoints, exactness
+from tasks.folder import make
 from tasks.patience import patiently
 from tasks.settings import settings
 
@@ -44,7 +45,11 @@ class Recorder:
         should_stop: Callable[[], bool],
         earlier: dict[str, Any] | None = None,
     ) -> None:
-        """Record as one attempt of a run; ``earlier`` are the facts of the one it goes on from."""
+        """Record as one attempt of a run; ``earlier`` are the facts of the one it goes on from.
+
+        Its folder is made here, once: what writes later finds it, or was told to write no more.
+        """
+        make(settings().run_dir(run_id))
         self.database, self.run_id, self.attempt = database, run_id, attempt
         self.scenario_digest = scenario_digest
         self._stop, self._earlier = should_stop, earlier

@@ -244,6 +244,8 @@ def _num_places(database: Database, write: Callable[[Recorder], None]) -> int:
     race = Race(database, worker(1), write, -1)
     race.start()
     race.go_on()
+    if race.answer is not None:
+        raise race.answer
     race.close()
     return race.paused.passed
 
