@@ -30,12 +30,12 @@ from playwright.sync_api import sync_playwright
 from app.navigation import PAGES
 from app.presets import PRESETS
 from app.run_tabs import TABS
-from db import queries
+from db import queries, studies
 from db.rows import RunDetail
 from db.session import Database
 from db.settings import sqlite_url
 from engine.scenario import Scenario
-from tasks.study import submit_study
+from tasks.submit import new_run
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "screenshots"
@@ -94,10 +94,16 @@ def caat(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout.decode()
 
 
-def launch(name: str, members: Sequence[tuple[str, int]], epochs: int) -> list[str]:
+def launch(
+    database: Database, name: str, members: Sequence[tuple[str, int]], epochs: int
+) -> list[str]:
     """Queue a study of the demonstration's scenario and return the ids of its runs."""
-    scenarios = [_scenario(method, seed, epochs) for method, seed in members]
-    return list(submit_study(name, scenarios, actor="pictures", idempotency_key=name).run_ids)
+    runs = [
+        new_run(_scenario(method, seed, epochs), idempotency_key=f"{name}, {method}, {seed}")
+        for method, seed in members
+    ]
+    with database.write() as session:
+        return list(studies.create_study(session, name, runs, "pictures").run_ids)
 
 
 def _scenario(method: str, seed: int, epochs: int) -> Scenario:
@@ -177,14 +183,13 @@ def main(states: list[str]) -> None:
 def used(browser: Any, address: str, environment: dict[str, str], states: list[str]) -> None:
     """Train, take the pictures of what is done, and then of a run that is at work."""
     database = Database(sqlite_url(Path(environment["CAAT_DATA_DIR"]) / "caat.db"))
-    os.environ.update(environment)
-    run_ids = launch("Three methods", METHODS, 15)
+    run_ids = launch(database, "Three methods", METHODS, 15)
     wait_until(lambda: all(_run(database, one).status == "succeeded" for one in run_ids))
     if "finished" in states:
         caat(environment, "evaluate", run_ids[0], "--curve", "--masking")
         take(browser, address, "finished", links(run_ids[0], run_ids[:3]))
     if "running" in states:
-        run_id, waiting = launch("A longer study", (("caat", 2), ("trades", 2)), 1_000)
+        run_id, waiting = launch(database, "A longer study", (("caat", 2), ("trades", 2)), 1_000)
         wait_until(lambda: _run(database, run_id).epoch >= 8)
         take(browser, address, "running", links(run_id, run_ids[:3]))
         for one in (waiting, run_id):
