@@ -1,6 +1,7 @@
 """The dashboard: its pages, in their order."""
 
 import gc
+import sys
 from pathlib import Path
 
 import streamlit as st
@@ -11,8 +12,8 @@ HERE = Path(__file__).parent
 
 
 @st.cache_resource(show_spinner=False)
-def leave_modules_alone() -> None:
-    """Have the garbage collector pass over what is loaded for good.
+def leave_modules_alone(loaded: int) -> None:
+    """Have the garbage collector pass over what is loaded for good, again whenever that is more.
 
     Streamlit collects after every drawing, and with torch loaded that took four fifths of a page.
     """
@@ -37,4 +38,4 @@ st.navigation(
     ],
     position="top",
 ).run()
-leave_modules_alone()
+leave_modules_alone(len(sys.modules))

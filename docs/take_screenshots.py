@@ -48,6 +48,7 @@ DESKTOP, PHONE = (1280, 900), (390, 844)
 ON_A_PHONE = ("runs", "run-live")
 PATIENCE = 240.0
 METHODS = (("caat", 0), ("trades", 0), ("pgd-at", 0), ("caat", 1), ("trades", 1), ("pgd-at", 1))
+SHORT, LONG = "Three methods", "A longer study"
 MIXING = "claim=mixing&rho_plus=0.1&rho_minus=-0.1&seed=0"
 
 
@@ -113,14 +114,14 @@ def _scenario(method: str, seed: int, epochs: int) -> Scenario:
     return Scenario.model_validate({**PRESETS["demo"].changes, **changes})
 
 
-def links(run_id: str | None, run_ids: list[str]) -> dict[str, str]:
+def links(run_id: str | None, run_ids: list[str], study: str = "") -> dict[str, str]:
     """Return the link of every page and tab by the name of its picture."""
     found = {_slug(page.title): page.path for page in PAGES if page.path != "/run"}
     found["theory"] = f"/theory?{MIXING}"
     if run_ids:
         every = "&".join(f"runs={one}" for one in run_ids)
         found["class-fairness"] += f"?{every}"
-        found["studies"] += "?study=Three+methods"
+        found["studies"] += f"?study={study}"
     if run_id:
         found["sample-weights"] += f"?run={run_id}"
         found |= {f"run-{_slug(tab)}": f"/run?id={run_id}&tab={tab}" for tab in TABS}
@@ -183,15 +184,15 @@ def main(states: list[str]) -> None:
 def used(browser: Any, address: str, environment: dict[str, str], states: list[str]) -> None:
     """Train, take the pictures of what is done, and then of a run that is at work."""
     database = Database(sqlite_url(Path(environment["CAAT_DATA_DIR"]) / "caat.db"))
-    run_ids = launch(database, "Three methods", METHODS, 15)
+    run_ids = launch(database, SHORT, METHODS, 15)
     wait_until(lambda: all(_run(database, one).status == "succeeded" for one in run_ids))
     if "finished" in states:
         caat(environment, "evaluate", run_ids[0], "--curve", "--masking")
-        take(browser, address, "finished", links(run_ids[0], run_ids[:3]))
+        take(browser, address, "finished", links(run_ids[0], run_ids[:3], SHORT))
     if "running" in states:
-        run_id, waiting = launch(database, "A longer study", (("caat", 2), ("trades", 2)), 1_000)
+        run_id, waiting = launch(database, LONG, (("caat", 2), ("trades", 2)), 1_000)
         wait_until(lambda: _run(database, run_id).epoch >= 8)
-        take(browser, address, "running", links(run_id, run_ids[:3]))
+        take(browser, address, "running", links(run_id, run_ids[:3], LONG))
         for one in (waiting, run_id):
             caat(environment, "stop", one)
     database.dispose()

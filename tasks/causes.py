@@ -39,7 +39,7 @@ def lost(session: Session, run_id: str, attempt: int, what: str) -> str:
     assert run is not None
     place = max(max((a.epoch for a in run.attempts if a.number == attempt), default=0), 1)
     goes_on = run.infra_attempts < retries(LOST)
-    follows = f" - resuming (attempt {attempt + 1})" if goes_on else ""
+    follows = f" \u2013 resuming (attempt {attempt + 1})" if goes_on else ""
     return f"Interrupted at epoch {place}{follows}: {what}"
 
 
@@ -60,7 +60,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def out_of_memory(how: str, batch_size: int) -> str:
     """Say that memory ran out, ``how`` in brackets, and what needs less."""
-    return f"Out of memory ({how}). Try batch size at most {max(batch_size // 2, 1)}"
+    return f"Out of memory ({how}). Try batch size \u2264 {max(batch_size // 2, 1)}"
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -29,8 +29,11 @@ celery_app.conf.update(
     worker_hijack_root_logger=False,
     broker_transport_options={
         "visibility_timeout": 3600,
-        "max_retries": 2,
+        # Who rings waits this long at most: the run is queued already, and is rung again.
         "socket_connect_timeout": 2,
+        "max_retries": 1,
+        "interval_start": 0.1,
+        "interval_step": 0,
         "global_keyprefix": "caat:",
     },
 )

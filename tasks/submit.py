@@ -14,7 +14,7 @@ from tasks.celery_app import celery_app
 from tasks.settings import open_database, settings
 
 TASK = "tasks.train.train_run"
-UNHEARD = "Queued - broker unreachable, will start by itself"
+UNHEARD = "Queued \u2013 broker unreachable, will start by itself"
 """What is said of a run whose bell could not be rung."""
 
 

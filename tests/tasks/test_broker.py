@@ -4,11 +4,14 @@ import time
 
 import pytest
 import redis
+from kombu.exceptions import OperationalError
 
 from app.children import Broker, Child
 from db import queries
 from tasks import broker
+from tasks.celery_app import celery_app
 from tasks.settings import settings
+from tasks.submit import TASK
 
 
 def seconds_to_start(studio, run_id: str) -> float:
@@ -54,6 +57,16 @@ def test_a_bell_is_heard_before_the_next_look_also_after_the_broker_had_refused_
     client.flushall()
     client.close()
     assert seconds_to_start(sqlite_studio, sqlite_studio.launch()) < 60
+
+
+def test_a_bell_for_a_broker_that_refuses_is_given_up_within_seconds():
+    began = time.monotonic()
+    with (
+        celery_app.connection_for_write("redis://127.0.0.1:1/0") as connection,
+        pytest.raises(OperationalError),
+    ):
+        celery_app.send_task(TASK, args=["0" * 32], connection=connection, retry=False)
+    assert time.monotonic() - began < 3  # kombu would try for six
 
 
 def test_stored_messages_that_the_broker_cannot_read_are_set_aside_and_said_once(

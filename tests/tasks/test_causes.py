@@ -128,7 +128,7 @@ def test_a_trainer_killed_for_memory_is_tried_once_more_and_then_waits(
         here(run_id, "import signal; os.kill(os.getpid(), signal.SIGKILL)")
         run = sqlite_studio.run(run_id)
         assert (run.status, run.reason) == ("interrupted", "oom")
-        assert run.message == "Out of memory (killed by the system). Try batch size at most 16"
+        assert run.message == "Out of memory (killed by the system). Try batch size \u2264 16"
         sweep_after_a_pause(sqlite_studio)
         assert sqlite_studio.run(run_id).status == expected
 
@@ -145,8 +145,8 @@ def test_a_killed_trainer_is_lost_where_the_system_killed_nobody_for_memory(
         sweep_after_a_pause(sqlite_studio)
     what = f"the trainer ended with signal {int(signal.SIGKILL)}"
     assert told == [
-        f"Interrupted at epoch 1 - resuming (attempt 2): {what}",
-        f"Interrupted at epoch 1 - resuming (attempt 3): {what}",
+        f"Interrupted at epoch 1 \u2013 resuming (attempt 2): {what}",
+        f"Interrupted at epoch 1 \u2013 resuming (attempt 3): {what}",
         f"Interrupted at epoch 1: {what}",
     ]
     run = sqlite_studio.run(run_id)
@@ -159,7 +159,7 @@ def test_a_trainer_that_runs_out_of_memory_itself_says_what_needs_less(here, lau
     here(run_id, "def none(handle): raise MemoryError", "os.fsync = none")
     run = sqlite_studio.run(run_id)
     assert (run.status, run.reason) == ("interrupted", "oom")
-    assert run.message == "Out of memory (no more could be had). Try batch size at most 16"
+    assert run.message == "Out of memory (no more could be had). Try batch size \u2264 16"
 
 
 def test_what_means_that_memory_ran_out_or_that_the_disk_is_full():

@@ -73,7 +73,7 @@ def test_a_run_stopped_before_it_started_never_trains(sqlite_studio):
 def test_a_run_launched_without_a_broker_starts_once_there_is_one(sqlite_studio):
     done = sqlite_studio.caat("launch", str(sqlite_studio.scenario))
     assert done.returncode == 0
-    assert "Queued - broker unreachable, will start by itself" in done.stderr
+    assert "Queued \u2013 broker unreachable, will start by itself" in done.stderr
     sqlite_studio.start_broker()
     sqlite_studio.start_worker()
     run = sqlite_studio.wait_for_status(done.stdout.strip(), "succeeded")
