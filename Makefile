@@ -34,7 +34,7 @@ lint: setup
 
 # One thread a process; three of them fill two cores, as many tests wait for what they started.
 unit: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal
 
 format: setup
 	$(BIN)/ruff format .

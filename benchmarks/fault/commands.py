@@ -24,7 +24,6 @@ from tasks.submit import submit
 from tasks.supervise import run_attempt
 
 TITLE = "Four sessions at once"
-SHARE_IN_TESTS = 0.01
 STOP_SECONDS = 3.0
 
 

@@ -20,7 +20,6 @@ from db import queries
 from db.models import Attempt, RunStatus
 
 TITLE = "Messages that come more than once"
-SHARE_IN_TESTS = 0.03
 
 FULL, DELIVERIES, WORKERS, SLOW_SECONDS = 1000, 3, 4, 12
 _IMPATIENT_WORKER = """

@@ -19,7 +19,6 @@ from benchmarks.fault.studio import Studio, is_alive, opened, outlives, side_by_
 from benchmarks.fault.traces import ended_like
 
 TITLE = "SIGTERM in training"
-SHARE_IN_TESTS = 0.02
 
 FULL, DRAINS_PER_RUN, EPOCHS_PER_DRAIN, LANES = 50, 10, 2, 2
 START_SECONDS, EPOCH_SECONDS = 4.0, 0.5

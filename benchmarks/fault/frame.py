@@ -39,10 +39,7 @@ class Figure:
 
 
 class Programme(Protocol):
-    """A module of this package; its docstring says what is done.
-
-    ``SHARE_IN_TESTS`` may name a share for the test suite where a tenth is too long.
-    """
+    """A module of this package; its docstring says what is done."""
 
     __name__: str
     TITLE: str

@@ -26,7 +26,6 @@ from benchmarks.fault.traces import ended_like, repeated_epochs
 from db.rows import AttemptRow
 
 TITLE = "kill -9 in training"
-SHARE_IN_TESTS = 0.02
 
 FULL, KILLS_PER_RUN, EPOCHS_PER_KILL = 100, 10, 2
 METHODS = ("caat", "trades")

@@ -22,7 +22,6 @@ from db import engines
 from db.session import Database
 
 TITLE = "A database that is away"
-SHARE_IN_TESTS = 0.05
 
 FULL_RUNS, FULL_OUTAGES, FULL_SECONDS, LEAST_SECONDS, WORKERS = 20, 3, 30, 3.0, 4
 EPOCHS = 15

@@ -30,7 +30,6 @@ from tasks.host import identity
 from tasks.recorder import Recorder, ReplacedError
 
 TITLE = "An owner that wakes up late"
-SHARE_IN_TESTS = 0.04
 CONTROLS = 10
 PATIENCE = 60.0
 """Seconds after which a thread is taken for stuck."""
