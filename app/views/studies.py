@@ -9,9 +9,10 @@ from app import data, study_data
 from app.chart import charts
 from app.compare.choice import choose_one, keep
 from app.compare.protocol import in_words
+from app.compare.published import PUBLISHED, published
 from app.compare.study import StudyTable, ranked
 from app.compare.study_text import FORMATS, HEADERS, NOTE, apart, markdown_table
-from app.page import nothing_here, page, show_chart
+from app.page import download, nothing_here, page, show_chart
 from app.question import answer_click, asked
 from app.study_actions import action_buttons
 from app.study_progress import COLUMNS, draw_progress, study_table
@@ -124,6 +125,37 @@ def _draw_study(study: StudyRow) -> None:
             _say_answer(table, name, study)
         _draw_results(table, name, place)
     _offer_downloads(study.name, tables)
+    _draw_published(tables)
+
+
+def _draw_published(tables: Sequence[StudyTable]) -> None:
+    """Show what papers printed, with their protocols, apart from what was measured here."""
+    here = sorted({str(table.protocol["dataset"]) for table in tables})
+    with st.expander("Published numbers, CIFAR-10", icon=":material/menu_book:"):
+        st.caption(
+            f"Errors in percent as their authors printed them; l-infinity, 8/255. This study is on "
+            f"{literal(', '.join(here))}. Network, attack, weights and split differ between "
+            "sources and from here: read them beside the table above, never in one ranking."
+        )
+        rows = published({method for table in tables for method in table.rows["method"]})
+        shown = rows.assign(**{name: 100 * rows[name] for name in PUBLISHED})
+        st.dataframe(
+            shown,
+            hide_index=True,
+            key="published",
+            column_config={
+                "title": "Method",
+                **{
+                    name: st.column_config.NumberColumn(HEADERS[name], format="%.1f")
+                    for name in PUBLISHED
+                },
+                "protocol": st.column_config.TextColumn("Attack and network", width="medium"),
+                "source": st.column_config.TextColumn("Source", width="medium"),
+            },
+            height=320,
+            alt="Published errors of CIFAR-10, those of this study's methods first",
+        )
+        download(rows, key="published", file_name="published-cifar10.csv")
 
 
 def _draw_results(table: StudyTable, name: str, place: int) -> None:
