@@ -1,6 +1,7 @@
 """The launch of what the form describes: one run, or a study of several methods and seeds."""
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
@@ -12,6 +13,7 @@ from app.estimate import estimate, memory_in_words, time_in_words
 from app.preview import training_counts
 from app.words import count, literal
 from app.worker_panel import is_ready
+from db.listing import started_lately
 from db.throughput import TimedRun, timed_runs
 from engine.errors import UserError
 from engine.scenario import Scenario
@@ -19,8 +21,20 @@ from tasks.study import submit_study
 from tasks.submit import UNHEARD, submit
 
 ACTOR = "dashboard"
-_KEYS = "launch-keys"
-_LAUNCHED = "launched"
+LATELY = 30.0
+"""Seconds for which the same launch from another tab is asked about first."""
+_KEYS, _LAUNCHED, _HERE = "launch-keys", "launched", "launched-here"
+_ELSEWHERE, _INSISTED = "launched-elsewhere", "launch-insisted"
+_one_at_a_time = threading.Lock()  # of all tabs, so that two do not overlook each other
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """The same was launched in another tab."""
+
+    fingerprint: str
+    run_id: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -51,10 +65,13 @@ def draw_launch(scenarios: Sequence[Scenario], errors: dict[str, str]) -> None:
         )
         if pressed and not scenarios:
             st.error("Nothing was queued.", icon=":material/block:")
-        elif pressed:
-            _launch(scenarios)
         if scenarios:
-            _draw_launched(_fingerprint(scenarios))
+            fingerprint = _fingerprint(scenarios)
+            insists = st.session_state.pop(_INSISTED, None) == fingerprint
+            if pressed or insists:
+                _launch(scenarios, fingerprint, insists=insists)
+            _draw_launched(fingerprint)
+            _draw_elsewhere(fingerprint)
 
 
 def in_one_line(scenarios: Sequence[Scenario]) -> str:
@@ -103,13 +120,20 @@ def _fingerprint(scenarios: Sequence[Scenario]) -> str:
     return f"{hashlib.sha256(every.encode()).hexdigest()}/{scenarios[0].name}"
 
 
-def _launch(scenarios: Sequence[Scenario]) -> None:
-    """Queue them once: however often the button is pressed, the key stays the same."""
-    fingerprint = _fingerprint(scenarios)
+def _launch(scenarios: Sequence[Scenario], fingerprint: str, *, insists: bool) -> None:
+    """Queue them once: however often the button is pressed, the key stays the same.
+
+    What another tab has just launched is queued again only for someone who insists.
+    """
     keys = st.session_state.setdefault(_KEYS, {})
     key = keys.setdefault(fingerprint, uuid4().hex)
     try:
-        launched = _submitted(scenarios, fingerprint, key)
+        with _one_at_a_time:
+            elsewhere = None if insists else _started_elsewhere(scenarios[0], fingerprint)
+            st.session_state[_ELSEWHERE] = elsewhere
+            if elsewhere is not None:
+                return
+            launched = _submitted(scenarios, fingerprint, key)
     except UserError as error:
         st.error(f"Nothing was queued. {literal(str(error))}", icon=":material/block:")
         return
@@ -117,12 +141,41 @@ def _launch(scenarios: Sequence[Scenario]) -> None:
     st.session_state[_LAUNCHED] = launched
 
 
+def _started_elsewhere(first: Scenario, fingerprint: str) -> _Elsewhere | None:
+    with data.database().read() as session:
+        found = started_lately(session, first.digest(), ACTOR, LATELY)
+    if found is None or found[0] in st.session_state.get(_HERE, ()):
+        return None
+    return _Elsewhere(fingerprint, *found)
+
+
 def _submitted(scenarios: Sequence[Scenario], fingerprint: str, key: str) -> _Launched:
+    here = st.session_state.setdefault(_HERE, set())
     if len(scenarios) == 1:
         run = submit(scenarios[0], actor=ACTOR, idempotency_key=key)
+        here.add(run.run_id)
         return _Launched(fingerprint, run.run_id, None, run.rung)
     study = submit_study(_study_name(scenarios), scenarios, actor=ACTOR, idempotency_key=key)
+    here.update(study.run_ids)
     return _Launched(fingerprint, study.run_ids[0], study.name, study.rung)
+
+
+def _draw_elsewhere(fingerprint: str) -> None:
+    found: _Elsewhere | None = st.session_state.get(_ELSEWHERE)
+    if found is None or found.fingerprint != fingerprint:
+        return
+    st.warning(
+        f"Nothing was queued: already started {found.seconds:.0f} s ago by another tab.",
+        icon=":material/tab_unselected:",
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _link("views/run.py", "Open that run", {"id": found.run_id})
+        st.button("Launch another", key="insist", on_click=_insist, args=(fingerprint,))
+
+
+def _insist(fingerprint: str) -> None:
+    st.session_state[_INSISTED] = fingerprint
+    st.session_state.pop(_ELSEWHERE, None)
 
 
 def _draw_launched(fingerprint: str) -> None:

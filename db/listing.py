@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from db import queries
 from db.models import Metric, Run, RunEvent, RunStatus
 from db.rows import RunRow
+from db.types import db_now
 
 CURVE_POINTS = 40
 """Of one run's curve in the list, at most so many and the newest."""
@@ -83,6 +84,31 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
         (Run.dataset, wanted.datasets),
     ]
     return words + [column.in_(allowed) for column, allowed in columns if allowed]
+
+
+def started_lately(
+    session: Session, digest: str, actor: str, seconds: float
+) -> tuple[str, float] | None:
+    """Return the newest run of a scenario that someone queued in the last seconds, and its age.
+
+    Args:
+        session: To read.
+        digest: Of the scenario.
+        actor: Who queued it.
+        seconds: How far back to look, by the database's clock.
+    """
+    age = (
+        select(Run.id, Run.created_at, db_now().label("now"))
+        .join(RunEvent)
+        .where(
+            Run.scenario_digest == digest,
+            Run.created_at > db_now(-seconds),
+            RunEvent.from_status.is_(None),
+            RunEvent.actor == actor,
+        )
+    )
+    found = session.execute(age.order_by(Run.created_at.desc(), Run.id).limit(1)).first()
+    return found and (found.id, (found.now - found.created_at).total_seconds())
 
 
 def choices(session: Session) -> tuple[list[str], list[str]]:

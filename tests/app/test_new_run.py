@@ -1,5 +1,6 @@
 """The form has every field of a scenario, says mistakes beside them, and launches once."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from engine.backbone import BACKBONES
 from engine.method import METHODS
 from engine.scenario import Scenario
 from engine.section import Section
+from tasks.submit import submit
 
 WIDGETS = ("selectbox", "multiselect", "number_input", "text_input", "toggle")
 
@@ -247,6 +249,27 @@ def test_a_run_of_the_authors_protocol_is_launched_by_one_choice_and_named_after
     assert table["method"].tolist() == ["caat (as-released)"]
     page = open_page("run", id=run.id)
     assert any("as\\-released" in caption.value for caption in page.caption)
+
+
+def test_what_another_tab_has_just_launched_is_launched_again_only_on_purpose(studio, open_page):
+    one, other = open_page("new_run"), open_page("new_run")
+    one.button(key="launch").click().run()
+    other.button(key="launch").click().run()
+    told = other.warning[0].value
+    assert re.fullmatch(r"Nothing was queued: already started \d+ s ago by another tab\.", told)
+    assert len(runs_of(studio)) == 1
+    other.button(key="insist").click().run()
+    assert "Queued" in other.success[0].value
+    assert not other.warning
+    assert len(runs_of(studio)) == 2
+
+
+def test_a_launch_of_the_command_line_is_not_another_tabs(studio, open_page):
+    page = open_page("new_run")
+    submit(PRESETS["demo"].scenario(), actor="command line")
+    page.button(key="launch").click().run()
+    assert not page.warning
+    assert len(runs_of(studio)) == 2
 
 
 def test_launch_pressed_three_times_makes_one_run(studio, open_page):
