@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from app.words import count, duration, eta_seconds, stalled, status
+from app.words import count, cut_off, duration, eta_seconds, stalled, status
 from db.rows import RunRow
+from tasks.settings import settings
 
 PHASES = {
     "starting": "starting",
@@ -18,6 +19,8 @@ def badge(run: RunRow) -> None:
     st.badge(words.label, icon=words.icon, color=words.color)
     if told := stalled(run.seconds_still):
         st.badge(told, icon=":material/hourglass_disabled:", color="orange")
+    if told := cut_off(run.lease_left, settings().lease_seconds):
+        st.badge(told, icon=":material/cloud_off:", color="orange")
 
 
 def time_left(run: RunRow) -> str:

@@ -142,6 +142,20 @@ def stalled(seconds: float | None) -> str:
     return f"no progress for {duration(seconds)}"
 
 
+SILENT_LEASE = 15.0
+"""Seconds without a renewed lease after which a worker is said to be cut off."""
+
+
+def cut_off(lease_left: float | None, lease_seconds: float) -> str:
+    """Say that a worker does not renew its lease, once it is worth saying; else nothing.
+
+    A worker of this host that is dead is known from its lock long before.
+    """
+    if lease_left is None or lease_left > lease_seconds - min(SILENT_LEASE, lease_seconds / 2):
+        return ""
+    return "Worker cannot reach the database"
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 

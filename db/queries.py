@@ -254,6 +254,7 @@ def _runs() -> Select[Any]:
         Attempt.epoch.label("attempt_epoch"),
         Attempt.started_at.label("attempt_started_at"),
         func.coalesce(Attempt.progress_at, Attempt.started_at).label("got_on_at"),
+        Attempt.lease_until,
         db_now().label("now"),
         Attempt.ended_at.label("attempt_ended_at"),
         _first_epoch().label("first_epoch"),
@@ -294,6 +295,7 @@ def _run_values(row: Any, result: Headline | None) -> dict[str, Any]:
         "epochs_before": row["epoch"] if row["first_epoch"] is None else row["first_epoch"] - 1,
         "progress": min(1.0, done),
         "seconds_still": (row["now"] - row["got_on_at"]).total_seconds() if in_work else None,
+        "lease_left": (row["lease_until"] - row["now"]).total_seconds() if in_work else None,
         **vars(result or Headline()),
     }
 

@@ -40,6 +40,8 @@ class RunRow:
     """Share of the training steps done."""
     seconds_still: float | None
     """Since the attempt in work last got on, by the database's clock."""
+    lease_left: float | None
+    """Seconds for which the attempt in work holds the run if its worker says nothing more."""
     natural_error: float | None
     boundary_error: float | None
     robust_error: float | None

@@ -50,6 +50,16 @@ def test_filters_come_from_the_link(studio, open_page):
     assert "No run matches" in words(page)
 
 
+def test_a_worker_that_no_longer_renews_its_lease_is_said_to_be_cut_off(studio, open_page):
+    run_id = studio.running("Alone")
+    told = "Worker cannot reach the database"
+    assert told not in words(open_page("run", id=run_id))
+    with studio.database.write() as session:
+        transitions.heartbeat(session, run_id, 1, 40)  # of 60
+    data.forget_runs()
+    assert told in words(open_page("run", id=run_id))
+
+
 def test_a_worker_that_is_too_old_is_named_and_not_counted_on(studio, open_page, monkeypatch):
     monkeypatch.setattr("db.workers.head_revision", lambda: "0003")
     studio.report_worker()

@@ -59,6 +59,12 @@ def test_time_left_after_a_resume_follows_the_pace_of_the_new_attempt():
     assert words.eta_seconds(started, 0.801, before=0.8) is None
 
 
+def test_a_worker_is_said_to_be_cut_off_once_its_lease_was_not_renewed_for_fifteen_seconds():
+    assert [words.cut_off(left, 60) for left in (None, 60, 46)] == ["", "", ""]
+    assert words.cut_off(45, 60) == "Worker cannot reach the database"
+    assert words.cut_off(-5, 60) == "Worker cannot reach the database"
+
+
 def test_an_attempt_is_said_to_hang_after_ten_minutes():
     assert [words.stalled(seconds) for seconds in (None, 0, 599)] == ["", "", ""]
     assert words.stalled(600) == "no progress for 10 min"
