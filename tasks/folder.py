@@ -9,10 +9,11 @@ log = logging.getLogger(__name__)
 
 
 def make(folder: Path) -> None:
-    """Create a folder if it is not there, and flush its name to the disk."""
+    """Create a folder and those above it that are not there, and flush their names to the disk."""
     if folder.is_dir():
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder.parent)
+    folder.mkdir(exist_ok=True)
     flush(folder.parent)
 
 

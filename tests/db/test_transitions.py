@@ -53,6 +53,18 @@ def test_a_run_that_needs_a_newer_worker_is_not_claimed(database, queued):
         assert claim(session, run_id, WORKER, 60) is None
 
 
+def test_a_run_is_not_claimed_by_a_program_older_than_the_one_that_launched_it(
+    database, queued, monkeypatch
+):
+    run_id = queued(database)
+    with monkeypatch.context() as patch:
+        patch.setattr("db.edges.head_revision", lambda: "0001")
+        with database.write() as session:
+            assert claim(session, run_id, WORKER, 60) is None
+    with database.write() as session:
+        assert claim(session, run_id, WORKER, 60) == 1
+
+
 def _claim(url: str, run_id: str, start, answers) -> None:
     database = Database(url)
     start.wait()

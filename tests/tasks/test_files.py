@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from db.rows import CheckpointRow
 from tasks import checkpoints, lock
+from tasks.folder import make
 from tasks.settings import LONGEST_SOCKET_PATH, socket_path
 
 STATE = {
@@ -37,6 +38,20 @@ def test_a_checkpoint_restores_every_bit(tmp_path):
     for name, value in STATE.items():
         assert found[1][name].dtype == value.dtype
         assert torch.equal(found[1][name], value)
+
+
+def test_the_names_of_new_folders_are_flushed_into_those_above_them(tmp_path, monkeypatch):
+    flushed, real = [], os.fsync
+
+    def noted(handle):
+        flushed.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    make(tmp_path / "runs" / "one")
+    assert flushed == [tmp_path, tmp_path / "runs"]
+    make(tmp_path / "runs" / "one")
+    assert len(flushed) == 2
 
 
 def test_equal_states_give_equal_files(tmp_path):
