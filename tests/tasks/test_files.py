@@ -44,7 +44,7 @@ def test_the_names_of_new_folders_are_flushed_into_those_above_them(tmp_path, mo
     flushed, real = [], os.fsync
 
     def noted(handle):
-        flushed.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        flushed.append(Path(f"/proc/self/fd/{handle}").readlink())
         real(handle)
 
     monkeypatch.setattr(os, "fsync", noted)
