@@ -97,7 +97,7 @@ def started_lately(
         actor: Who queued it.
         seconds: How far back to look, by the database's clock.
     """
-    age = (
+    lately = (
         select(Run.id, Run.created_at, db_now().label("now"))
         .join(RunEvent)
         .where(
@@ -107,7 +107,7 @@ def started_lately(
             RunEvent.actor == actor,
         )
     )
-    found = session.execute(age.order_by(Run.created_at.desc(), Run.id).limit(1)).first()
+    found = session.execute(lately.order_by(Run.created_at.desc(), Run.id).limit(1)).first()
     return found and (found.id, (found.now - found.created_at).total_seconds())
 
 

@@ -53,6 +53,8 @@ def delete(run_id: str, actor: str) -> str:
     if not going and status not in ("gone", "deleting"):
         raise UserError(f"Stop it first: the run is {status}")
     reconcile.finish_deletion(open_database(), run_id)
+    if _status(run_id) == "deleting":
+        return "Going; some of its files are in use, and are tried again by themselves"
     return "Deleted, with its weights, checkpoints and curves"
 
 

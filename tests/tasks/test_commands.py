@@ -18,7 +18,7 @@ from db.models import Base, RunStatus
 from engine.dataset import datasets
 from engine.errors import UserError
 from engine.types import under
-from tasks import reconcile
+from tasks import commands, reconcile
 from tasks.settings import open_database
 from tasks.supervise import run_attempt
 
@@ -262,7 +262,7 @@ def test_files_that_cannot_be_deleted_keep_their_row_for_a_later_sweep(
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", busy)
-        caat_here("delete", run_id)
+        assert "some of its files are in use" in commands.delete(run_id, "tester")
         reconcile.sweep(open_database())
     with open_database().read() as session:
         assert queries.get_run(session, run_id).status is RunStatus.DELETING
