@@ -12,7 +12,7 @@ from tasks import commands
 ACTOR = "dashboard"
 
 STOPPABLE = ("queued", "running", "interrupted")
-RESUMABLE = ("failed", "cancelled", "interrupted")
+RESUMABLE = ("failed", "cancelled", "interrupted", "lost")
 DELETABLE = ("succeeded", "failed", "cancelled")
 
 
@@ -33,7 +33,7 @@ def action_buttons(run: RunRow, place: str) -> None:
             command=partial(commands.stop, run.id, ACTOR),
         )
         _button("Stop", ":material/stop_circle:", f"{place}-stop", question)
-    if run.status in RESUMABLE:
+    if run.shown_status in RESUMABLE:
         question = about(
             title="Resume this run?",
             effect="It goes back to the queue and goes on from its last finished epoch.",

@@ -19,7 +19,7 @@ from db.errors import DatabaseError
 from db.rows import RunDetail
 from engine.errors import UserError
 from engine.method import METHODS
-from tasks import commands, serve
+from tasks import commands, liveness, serve
 from tasks import doctor as health
 from tasks import export as files
 from tasks.settings import open_database, settings
@@ -126,7 +126,7 @@ def run(file: File, set_: Set = None, as_json: AsJson = False) -> None:
     result = foreground.run(read_scenario(file, set_ or []), ACTOR, quiet=as_json)
     if as_json:
         _print_json(result)
-    else:
+    elif result["run_id"]:
         how = f"{result['status']} in {result['seconds']:.1f} s"
         typer.echo(f"{result['run_id']} {how}, {result['method']}")
         _print_errors(result["metrics"])
@@ -154,18 +154,18 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """List the runs, or say how one stands."""
-    commands.sweep()
-    with open_database().read() as session:
+    database = open_database()
+    with database.read() as session:
         if run_id is not None:
             found = queries.get_run(session, commands.find_run(run_id))
             assert found is not None
             metrics = queries.final_metrics(session, found.id)
-            return _show_run(found, metrics, as_json)
-        rows = queries.list_runs(session)
+            return _show_run(liveness.judged([found], database)[0], metrics, as_json)
+        rows = liveness.judged(queries.list_runs(session), database)
     table = [
         {
             "run_id": r.id,
-            "status": r.status.value,
+            "status": r.shown_status,
             "epoch": r.epoch,
             "epochs": r.num_epochs,
             "method": r.method,
@@ -178,17 +178,17 @@ def status(
         return _print_json({"runs": table})
     for r in rows:
         epochs = f"{r.epoch}/{r.num_epochs}"
-        typer.echo(f"{r.id}  {r.status.value:11}  {epochs:8}  {r.method:21}  {r.dataset}  {r.name}")
+        typer.echo(f"{r.id}  {r.shown_status:11}  {epochs:8}  {r.method:21}  {r.dataset}  {r.name}")
     return None
 
 
 def _show_run(run: RunDetail, metrics: dict[str, Any] | None, as_json: bool) -> None:
     told = {
         "run_id": run.id,
-        "status": run.status.value,
+        "status": run.shown_status,
         "method": run.method,
         "reason": run.reason,
-        "message": run.message,
+        "message": liveness.LOST_WORKER if run.is_lost else run.message,
         "epoch": run.epoch,
         "epochs": run.num_epochs,
         "attempt": run.attempt,
@@ -223,9 +223,14 @@ def resume(run_id: RunId) -> None:
 
 
 @cli.command()
-def delete(run_id: RunId) -> None:
+def delete(
+    run_id: RunId,
+    leave_files: Annotated[
+        bool, typer.Option(help="Forget it now, although its files on other hosts stay there")
+    ] = False,
+) -> None:
     """Delete an ended run with everything that it recorded."""
-    typer.echo(commands.delete(commands.find_run(run_id), ACTOR))
+    typer.echo(commands.delete(commands.find_run(run_id), ACTOR, leave_files=leave_files))
 
 
 @cli.command()

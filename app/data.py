@@ -16,6 +16,7 @@ from db.listing import Overview, RunFilter
 from db.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.session import Database
 from engine.statistics import wilson
+from tasks.liveness import judged
 from tasks.settings import open_database
 
 REFRESH_SECONDS = 2.0
@@ -45,7 +46,7 @@ def mark(run: RunRow) -> Mark:
 
 def live_mark(run: RunRow) -> Mark:
     """As `mark`, for what is recorded within an epoch as well."""
-    return (f"{run.status}/{run.phase}", run.attempt, run.epoch * 1_000_000 + run.step)
+    return (f"{run.shown_status}/{run.phase}", run.attempt, run.epoch * 1_000_000 + run.step)
 
 
 @Lasting
@@ -60,7 +61,8 @@ def overview() -> Overview:
 def runs(wanted: RunFilter, page: int) -> tuple[list[RunRow], int]:
     """Return one page, counted from 1, of the runs that are wanted, and how many these are."""
     with database().read() as session:
-        return listing.runs(session, wanted, (page - 1) * RUNS_A_PAGE, RUNS_A_PAGE)
+        found, in_all = listing.runs(session, wanted, (page - 1) * RUNS_A_PAGE, RUNS_A_PAGE)
+    return judged(found, database()), in_all
 
 
 @st.cache_data(ttl=600, max_entries=4, show_spinner=False)
@@ -87,7 +89,8 @@ def run_curves(reached: tuple[tuple[str, Mark], ...]) -> dict[str, list[float]]:
 @st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
 def run(run_id: str) -> RunDetail | None:
     with database().read() as session:
-        return queries.get_run(session, run_id)
+        found = queries.get_run(session, run_id)
+    return judged([found], database())[0] if found else None
 
 
 @Lasting

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.words import count, cut_off, duration, eta_seconds, stalled, status
 from db.rows import RunRow
-from tasks.settings import settings
+from tasks.liveness import silent_seconds
 
 PHASES = {
     "starting": "starting",
@@ -15,17 +15,20 @@ PHASES = {
 
 
 def badge(run: RunRow) -> None:
-    words = status(run.status)
+    words = status(run.shown_status)
     st.badge(words.label, icon=words.icon, color=words.color)
+    if run.is_lost:
+        return
     if told := stalled(run.seconds_still):
         st.badge(told, icon=":material/hourglass_disabled:", color="orange")
-    if told := cut_off(run.lease_left, settings().lease_seconds):
+    holder = run.holder
+    if holder and (told := cut_off(silent_seconds(holder), holder.lease_seconds)):
         st.badge(told, icon=":material/cloud_off:", color="orange")
 
 
 def time_left(run: RunRow) -> str:
     """Return the time left of a run that is at work, else nothing."""
-    if run.status != "running":
+    if run.shown_status != "running":
         return ""
     before = run.epochs_before / run.num_epochs
     seconds = eta_seconds(run.attempt_started_at, run.progress, before)
@@ -35,7 +38,9 @@ def time_left(run: RunRow) -> str:
 def whereabouts(run: RunRow) -> str:
     """Say where a run is, in one line."""
     epochs = f"Epoch {min(run.epoch + 1, run.num_epochs)} of {run.num_epochs}"
-    match run.status:
+    match run.shown_status:
+        case "lost":
+            return f"{epochs}: its worker is gone; it goes on from its last finished epoch"
         case "queued":
             return f"Waiting for a worker; {count(run.num_epochs - run.epoch, 'epoch')} to train"
         case "running":

@@ -18,6 +18,7 @@ PILLS = {
     "running": "#2a6fb8",
     "stopping": "#a86200",
     "interrupted": "#a86200",
+    "lost": "#a86200",
     "succeeded": "#23804a",
     "failed": "#c03a30",
     "cancelled": "#7a55ad",
@@ -80,7 +81,7 @@ def run_table(
     """Return one row per run, as it is shown: errors and progress in percent, a curve in shares."""
     rows = [
         {
-            "status": [tagged(run.status)],
+            "status": [tagged(run.shown_status)],
             "name": title_of(run),
             "progress": 100 * run.progress,
             "time_left": time_left(run),

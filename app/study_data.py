@@ -7,6 +7,7 @@ from app.data import database
 from db import studies
 from db.rows import RunRow
 from db.studies import StudyRow
+from tasks.liveness import judged
 from tasks.study import MAX_RUNS
 
 
@@ -19,7 +20,8 @@ def listed() -> list[StudyRow]:
 @st.cache_data(ttl=1.0, max_entries=16, show_spinner=False)
 def runs(name: str) -> list[RunRow]:
     with database().read() as session:
-        return studies.runs_of(session, name, MAX_RUNS)
+        found = studies.runs_of(session, name, MAX_RUNS)
+    return judged(found, database())
 
 
 @st.cache_data(ttl=600, max_entries=32, show_spinner=False)

@@ -75,7 +75,7 @@ def grid(runs: Sequence[RunRow]) -> str:
 
 
 def _cell(run: RunRow) -> str:
-    words = tagged(run.status)
+    words = tagged(run.shown_status)
     if run.status in (RunStatus.RUNNING, RunStatus.STOPPING):
         words = f"{words}, {100 * run.progress:.0f} %"
     return f"[{literal(words)}](run?id={run.id})"

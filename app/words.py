@@ -23,6 +23,7 @@ STATUSES = {
     "running": StatusWords("Running", "▶", ":material/play_arrow:", "blue"),
     "stopping": StatusWords("Stopping", "■", ":material/stop_circle:", "orange"),
     "interrupted": StatusWords("Interrupted", "▲", ":material/warning:", "orange"),
+    "lost": StatusWords("Worker lost", "▲", ":material/warning:", "orange"),
     "succeeded": StatusWords("Finished", "✓", ":material/check_circle:", "green"),
     "failed": StatusWords("Failed", "✗", ":material/error:", "red"),
     "cancelled": StatusWords("Stopped", "◼", ":material/cancel:", "violet"),
@@ -143,17 +144,17 @@ def stalled(seconds: float | None) -> str:
 
 
 SILENT_LEASE = 15.0
-"""Seconds without a renewed lease after which a worker is said to be cut off."""
+"""Seconds without a renewed lease after which a worker is said to be cut off, if not its lease
+itself is much shorter or longer."""
 
 
-def cut_off(lease_left: float | None, lease_seconds: float) -> str:
+def cut_off(silent_seconds: float, lease_seconds: float) -> str:
     """Say that a worker does not renew its lease, once it is worth saying; else nothing.
 
     A worker of this host that is dead is known from its lock long before.
     """
-    if lease_left is None or lease_left > lease_seconds - min(SILENT_LEASE, lease_seconds / 2):
-        return ""
-    return "Worker cannot reach the database"
+    patience = max(min(SILENT_LEASE, lease_seconds / 2), lease_seconds / 4)
+    return "Worker cannot reach the database" if silent_seconds >= patience else ""
 
 
 def now() -> datetime:

@@ -129,9 +129,15 @@ class Attempt(Base):
     worker_id: Mapped[str] = mapped_column(String(100))
     host: Mapped[str] = mapped_column(String(255))
     boot_id: Mapped[str] = mapped_column(String(64))
+    lock_domain: Mapped[str] = mapped_column(String(80), server_default="")
+    """Where the kernel's lock says whether its worker lives; empty before 0005."""
+    data_dir: Mapped[str] = mapped_column(Text, server_default="")
+    """Folder of its files, on its host; empty before 0005."""
     pid: Mapped[int]
     device: Mapped[str] = mapped_column(String(32))
     lease_until: Mapped[datetime]
+    lease_seconds: Mapped[float] = mapped_column(server_default="60")
+    """How long it may say nothing."""
     epoch: Mapped[int] = mapped_column(default=0)
     """Epoch in work, counted from 1."""
     step: Mapped[int] = mapped_column(default=0)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from db import snapshot as blobs
 from db.headline import ERRORS, Headline, headlines
+from db.leases import holder_of
 from db.migrate import head_revision
 from db.models import (
     Attempt,
@@ -42,7 +43,7 @@ _DETAIL_COLUMNS = [
 ]
 _MAX_FOUND = 20
 
-RowT = TypeVar("RowT", AttemptRow, CheckpointRow, EventRow)
+RowT = TypeVar("RowT", AttemptRow, EventRow)
 
 
 def list_runs(
@@ -183,9 +184,16 @@ def events(session: Session, run_id: str) -> list[EventRow]:
 
 
 def checkpoints(session: Session, run_id: str) -> list[CheckpointRow]:
-    """Return the checkpoints of a run, newest first."""
-    mine = Checkpoint.run_id == run_id
-    return _rows(session, CheckpointRow, Checkpoint, mine, order=Checkpoint.epoch.desc())
+    """Return the checkpoints of a run, newest first, and where their files are."""
+    wrote = (Attempt.run_id == Checkpoint.run_id) & (Attempt.number == Checkpoint.attempt)
+    columns = [
+        func.coalesce(getattr(Attempt, name), "")
+        if name in ("host", "lock_domain", "data_dir")
+        else getattr(Checkpoint, name)
+        for name in CheckpointRow.__dataclass_fields__
+    ]
+    found = select(*columns).join(Attempt, wrote, isouter=True).where(Checkpoint.run_id == run_id)
+    return [CheckpointRow(*row) for row in session.execute(found.order_by(Checkpoint.epoch.desc()))]
 
 
 def workers(session: Session) -> list[WorkerRow]:
@@ -254,7 +262,8 @@ def _runs() -> Select[Any]:
         Attempt.epoch.label("attempt_epoch"),
         Attempt.started_at.label("attempt_started_at"),
         func.coalesce(Attempt.progress_at, Attempt.started_at).label("got_on_at"),
-        Attempt.lease_until,
+        *(Attempt.host, Attempt.boot_id, Attempt.lock_domain, Attempt.data_dir),
+        *(Attempt.lease_until, Attempt.lease_seconds),
         db_now().label("now"),
         Attempt.ended_at.label("attempt_ended_at"),
         _first_epoch().label("first_epoch"),
@@ -295,7 +304,7 @@ def _run_values(row: Any, result: Headline | None) -> dict[str, Any]:
         "epochs_before": row["epoch"] if row["first_epoch"] is None else row["first_epoch"] - 1,
         "progress": min(1.0, done),
         "seconds_still": (row["now"] - row["got_on_at"]).total_seconds() if in_work else None,
-        "lease_left": (row["lease_until"] - row["now"]).total_seconds() if in_work else None,
+        "holder": holder_of(row, row["id"], row["attempt"]) if in_work else None,
         **vars(result or Headline()),
     }
 

@@ -1,10 +1,32 @@
 """What queries return: plain values, nothing that needs a session."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from db.models import ACTIVE, RunStatus
+
+LOST = "lost"
+"""Shown instead of the status of a run whose worker is gone."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """An attempt in work: who holds a run, and what tells whether the holder still lives."""
+
+    run_id: str
+    number: int
+    worker_id: str
+    host: str
+    boot_id: str
+    lock_domain: str
+    data_dir: str
+    lease_until: datetime
+    lease_seconds: float
+    """How long it may say nothing."""
+    lease_left: float
+    """Seconds for which it holds the run if its worker says nothing more, by the database's
+    clock."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +62,8 @@ class RunRow:
     """Share of the training steps done."""
     seconds_still: float | None
     """Since the attempt in work last got on, by the database's clock."""
-    lease_left: float | None
-    """Seconds for which the attempt in work holds the run if its worker says nothing more."""
+    holder: Holder | None
+    """The attempt in work."""
     natural_error: float | None
     boundary_error: float | None
     robust_error: float | None
@@ -50,6 +72,14 @@ class RunRow:
     """Index of the class with the largest robust error."""
     result_split: str | None
     """Where the errors were measured: test, validation (newest epoch), or nowhere yet."""
+    is_lost: bool = field(default=False, kw_only=True)
+    """Whether its worker is gone although nobody has written that down yet; the database cannot
+    tell, see `tasks.liveness.judged`."""
+
+    @property
+    def shown_status(self) -> str:
+        """Its status, or ``lost``: what a person is shown."""
+        return LOST if self.is_lost else self.status.value
 
     @property
     def is_active(self) -> bool:
@@ -64,6 +94,8 @@ class AttemptRow:
     number: int
     worker_id: str
     host: str
+    lock_domain: str
+    data_dir: str
     pid: int
     device: str
     epoch: int
@@ -134,6 +166,10 @@ class CheckpointRow:
     size: int
     sha256: str
     created_at: datetime
+    host: str = ""
+    lock_domain: str = ""
+    data_dir: str = ""
+    """Of the attempt that wrote it."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ first. The event row is written in the same transaction. On PostgreSQL locks are
 order, run before attempt.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.dialect import insert_or, tidy_text
@@ -23,6 +24,9 @@ USER = "user"
 """The reason of what a person asked for."""
 DRAIN = "drain"
 """The reason of an interruption in good order: its worker was told to stop."""
+
+CLOCK_STEP = 60.0
+"""Seconds; a moment that lies further ahead was no moment of this clock."""
 
 _ENDED = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
 _STOPS_AS = {
@@ -59,6 +63,8 @@ class WorkerIdentity:
     boot_id: str
     pid: int
     device: str
+    lock_domain: str = ""
+    data_dir: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,9 +111,10 @@ def claim(
         started_at=func.coalesce(Run.started_at, db_now()),
     )
     if number is not None:
-        values = {"run_id": run_id, "number": number, "worker_id": worker.id, "host": worker.host}
-        values |= {"boot_id": worker.boot_id, "pid": worker.pid, "device": worker.device}
-        session.execute(insert(Attempt).values(**values, lease_until=db_now(lease_seconds)))
+        who = {name: value for name, value in vars(worker).items() if name != "id"}
+        values = {"run_id": run_id, "number": number, "worker_id": worker.id, **who}
+        lease = {"lease_until": db_now(lease_seconds), "lease_seconds": lease_seconds}
+        session.execute(insert(Attempt).values(**values, **lease))
     return number
 
 
@@ -161,14 +168,16 @@ def epoch_done(session: Session, run_id: str, attempt: int, epoch: int) -> None:
     )
 
 
-def request_stop(session: Session, run_id: str, actor: str) -> RunStatus | None:
+def request_stop(
+    session: Session, run_id: str, actor: str, message: str | None = None
+) -> RunStatus | None:
     """Cancel what waits, ask what runs to stop; nothing if there is nothing to stop."""
     status = locked_status(session, run_id)
     target = _STOPS_AS.get(status) if status else None
     if status is None or target is None:
         return None
     ended = {"ended_at": db_now()} if target is RunStatus.CANCELLED else {}
-    changed = change(session, run_id, (status, target), Note(actor, USER), **ended)
+    changed = change(session, run_id, (status, target), Note(actor, USER, message), **ended)
     return target if changed is not None else None
 
 
@@ -246,6 +255,19 @@ def start_deletion(session: Session, run_id: str, actor: str) -> bool:
     return change(session, run_id, edge, Note(actor, USER)) is not None
 
 
+def files_deleted(session: Session, run_id: str, attempts: Sequence[int]) -> int:
+    """Note that the files of some attempts of a going run are gone; return how many have some left.
+
+    An attempt of such a run is nothing but the place of its files: it goes with them.
+    """
+    if locked_status(session, run_id) is not RunStatus.DELETING:
+        return 0
+    theirs = (Attempt.run_id == run_id, Attempt.number.in_(attempts))
+    session.execute(delete(Attempt).where(*theirs), execution_options=NO_SYNC)
+    left = select(func.count()).select_from(Attempt).where(Attempt.run_id == run_id)
+    return session.execute(left).scalar_one()
+
+
 def finish_deletion(session: Session, run_id: str) -> bool:
     """Delete the rows of a run that is marked as going, once its files are gone."""
     run = session.get(Run, run_id, with_for_update=True)
@@ -255,28 +277,25 @@ def finish_deletion(session: Session, run_id: str) -> bool:
     return True
 
 
-def expired_attempts(session: Session) -> list[Attempt]:
-    """Return the attempts whose lease has passed by the database's clock.
-
-    In a writing session they stay locked until it ends, so that a late heartbeat cannot come
-    between this answer and what is done about it; what others hold locked is left out.
-    """
-    found = _active_attempts().where(Attempt.lease_until < db_now())
-    if session.info.get("writes"):
-        found = found.with_for_update(of=[Run, Attempt], skip_locked=True)
-    return list(session.execute(found).scalars())
-
-
 def resumable(session: Session, after_seconds: float) -> list[Interrupted]:
     """Return the interrupted runs that have waited long enough.
 
     A run whose worker was told to stop waits for nothing.
     """
-    due = Attempt.ended_at < db_now(-after_seconds)
+    due = _older_than(Attempt.ended_at, after_seconds)
+    return _interrupted(session, or_(due, Run.reason == DRAIN))
+
+
+def interrupted(session: Session, run_id: str) -> Interrupted | None:
+    """Return one run if it is interrupted, however short a time ago."""
+    return next(iter(_interrupted(session, Run.id == run_id)), None)
+
+
+def _interrupted(session: Session, which: Any) -> list[Interrupted]:
     waited = (
         select(Run.id, Run.reason, Run.infra_attempts)
         .join(Attempt, (Run.id == Attempt.run_id) & (Run.attempt == Attempt.number))
-        .where(Run.status == RunStatus.INTERRUPTED, or_(due, Run.reason == DRAIN))
+        .where(Run.status == RunStatus.INTERRUPTED, which)
         .order_by(Run.queued_at)
     )
     return [
@@ -297,15 +316,9 @@ def _times(session: Session, run_id: str, reason: str | None) -> int:
     return session.execute(mine.where(*such, since)).scalar_one()
 
 
-def live_attempts(session: Session, host: str, boot_id: str) -> list[Attempt]:
-    """Return the attempts that have not ended and that this boot of this host began."""
-    mine = _active_attempts().where(Attempt.host == host, Attempt.boot_id == boot_id)
-    return list(session.execute(mine).scalars())
-
-
 def take_unrung(session: Session, older_than_seconds: float) -> list[str]:
     """Return the queued runs whose bell is due, oldest first; only one caller gets each."""
-    due = or_(Run.rung_at.is_(None), Run.rung_at < db_now(-older_than_seconds))
+    due = or_(Run.rung_at.is_(None), _older_than(Run.rung_at, older_than_seconds))
     statement = (
         update(Run)
         .where(Run.status == RunStatus.QUEUED, due)
@@ -316,6 +329,11 @@ def take_unrung(session: Session, older_than_seconds: float) -> list[str]:
     return [row.id for row in sorted(rows, key=lambda row: row.queued_at)]
 
 
+def _older_than(moment: Any, seconds: float) -> Any:
+    """Select what is long ago; what lies ahead was written before a clock was set back."""
+    return or_(moment < db_now(-seconds), moment > db_now(CLOCK_STEP))
+
+
 def _end_attempt(session: Session, run_id: str, attempt: int, outcome: str) -> bool:
     return update_attempt(session, run_id, attempt, ended_at=db_now(), outcome=outcome)
 
@@ -323,13 +341,3 @@ def _end_attempt(session: Session, run_id: str, attempt: int, outcome: str) -> b
 def _worker_of(session: Session, run_id: str, attempt: int) -> str:
     holder = select(Attempt.worker_id).where(Attempt.run_id == run_id, Attempt.number == attempt)
     return session.execute(holder).scalar() or "unknown"
-
-
-def _active_attempts() -> Any:
-    return (
-        select(Attempt)
-        .join(Run, (Run.id == Attempt.run_id) & (Run.attempt == Attempt.number))
-        .where(Attempt.ended_at.is_(None), Run.status.in_(HELD))
-        .order_by(Attempt.run_id)
-        .execution_options(populate_existing=True)
-    )

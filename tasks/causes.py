@@ -33,13 +33,23 @@ def retries(reason: str | None) -> float:
     return limits.get(reason or "", 0)
 
 
-def lost(session: Session, run_id: str, attempt: int, what: str) -> str:
-    """Say that an attempt is gone, where it was, and whether another follows."""
+def lost(session: Session, run_id: str, attempt: int, what: str, *, resumes: bool) -> str:
+    """Say that an attempt is gone, where it was, and whether another follows.
+
+    Args:
+        session: To read.
+        run_id: Which run.
+        attempt: Which of its attempts.
+        what: What happened to it.
+        resumes: Whether whoever says this sees to the next attempt.
+    """
     run = queries.get_run(session, run_id)
     assert run is not None
     place = max(max((a.epoch for a in run.attempts if a.number == attempt), default=0), 1)
-    goes_on = run.infra_attempts < retries(LOST)
-    follows = f" \u2013 resuming (attempt {attempt + 1})" if goes_on else ""
+    follows = ""
+    if run.infra_attempts < retries(LOST):
+        does = "resuming" if resumes else "waits for a worker"
+        follows = f" \u2013 {does} (attempt {attempt + 1})"
     return f"Interrupted at epoch {place}{follows}: {what}"
 
 

@@ -1,28 +1,21 @@
 """What a person may do to a run, and the sentence that answers."""
 
-import logging
-import time
-
 from db import queries, transitions
 from db.models import RunStatus
 from engine.errors import UserError
 from tasks import reconcile
-from tasks.patience import AWAY
+from tasks.checkpoints import is_here
 from tasks.settings import open_database, settings
 from tasks.submit import UNHEARD, ring
-
-SPARED = 30.0
-"""Seconds that a database is left alone after it did not answer a page's look for lost runs."""
-log = logging.getLogger(__name__)
-_swept_at = -float("inf")
 
 
 def stop(run_id: str, actor: str) -> str:
     """Ask a run to stop and say what follows."""
+    reconcile.end_lost(open_database(), run_id)
     with open_database().write() as session:
         status = transitions.request_stop(session, run_id, actor)
     if status is RunStatus.CANCELLED:
-        return "Cancelled; it had not started"
+        return "Cancelled; nothing of it was at work"
     if status is RunStatus.STOPPING:
         return "Stopping at the next step; what was recorded stays"
     found = _status(run_id)
@@ -32,7 +25,8 @@ def stop(run_id: str, actor: str) -> str:
 
 
 def resume(run_id: str, actor: str) -> str:
-    """Queue a run again that failed, was cancelled or was interrupted."""
+    """Queue a run again that failed, was cancelled or was interrupted, or whose worker is gone."""
+    reconcile.end_lost(open_database(), run_id)
     with open_database().write() as session:
         queued = transitions.requeue(session, run_id, actor, transitions.USER)
     if not queued:
@@ -41,43 +35,45 @@ def resume(run_id: str, actor: str) -> str:
     return "Queued again" if rung else UNHEARD
 
 
-def delete(run_id: str, actor: str) -> str:
+def delete(run_id: str, actor: str, *, leave_files: bool = False) -> str:
     """Delete an ended run with everything that it recorded.
+
+    Args:
+        run_id: Which run.
+        actor: Who asks.
+        leave_files: Whether its rows go at once although files on other hosts stay there.
 
     Raises:
         UserError: The run has not ended.
     """
-    with open_database().write() as session:
+    database = open_database()
+    reconcile.end_lost(database, run_id)
+    with database.write() as session:
         going = transitions.start_deletion(session, run_id, actor)
     status = _status(run_id)
     if not going and status not in ("gone", "deleting"):
         raise UserError(f"Stop it first: the run is {status}")
-    reconcile.finish_deletion(open_database(), run_id)
-    if _status(run_id) == "deleting":
+    far = _files_elsewhere(run_id)
+    reconcile.finish_deletion(database, run_id, leave_files=leave_files)
+    if _status(run_id) != "deleting":
+        stays = (
+            f"; its files stay on {far}" if far else ", with its weights, checkpoints and curves"
+        )
+        return f"Deleted{stays}"
+    if not _files_elsewhere(run_id):
         return "Going; some of its files are in use, and are tried again by themselves"
-    return "Deleted, with its weights, checkpoints and curves"
+    return (
+        f"Going; its files on {far} are deleted by the next worker there (`caat delete {run_id} "
+        "--leave-files` forgets the run now and leaves them)"
+    )
 
 
-def sweep() -> bool:
-    """Look for lost runs as a worker does, at once where one of this host is; a page calls this.
-
-    A database that does not answer is left to the next look, which then waits for longer. Return
-    whether it has looked through all of them.
-    """
-    global _swept_at
-    since = time.monotonic() - _swept_at
-    if since < 0:
-        return False
-    try:
-        if since < settings().sweep_seconds and not reconcile.silent_here(open_database()):
-            return False
-        _swept_at = time.monotonic()
-        reconcile.sweep(open_database())
-    except AWAY as error:
-        _swept_at = time.monotonic() + SPARED
-        log.info("%s", error)  # whoever asked goes on to read, and is told
-        return False
-    return True
+def _files_elsewhere(run_id: str) -> str:
+    """Return where a run has files that this process does not reach; nothing if it has none."""
+    with open_database().read() as session:
+        run = queries.get_run(session, run_id)
+    far = [a for a in run.attempts if not is_here(settings().data_dir, a)] if run else []
+    return ", ".join(dict.fromkeys(f"{a.host} {a.data_dir}".strip() for a in far))
 
 
 def find_run(prefix: str) -> str:

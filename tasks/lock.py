@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tasks.folder import make
 
+NAME = "attempt.lock"
+
 
 @contextmanager
 def held(folder: Path, *, patience: float = 0) -> Iterator[bool]:
@@ -18,7 +20,7 @@ def held(folder: Path, *, patience: float = 0) -> Iterator[bool]:
     neither passes nor frees it, and a trainer does not inherit it.
     """
     make(folder)
-    handle = os.open(folder / "attempt.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     try:
         yield _taken(handle, time.monotonic() + patience)
     finally:
@@ -38,6 +40,17 @@ def _taken(handle: int, deadline: float) -> bool:
 
 
 def is_held(folder: Path) -> bool:
-    """Tell whether a process of this host holds a run's lock."""
-    with held(folder) as mine:
-        return not mine
+    """Tell whether a process of this host holds a run's lock; nothing is made or written.
+
+    Raises:
+        OSError: The lock is not there, or may not be looked at: it says nothing.
+    """
+    handle = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # Shared: two that look at once do not take each other for the holder.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

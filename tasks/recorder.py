@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,19 @@ class ReplacedError(RuntimeError):
     """Another attempt has taken this run; nothing may be written any more."""
 
 
+@dataclass(frozen=True)
+class Start:
+    """What an attempt goes on from.
+
+    Attributes:
+        epoch: Of the checkpoint that it could use; 0 is the beginning.
+        facts: What the trainer of that one measured at its start.
+    """
+
+    epoch: int = 0
+    facts: dict[str, Any] | None = None
+
+
 class Recorder:
     """Writes what a trainer reports, as one attempt of one run."""
 
@@ -43,23 +57,23 @@ class Recorder:
         attempt: int,
         scenario_digest: str,
         should_stop: Callable[[], bool],
-        earlier: dict[str, Any] | None = None,
+        start: Start = Start(),
     ) -> None:
-        """Record as one attempt of a run; ``earlier`` are the facts of the one it goes on from.
+        """Record as one attempt of a run.
 
         Its folder is made here, once: what writes later finds it, or was told to write no more.
         """
         make(settings().run_dir(run_id))
         self.database, self.run_id, self.attempt = database, run_id, attempt
         self.scenario_digest = scenario_digest
-        self._stop, self._earlier = should_stop, earlier
+        self._stop, self._start = should_stop, start
         self._is_exact = True
         self._place: Progress | None = None
         self._pending: list[MetricRow] = []
         self._told_at = 0.0
 
     def on_start(self, facts: RunFacts, samples: dict[str, npt.NDArray[Any]]) -> None:
-        now, earlier = facts.as_json(), self._earlier or {}
+        now, earlier = facts.as_json(), self._start.facts or {}
         found = exactness.differences(earlier, now)
         self._is_exact = not found
 
@@ -194,10 +208,12 @@ class Recorder:
         checkpoints.sweep(folder, self.attempt, kept)
 
     def _prune(self, session: Session, keep: int) -> list[str]:
-        """Drop the rows of all but the newest checkpoints and return the names of their files."""
+        """Drop the rows of checkpoints that are not kept; return the names of the others' files."""
         rows = queries.checkpoints(session, self.run_id)
-        records.drop_checkpoints(session, self.run_id, [row.epoch for row in rows[keep:]])
-        return [Path(row.path).name for row in rows[:keep]]
+        kept = checkpoints.kept(rows, self.attempt, self._start.epoch, keep)
+        gone = [row.epoch for row in rows if row not in kept]
+        records.drop_checkpoints(session, self.run_id, gone)
+        return [Path(row.path).name for row in kept]
 
     def _write(self, write: Callable[[Session], object]) -> None:
         """Write in one fenced transaction; wait for a database that is away for a moment."""

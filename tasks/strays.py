@@ -4,7 +4,9 @@ import time
 from pathlib import Path
 
 from db import queries
+from db.edges import HELD
 from db.session import Database
+from tasks import lock
 from tasks.settings import settings
 
 OLD_SECONDS = 3600.0
@@ -14,7 +16,8 @@ OLD_SECONDS = 3600.0
 def sweep_strays(database: Database) -> int:
     """Delete old temporary files and unreferenced checkpoints; return how many.
 
-    Only in folders of runs that this database knows: another one may share the data directory.
+    Only in folders of runs that this database knows, as another one may share the data directory;
+    and never of a run at work: what its trainer writes is only as old as this process's clock says.
 
     Raises:
         DatabaseError: The database did not answer; nothing more was deleted.
@@ -25,15 +28,21 @@ def sweep_strays(database: Database) -> int:
         suspects = [path for path in _suspects(folder) if _is_old(path)]
         if not suspects:
             continue
-        with database.read() as session:
-            if queries.get_run(session, folder.name) is None:
-                continue
-            known = {row.path for row in queries.checkpoints(session, folder.name)}
-        for path in suspects:
-            if str(path.relative_to(settings().data_dir)) not in known:
-                path.unlink(missing_ok=True)
-                deleted += 1
+        with lock.held(folder) as mine:
+            deleted += _sweep(database, folder.name, suspects) if mine else 0
     return deleted
+
+
+def _sweep(database: Database, run_id: str, suspects: list[Path]) -> int:
+    with database.read() as session:
+        run = queries.get_run(session, run_id)
+        known = {row.path for row in queries.checkpoints(session, run_id)}
+    if run is None or run.status in HELD:
+        return 0
+    strays = [path for path in suspects if str(path.relative_to(settings().data_dir)) not in known]
+    for path in strays:
+        path.unlink(missing_ok=True)
+    return len(strays)
 
 
 def _suspects(folder: Path) -> list[Path]:

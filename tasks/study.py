@@ -7,6 +7,7 @@ from db import studies, transitions
 from db.models import RunStatus
 from engine.errors import UserError
 from engine.scenario import Scenario
+from tasks import reconcile
 from tasks.settings import open_database
 from tasks.submit import new_run, ring
 
@@ -55,6 +56,7 @@ def submit_study(
 
 def stop_study(name: str, actor: str) -> str:
     """Ask every run of a study that has not ended to stop, and say what follows."""
+    reconcile.end_lost(open_database())
     told = []
     for run_id in _with_status(name, STOPPABLE):
         with open_database().write() as session:
@@ -70,6 +72,7 @@ def stop_study(name: str, actor: str) -> str:
 
 def resume_study(name: str, actor: str) -> str:
     """Queue every run of a study again that failed, was stopped or was interrupted."""
+    reconcile.end_lost(open_database())
     queued = 0
     for run_id in _with_status(name, RESUMABLE):
         with open_database().write() as session:

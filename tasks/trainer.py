@@ -19,7 +19,7 @@ from engine.scenario import Scenario
 from tasks import causes, checkpoints
 from tasks.orphan import die_with_parent
 from tasks.patience import patiently
-from tasks.recorder import PATIENCE_SECONDS, Recorder, ReplacedError
+from tasks.recorder import PATIENCE_SECONDS, Recorder, ReplacedError, Start
 from tasks.settings import open_database, settings
 
 EXIT_STOPPED = 75
@@ -69,13 +69,13 @@ def _train(
         raise ReplacedError(f"run {run_id} is gone")
     scenario = Scenario.model_validate(run.scenario)
     _require_its_data(scenario, run.data_digest)
-    resume = checkpoints.newest_good(settings().data_dir, rows)
-    start, earlier = (resume[0], run.facts) if resume else (0, None)
-    recorder = Recorder(database, run_id, attempt, scenario.digest(), stop.is_set, earlier)
-    log.info("Attempt %d on %s, from epoch %d", attempt, device, start)
-    for row in rows:
-        if row.epoch > start:
-            recorder.remark("damaged", checkpoints.damaged(row.epoch, start))
+    search = checkpoints.search(settings().data_dir, rows)
+    resume = search.found
+    start = Start(resume[0], run.facts) if resume else Start()
+    recorder = Recorder(database, run_id, attempt, scenario.digest(), stop.is_set, start)
+    log.info("Attempt %d on %s, from epoch %d", attempt, device, start.epoch)
+    for reason, message in search.remarks():
+        recorder.remark(reason, message)
     train(
         scenario,
         recorder,

@@ -10,12 +10,12 @@ from db import workers
 from db.errors import DatabaseError, SchemaNewerError
 from engine.runtime import device_name, pick_device
 from tasks.host import host_name, identity
-from tasks.reconcile import silent_here, sweep
+from tasks.reconcile import lost, sweep
 from tasks.settings import open_database, settings
 from tasks.strays import OLD_SECONDS, sweep_strays
 
-GLANCE = 1.0
-"""Seconds between two looks at the locks of this host."""
+GLANCE = 0.5
+"""Seconds between two looks at who holds runs."""
 log = logging.getLogger(__name__)
 
 draining = threading.Event()
@@ -79,10 +79,10 @@ def keep_house() -> None:
 
 
 def _rest(until: float) -> None:
-    """Wait, but no longer than until a run of this host has lost its worker."""
+    """Wait, but no longer than until a run has lost its worker."""
     while time.monotonic() < until and not done.wait(min(GLANCE, settings().sweep_seconds)):
         try:
-            if silent_here(open_database()):
+            if lost(open_database()):
                 return
         except DatabaseError as error:
             complain(error)

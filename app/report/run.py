@@ -33,7 +33,7 @@ def run_report(run_id: str) -> bytes:
     if run is None:
         raise UserError(f"RUN: there is no run {run_id}")
     about = f"{run.method} on {run.dataset}, seed {run.seed}, id {run.id}"
-    stands = f"{status(run.status).label}: {whereabouts(run)}"
+    stands = f"{status(run.shown_status).label}: {whereabouts(run)}"
     return Document(title_of(run), f"{about}. {stands}", list(_sections(run))).html()
 
 

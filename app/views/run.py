@@ -10,16 +10,15 @@ from app.run_line import badge, whereabouts
 from app.run_tabs import TABS
 from app.words import count, literal
 from db.rows import RunDetail
-from tasks import commands
 from tasks.causes import retries
 from tasks.exactness import NOT_EXACT, label
+from tasks.liveness import LOST_WORKER
 
 ID_LENGTH = 32
 
 
 @page
 def render() -> None:
-    commands.sweep()
     answer_click()
     run = data.run(st.query_params.get("id", ""))
     if run is None:
@@ -45,8 +44,6 @@ def _say_gone(run_id: str) -> None:
 
 
 def _draw_header(run_id: str, *, live: bool) -> None:
-    if live and commands.sweep():
-        data.forget_runs()
     run = data.run(run_id)
     follow_database()
     if asked() or run is None or live != run.is_active:
@@ -87,6 +84,8 @@ def _say_message(run: RunDetail) -> None:
     kept = f" Kept: {count(run.epoch, 'finished epoch')}." if run.epoch else ""
     if run.status == "failed":
         st.error(f"{_sentence(run.message or 'It failed')}{kept}", icon=":material/error:")
+    elif run.is_lost:
+        st.warning(f"{_sentence(LOST_WORKER)}{kept}", icon=":material/warning:")
     elif run.status == "interrupted":
         text = _sentence(run.message or "Its worker is gone")
         st.warning(f"{text}{kept}{_what_follows(run)}", icon=":material/warning:")

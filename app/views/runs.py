@@ -14,14 +14,12 @@ from app.worker_panel import worker_panel
 from db.listing import RunFilter
 from db.models import ACTIVE
 from db.rows import RunRow
-from tasks import commands
 
 CHOSEN = "chosen-runs"
 
 
 @page
 def render() -> None:
-    commands.sweep()
     answer_click()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.title("Runs", width="stretch", anchor=False)
@@ -49,8 +47,6 @@ def _draw_workers(token: int, *, live: bool) -> None:
 
 
 def _board(*, live: bool) -> None:
-    if live:
-        commands.sweep()
     found = data.overview()
     follow_database()
     if asked() or (live and not _is_live()):

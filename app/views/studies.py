@@ -20,7 +20,6 @@ from app.words import count, literal, metric, percent
 from db.models import RunStatus
 from db.rows import RunRow
 from db.studies import StudyRow
-from tasks import commands
 
 DOWNLOADS = {
     "csv": ("CSV", "text/csv", "csv"),
@@ -31,7 +30,6 @@ DOWNLOADS = {
 
 @page
 def render() -> None:
-    commands.sweep()
     answer_click()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.title("Studies", width="stretch", anchor=False)

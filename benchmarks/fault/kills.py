@@ -3,15 +3,13 @@
 A third while the trainer starts, a third anywhere in an epoch, a third while a checkpoint and its
 transaction are written; two of three times the trainer, else the worker, whose trainer then goes
 with it (its pool is solo: there is no worker child to kill). Several kills a run, `caat` with
-meta-learning and `trades`, two workers on one host, and
-an open page, which looks every second. Every run must end with what an undisturbed run of its
-scenario has.
+meta-learning and `trades`, two workers on one host. Every run must end with what an undisturbed run
+of its scenario has.
 """
 
 import os
 import random
 import signal
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -31,14 +29,6 @@ FULL, KILLS_PER_RUN, EPOCHS_PER_KILL = 100, 10, 2
 METHODS = ("caat", "trades")
 SETTINGS = {"sweep_seconds": 5, "max_lost_attempts": 100}
 """The product's own sweep: whoever looks after locks does so every second besides."""
-PAGE = """
-import time
-from tasks import commands
-while True:
-    commands.sweep()
-    time.sleep(1)
-"""
-"""What the header of an open page does while its run is active."""
 START_SECONDS, EPOCH_SECONDS, WRITE_SECONDS = 3.0, 0.5, 0.03
 MOMENTS = ("starting", "in an epoch", "writing")
 VICTIMS = ("trainer", "trainer", "worker")
@@ -140,7 +130,6 @@ def measure(plan: Plan) -> list[Figure]:
     number = max(1, plan.count(FULL) // len(METHODS))
     with opened(plan, **SETTINGS) as studio:
         studio.start_broker()
-        studio.start(sys.executable, "-c", PAGE)
         for _ in METHODS:
             studio.start_worker()
         lanes = [Lane(studio, m, random.Random(f"{plan.seed} {plan.kind} {m}")) for m in METHODS]

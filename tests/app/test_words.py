@@ -60,9 +60,10 @@ def test_time_left_after_a_resume_follows_the_pace_of_the_new_attempt():
 
 
 def test_a_worker_is_said_to_be_cut_off_once_its_lease_was_not_renewed_for_fifteen_seconds():
-    assert [words.cut_off(left, 60) for left in (None, 60, 46)] == ["", "", ""]
-    assert words.cut_off(45, 60) == "Worker cannot reach the database"
-    assert words.cut_off(-5, 60) == "Worker cannot reach the database"
+    assert [words.cut_off(silent, 60) for silent in (0, 14)] == ["", ""]
+    assert words.cut_off(15, 60) == "Worker cannot reach the database"
+    assert words.cut_off(4, 8) == "Worker cannot reach the database"
+    assert words.cut_off(100, 600) == ""  # it renews its lease that rarely
 
 
 def test_an_attempt_is_said_to_hang_after_ten_minutes():

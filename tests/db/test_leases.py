@@ -1,9 +1,10 @@
 import threading
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
-from db.models import Metric, Run, RunStatus
+from db.leases import holders, lock_silent
+from db.models import Attempt, Metric, Run, RunStatus
 from db.queries import get_run
 from db.records import MetricRow, write_metrics
 from db.session import Database
@@ -11,15 +12,16 @@ from db.transitions import (
     WorkerIdentity,
     claim,
     epoch_done,
-    expired_attempts,
     fence,
     finish,
     heartbeat,
     interrupt,
-    live_attempts,
     progress,
     requeue,
+    resumable,
+    take_unrung,
 )
+from db.types import db_now
 
 WORKER = WorkerIdentity("worker-2", "host-2", "boot-2", 99, "cuda:0")
 
@@ -102,24 +104,50 @@ def test_a_lease_ends_by_the_clock_of_the_database_alone(database, running, monk
             return datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days=365 * 100)
 
     monkeypatch.setattr("datetime.datetime", WrongClock)
-    for open_session in (database.read, database.write):
-        with open_session() as session:
-            assert [held.run_id for held in expired_attempts(session)] == [lost]
+    with database.read() as session:
+        left = {holder.run_id: holder.lease_left for holder in holders(session)}
+    assert -10 < left[lost] < 0 < left[kept] <= 60
     with database.write() as session:
         assert heartbeat(session, lost, 1, 60) is RunStatus.RUNNING
-        assert expired_attempts(session) == []
-    assert status_of(database, kept) is RunStatus.RUNNING
+        (renewed,) = holders(session, lost)
+    assert 0 < renewed.lease_left <= 60
 
 
-def test_an_attempt_that_ended_does_not_expire(database, running):
+def test_who_holds_a_run_is_told_with_its_lock_and_how_long_it_may_be_silent(database, queued):
+    run_id = queued(database)
+    there = WorkerIdentity("w", "host", "boot", 7, "cpu", lock_domain="d.1", data_dir="/data")
+    with database.write() as session:
+        assert claim(session, run_id, there, 42) == 1
+        (holder,) = holders(session)
+    assert (holder.run_id, holder.number, holder.worker_id) == (run_id, 1, "w")
+    assert (holder.host, holder.boot_id, holder.lock_domain) == ("host", "boot", "d.1")
+    assert (holder.data_dir, holder.lease_seconds) == ("/data", 42)
+    with database.read() as session:
+        assert get_run(session, run_id).holder.lease_until == holder.lease_until
+
+
+def test_an_attempt_that_ended_holds_nothing(database, running):
     run_id, attempt = running(database, lease_seconds=-1)
     with database.write() as session:
+        (holder,) = holders(session)
         assert finish(session, run_id, attempt, RunStatus.SUCCEEDED)
-        assert expired_attempts(session) == []
-        assert live_attempts(session, "host-1", "boot-1") == []
+        assert holders(session) == []
+        assert not lock_silent(session, holder)
+    with database.read() as session:
+        assert get_run(session, run_id).holder is None
 
 
-def test_what_expired_cannot_be_revived_while_it_is_being_taken(postgresql_database, running):
+def test_an_attempt_that_has_said_something_since_it_was_seen_is_not_silent(database, running):
+    run_id, attempt = running(database, lease_seconds=-1)
+    with database.write() as session:
+        (holder,) = holders(session)
+        assert lock_silent(session, holder)
+        assert heartbeat(session, run_id, attempt, -1) is RunStatus.RUNNING
+    with database.write() as session:
+        assert not lock_silent(session, holder)
+
+
+def test_what_is_silent_cannot_be_revived_while_it_is_being_taken(postgresql_database, running):
     run_id, attempt = running(postgresql_database, lease_seconds=-1)
     answers = []
 
@@ -128,23 +156,32 @@ def test_what_expired_cannot_be_revived_while_it_is_being_taken(postgresql_datab
             answers.append(heartbeat(session, run_id, attempt, 60))
 
     with postgresql_database.write() as session:
-        (expired,) = expired_attempts(session)
+        (holder,) = holders(session)
+        assert lock_silent(session, holder)
         late = threading.Thread(target=beat)
         late.start()
         late.join(timeout=0.3)
         with postgresql_database.write() as other:
-            assert expired_attempts(other) == []
-        assert interrupt(session, expired.run_id, expired.number, "lost", None, actor="reconciler")
+            assert not lock_silent(other, holder)
+        assert interrupt(session, run_id, attempt, "lost", None, actor="reconciler")
     late.join(timeout=10)
     assert answers == [None]
 
 
-def test_live_attempts_are_those_of_this_boot_of_this_host(database, running):
+def test_what_was_interrupted_by_a_clock_that_ran_ahead_does_not_wait_for_it(database, running):
     run_id, attempt = running(database)
-    with database.read() as session:
-        assert [held.run_id for held in live_attempts(session, "host-1", "boot-1")] == [run_id]
-        assert live_attempts(session, "host-1", "boot-2") == []
-        assert live_attempts(session, "host-2", "boot-1") == []
     with database.write() as session:
         assert interrupt(session, run_id, attempt, "lost", None)
-        assert live_attempts(session, "host-1", "boot-1") == []
+        assert resumable(session, 30) == []  # a moment ago
+    for hours, waits in ((-2, False), (2, False), (0, True)):
+        with database.write() as session:
+            session.execute(update(Attempt).values(ended_at=db_now(3600 * hours)))
+            assert (resumable(session, 30) == []) is waits
+
+
+def test_what_was_rung_by_a_clock_that_ran_ahead_is_rung_again(database, queued):
+    run_id = queued(database)
+    for hours, is_due in ((-2, True), (2, True), (0, False)):
+        with database.write() as session:
+            session.execute(update(Run).values(rung_at=db_now(3600 * hours)))
+            assert take_unrung(session, 30) == ([run_id] if is_due else [])

@@ -72,7 +72,7 @@ def headline(database: Database) -> tuple:
     with database.read() as session:
         (run,) = list_runs(session)
         detail = get_run(session, run.id)
-    moving = {"seconds_still", "lease_left"}
+    moving = {"seconds_still", "holder"}
     listed = {name: value for name, value in vars(run).items() if name not in moving}
     assert {name: getattr(detail, name) for name in listed} == listed
     return (

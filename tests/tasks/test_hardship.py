@@ -17,10 +17,10 @@ from app.scenario_input import read_scenario
 from db import queries, records, transitions
 from db.engines import BUSY_TIMEOUT_MS, sqlite_writer
 from db.session import Database
-from tasks import commands, lock, serve, strays, worker
+from tasks import lock, serve, strays, worker
 from tasks.exactness import differences, label
 from tasks.host import identity
-from tasks.settings import _database, open_database, settings
+from tasks.settings import _database, settings
 from tasks.submit import submit
 from tasks.supervise import run_attempt
 
@@ -199,38 +199,6 @@ def test_a_worker_older_than_the_database_stays_idle_and_says_so_once(studio, ca
     assert studio.run(run_id).attempt == 0
 
 
-def test_a_page_that_looks_for_lost_runs_leaves_a_database_alone_that_does_not_answer(
-    studio, monkeypatch
-):
-    monkeypatch.setattr(commands, "_swept_at", -float("inf"))
-    open_database()
-    asked = []
-
-    def busy(database: Database) -> None:
-        asked.append(database)
-        raise commands.AWAY[0]("locked")
-
-    monkeypatch.setattr("tasks.reconcile.sweep", busy)
-    commands.sweep()
-    commands.sweep()
-    assert len(asked) == 1
-
-
-def test_whoever_has_just_swept_still_sees_at_once_that_a_worker_of_this_host_is_gone(
-    studio, monkeypatch
-):
-    monkeypatch.setattr(settings(), "sweep_seconds", 3600.0)
-    commands.sweep()
-    run_id = launch(studio)
-    with studio.database.write() as session:
-        transitions.claim(session, run_id, identity(), lease_seconds=3600)
-    with lock.held(settings().run_dir(run_id)):
-        commands.sweep()
-        assert studio.run(run_id).status == "running"
-    commands.sweep()
-    assert studio.run(run_id).status == "interrupted"
-
-
 def test_a_trainer_that_hangs_is_told_from_one_that_gets_on_and_stop_ends_it(sqlite_studio):
     sqlite_studio.environment["CAAT_STOP_GRACE_SECONDS"] = "1"
     sqlite_studio.start_worker()
@@ -268,6 +236,26 @@ def test_old_strays_of_known_runs_are_deleted_and_nothing_else(studio):
     assert not stray.exists()
     assert not temporary.exists()
     assert all(path.exists() for path in (kept, young, foreign, folder / "log.txt"))
+
+
+@pytest.mark.parametrize("by", ["its lock", "its status"])
+def test_files_of_a_run_at_work_are_no_strays_however_old_a_clock_takes_them_for(studio, by):
+    run_id = launch(studio)
+    temporary = settings().run_dir(run_id) / "e000001-a01-x.tmp"
+    temporary.parent.mkdir(parents=True)
+    temporary.write_bytes(b"being written")
+    os.utime(temporary, (1, 1))  # as a clock that is years ahead sees it
+    if by == "its lock":
+        with lock.held(settings().run_dir(run_id)):
+            assert strays.sweep_strays(studio.database) == 0
+    else:
+        with studio.database.write() as session:
+            assert transitions.claim(session, run_id, identity(), 60) == 1
+        assert strays.sweep_strays(studio.database) == 0
+        with studio.database.write() as session:
+            assert transitions.interrupt(session, run_id, 1, "lost", None)
+    assert temporary.exists()
+    assert strays.sweep_strays(studio.database) == 1
 
 
 def test_an_epoch_done_again_with_other_numbers_is_noticed(studio):
