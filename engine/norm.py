@@ -125,6 +125,24 @@ def _length(delta: Tensor) -> Tensor:
 BALLS: Mapping[NormName, type[Ball]] = {"linf": LinfBall, "l2": L2Ball}
 
 
+LINF_EPSILON = 8 / 255
+"""The radius in l-inf unless a scenario says otherwise."""
+
+
+def default_epsilon(norm: NormName, channels: int, size: int) -> float:
+    """Return the radius that a scenario has if it names none, in pixels of [0, 1].
+
+    In l-inf it is 8/255 for every image. In l2 it is the radius that goes with it: 0.5 for images
+    of 3 x 32 x 32 (the two of CIFAR-10 in RobustBench, Croce et al. 2021), and for images of
+    another size what leaves the share of the widest ball as it is, 0.5 sqrt(n / 3072) for n values,
+    to two digits. For 3 x 224 x 224 that is 3.5, where 3 is usual (Salman et al. 2020).
+    """
+    if norm == "linf":
+        return LINF_EPSILON
+    num_values = channels * size**2
+    return float(f"{0.5 * math.sqrt(num_values / (3 * 32**2)):.2g}")
+
+
 def require_within(distance: float, norm: NormName, num_values: int) -> None:
     """Refuse a radius or step that is longer than any two images are apart.
 

@@ -1,14 +1,14 @@
 """Adversaries and anti-adversaries inside a ball of each sample's own radius."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from torch import Tensor
 
-from engine.norm import Ball, NormName, require_within
-from engine.section import Pixels, Section
+from engine.norm import LINF_EPSILON, Ball, NormName, require_within
+from engine.section import Derived, Pixels, Section
 
 Start = Literal["uniform", "normal"]
 
@@ -21,11 +21,12 @@ class ThreatConfig(Section):
         description="Norm of the perturbation: the largest change of a value, or the square root "
         "of the sum of squared changes",
     )
-    epsilon: Pixels = Field(
-        8 / 255,
+    epsilon: Annotated[Pixels, Derived()] = Field(
+        LINF_EPSILON,
         ge=0,
         description="Radius of the ball, in pixels of [0, 1]; write 8/255. At most 1 in linf, the "
-        "square root of the number of values of an image in l2",
+        "square root of the number of values of an image in l2; empty is 8/255 in linf, and in l2 "
+        "what goes with it for the size of the images: 0.5 for 3 x 32 x 32",
     )
     step_size: Pixels | None = Field(
         None, gt=0, description="Step of the training attack; empty is epsilon / 4"
@@ -37,6 +38,16 @@ class ThreatConfig(Section):
         le=999,
         description="Epochs of the method in which the radius in training rises from 0 in a line",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _radius_goes_with_the_norm(cls, values: Any) -> Any:
+        """Leave an empty radius to the default, which l2 has for a size of images alone."""
+        if not isinstance(values, dict) or values.get("epsilon") is not None:
+            return values
+        if values.get("norm") == "l2":
+            raise ValueError("norm l2 needs a radius; its default depends on the images")
+        return {name: value for name, value in values.items() if name != "epsilon"}
 
     @field_validator("epsilon", "step_size")
     @classmethod

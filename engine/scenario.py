@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from engine.backbone import BACKBONES, BackboneConfig
-from engine.dataset import DataConfig
+from engine.dataset import DataConfig, datasets
 from engine.evaluate import EvaluationConfig
 from engine.method import METHODS, MethodConfig
-from engine.norm import require_within
+from engine.norm import default_epsilon, require_within
 from engine.optimise import TrainingConfig
 from engine.perturb import ThreatConfig
 from engine.registry import import_plugins
@@ -31,6 +31,17 @@ class Scenario(Section):
     method: Annotated[MethodConfig, METHODS] = Field(default_factory=lambda: _default(METHODS))
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _radius_is_derived(cls, values: Any) -> Any:
+        """Write an empty radius out, as the norm and the images give it."""
+        threat = values.get("threat", {}) if isinstance(values, dict) else None
+        if not isinstance(threat, dict) or threat.get("epsilon") is not None:
+            return values
+        if threat.get("norm") != "l2":
+            return values
+        return {**values, "threat": {**threat, "epsilon": default_epsilon("l2", *_shape(values))}}
 
     @model_validator(mode="after")
     def _distances_fit_the_images(self) -> "Scenario":
@@ -80,3 +91,15 @@ class Scenario(Section):
 
 def _default(registry: Any) -> Any:
     return registry[registry.default]()
+
+
+def _shape(values: dict[str, Any]) -> tuple[int, int]:
+    """Return channels and size of the images that unvalidated values name.
+
+    Where they name none that is known, they are refused, whatever this returns.
+    """
+    data = values.get("data", {})
+    default = DataConfig.model_fields["dataset"].default
+    name = data.get("dataset", default) if isinstance(data, dict) else getattr(data, "dataset", "")
+    source = datasets().get(name) if isinstance(name, str) else None
+    return (source.channels, source.size) if source else (3, 32)

@@ -40,6 +40,13 @@ Pixels = Annotated[float, BeforeValidator(parse_fraction)]
 """A distance in the units of an image in [0, 1]; ``"8/255"`` is read as well."""
 
 
+class Derived:
+    """Marks a field that may be left out: validation puts in a number that other fields decide.
+
+    The stored scenario has that number, so what was derived can be seen and stays as it was.
+    """
+
+
 def error_lines(error: ValidationError, model: type[BaseModel]) -> dict[str, str]:
     """Say each mistake of a validation once: ``{"threat.epsilon": "300 is not ..."}``."""
     lines: dict[str, str] = {}
