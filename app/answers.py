@@ -11,6 +11,7 @@ import streamlit as st
 from pydantic import BaseModel, Field, ValidationError
 
 from app.fields import Place, places
+from engine.new_scenario import new_scenario
 from engine.scenario import Scenario
 from engine.section import Section, error_lines, in_255ths
 
@@ -179,9 +180,9 @@ def _num_seeds(errors: dict[str, str]) -> int:
 
 
 def _over_seeds(values: dict[str, Any], num_seeds: int) -> list[Scenario]:
-    first = Scenario.model_validate(values)
+    first = new_scenario(values)
     following = range(first.seed + 1, first.seed + num_seeds)
-    return [first, *(Scenario.model_validate({**values, "seed": seed}) for seed in following)]
+    return [first, *(new_scenario({**values, "seed": seed}) for seed in following)]
 
 
 def _of_method(path: str, method: str, num_methods: int) -> str:

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from engine.corruption import imbalanced_counts, transition_matrix
-from engine.dataset import stratified_counts
+from engine import dataset
+from engine.corruption import transition_matrix
 from engine.scenario import Scenario
 from engine.seeds import numpy_stream
 from engine.types import IntArray
@@ -13,17 +13,7 @@ from engine.types import IntArray
 
 def training_counts(scenario: Scenario) -> IntArray:
     """Return how many training samples of each true class (C,) the run will have."""
-    data = scenario.data
-    source = data.source
-    held = sum(
-        size or source.held_out_per_class for size in (data.meta_per_class, data.val_per_class)
-    )
-    available = np.array(source.train_counts, dtype=np.int64) - held
-    counts = stratified_counts(available, data.train_size or int(available.sum()))
-    if data.imbalance.factor == 1:
-        return counts
-    deal = numpy_stream(scenario.seed, "imbalance") if data.imbalance.shuffled else None
-    return imbalanced_counts(counts, data.imbalance.factor, deal)
+    return dataset.training_counts(scenario.data, scenario.seed)
 
 
 def noise_matrix(scenario: Scenario) -> npt.NDArray[np.float64]:

@@ -6,6 +6,7 @@ from typing import Any
 from app.scenario_file import in_words
 from app.words import NOTHING, percent
 from db.rows import RunDetail
+from engine.section import in_255ths
 
 
 def fact_rows(run: RunDetail) -> dict[str, str]:
@@ -16,6 +17,7 @@ def fact_rows(run: RunDetail) -> dict[str, str]:
     flipped = facts.get("flipped_labels")
     share = percent(flipped / facts["num_train"]) if flipped and facts.get("num_train") else ""
     rows = {
+        **realised_rows(facts.get("realised") or {}),
         "Training images": _number(facts.get("num_train")),
         "Wrong labels among them": f"{_number(flipped)} {f'({share})' if share else ''}".strip(),
         "Validation images": _number(facts.get("num_validation")),
@@ -33,6 +35,49 @@ def fact_rows(run: RunDetail) -> dict[str, str]:
     return rows | {
         f"Version of {name}": text for name, text in (facts.get("versions") or {}).items()
     }
+
+
+def realised_rows(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a scenario's fields lead to together (`engine.realised`), in words."""
+    words = {
+        "Threat in training": _ball(found, "epsilon", "step_size"),
+        "Attack on test data": _ball(found, "evaluation_epsilon", "evaluation_step_size"),
+        "Attack on validation data": _ball(found, "evaluation_epsilon", "validation_step_size"),
+        "Largest class over smallest": _factor(found.get("imbalance_factor")),
+        "Images in the smallest class": _number(found.get("smallest_class")),
+        "Images per step": _number(found.get("images_per_step")),
+        "Learning rate falls after": _epochs(found.get("learning_rate_drops")),
+        "Meta images per meta step": _number(found.get("meta_batch_size")),
+        "Meta steps per epoch": _number(found.get("meta_steps_per_epoch")),
+        **{
+            f"{field.replace('_', ' ').capitalize()}": _begins(found[f"{field}_epoch"])
+            for field in ("fairness_from", "average_from", "warm_up")
+            if f"{field}_epoch" in found
+        },
+    }
+    return {name: text for name, text in words.items() if text != NOTHING}
+
+
+def _ball(found: Mapping[str, Any], radius: str, step: str) -> str:
+    if radius not in found or step not in found:
+        return NOTHING
+    lengths = in_255ths(found[radius]), in_255ths(found[step])
+    return "{}, radius {}, step {}".format(found.get("norm", "linf"), *lengths)
+
+
+def _factor(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else NOTHING
+
+
+def _epochs(drops: Any) -> str:
+    if not isinstance(drops, list):
+        return NOTHING
+    told = ["never" if epoch is None else f"epoch {epoch}" for epoch in drops]
+    return ", ".join(told) or "never"
+
+
+def _begins(epoch: Any) -> str:
+    return "never, the run is too short" if epoch is None else f"epoch {epoch}"
 
 
 def card_rows(card: Mapping[str, Any]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.errors import UserError
+from engine.new_scenario import new_scenario
 from engine.scenario import Scenario
 from engine.section import error_lines
 
@@ -24,7 +25,7 @@ def read_scenario(file: Path, changes: list[str]) -> Scenario:
     for change in changes:
         _put(values, change)
     try:
-        return Scenario.model_validate(values)
+        return new_scenario(values)
     except ValidationError as error:
         lines = error_lines(error, Scenario)
         raise UserError("\n".join(f"{field}: {text}" for field, text in lines.items())) from None

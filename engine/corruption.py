@@ -27,7 +27,11 @@ class ImbalanceConfig(Section):
     """Exponential class imbalance of the training set."""
 
     factor: float = Field(
-        1.0, ge=1, le=1000, description="Largest class over smallest class; 1 is balanced"
+        1.0,
+        ge=1,
+        le=1000,
+        description="Largest class over smallest class, before rounding to whole images; 1 leaves "
+        "the classes as they are",
     )
     shuffled: bool = Field(
         False, description="Draw at random which class is large (else class 0 is the largest)"
@@ -43,14 +47,17 @@ def transition_matrix(
     (``uniform`` may redraw the true class, so the true flip rate is ratio (C-1)/C); ``pair`` is
     the classic y -> y+1 mod C.
     """
+    if ratio == 0:
+        return np.eye(num_classes)
+    num_targets = 2 if kind == "flip2" else 1
+    if num_classes <= num_targets:
+        classes = "classes" if num_targets > 1 else "class"
+        raise ValueError(f"{kind} noise needs more than {num_targets} {classes}, not {num_classes}")
     keep = (1 - ratio) * np.eye(num_classes)
     if kind == "uniform":
         return keep + ratio / num_classes
     if kind == "pair":
         return keep + ratio * np.roll(np.eye(num_classes), 1, axis=1)
-    num_targets = 1 if kind == "flip1" else 2
-    if num_classes <= num_targets:
-        raise ValueError(f"{kind} noise needs more than {num_targets} classes, not {num_classes}")
     for row in range(num_classes):
         others = np.delete(np.arange(num_classes), row)
         keep[row, rng.choice(others, num_targets, replace=False)] += ratio / num_targets

@@ -2,6 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +16,14 @@ from engine.corruption import (
     noisy_labels,
     transition_matrix,
 )
+from engine.errors import UserError
 from engine.registry import import_plugins
 from engine.section import Section
 from engine.seeds import derive_seed, numpy_stream
 from engine.types import ImageSet, IntArray, rows_by_class
+
+BEYOND_CHANCE = 1e-9
+"""Chance below which something is taken not to happen."""
 
 
 class Dataset(ABC):
@@ -206,11 +211,7 @@ def prepare(config: DataConfig, seed: int, folder: Path) -> Data:
     meta_n = config.meta_per_class or source.held_out_per_class
     val_n = config.val_per_class or source.held_out_per_class
     piles = _shuffled_by_class(official_train.labels, num_classes, seed)
-    available = np.array([len(pile) - meta_n - val_n for pile in piles], dtype=np.int64)
-    counts = stratified_counts(available, config.train_size or int(available.sum()))
-    if config.imbalance.factor > 1:
-        deal = numpy_stream(seed, "imbalance") if config.imbalance.shuffled else None
-        counts = imbalanced_counts(counts, config.imbalance.factor, deal)
+    counts = _training_counts(config, [len(pile) for pile in piles], seed)
     held = meta_n + val_n
     train = official_train.take(
         _sorted([pile[held : held + n] for pile, n in zip(piles, counts, strict=True)])
@@ -228,6 +229,56 @@ def prepare(config: DataConfig, seed: int, folder: Path) -> Data:
         ),
         class_names=source.class_names,
     )
+
+
+def require_every_label(config: DataConfig, seed: int, folder: Path) -> None:
+    """Refuse noise that, with this seed, leaves a class without a training image.
+
+    The images are read only where that is not beyond all chance.
+
+    Raises:
+        UserError: It does, or the dataset's files are missing.
+    """
+    if not config.noise.ratio:
+        return
+    names = config.source.class_names
+    rng = numpy_stream(seed, "noise matrix")
+    matrix = transition_matrix(config.noise.kind, config.noise.ratio, len(names), rng)
+    expected = training_counts(config, seed) @ matrix
+    if np.exp(-expected).sum() < BEYOND_CHANCE:  # a class of n expected images is empty so rarely
+        return
+    empty = np.flatnonzero(prepare(config, seed, folder).class_counts == 0)
+    if len(empty):
+        raise UserError(
+            f"data.noise.ratio: {config.noise.ratio:g} is not valid, with seed {seed} no training "
+            f"image is labelled {names[empty[0]]!r}; allowed: less noise, or more images in the "
+            "rarest class"
+        )
+
+
+def training_counts(config: DataConfig, seed: int) -> IntArray:
+    """Return how many training images of each true class (C,) a run has, without reading any."""
+    return _training_counts(config, config.source.train_counts, seed)
+
+
+def available_counts(config: DataConfig) -> IntArray:
+    """Return how many training images of each class (C,) are left for a run to draw from."""
+    return np.array(config.source.train_counts, dtype=np.int64) - _held_out(config)
+
+
+def _held_out(config: DataConfig) -> int:
+    """Return how many training images of each class are set aside."""
+    own = config.source.held_out_per_class
+    return (config.meta_per_class or own) + (config.val_per_class or own)
+
+
+def _training_counts(config: DataConfig, official: Sequence[int], seed: int) -> IntArray:
+    available = np.array(official, dtype=np.int64) - _held_out(config)
+    counts = stratified_counts(available, config.train_size or int(available.sum()))
+    if config.imbalance.factor > 1:
+        deal = numpy_stream(seed, "imbalance") if config.imbalance.shuffled else None
+        counts = imbalanced_counts(counts, config.imbalance.factor, deal)
+    return counts
 
 
 def stratified_counts(available: IntArray, size: int) -> IntArray:

@@ -31,7 +31,16 @@ class EvaluationConfig(Section):
         1, ge=1, le=100, description="Random starts of the attack on the test data"
     )
     step_size: Pixels | None = Field(
-        None, gt=0, description="Step of the attack; empty is epsilon / 4"
+        None,
+        gt=0,
+        description="Step of the attack, written out where fewer than 4 steps would not reach the "
+        "edge of the ball; empty is epsilon / 4",
+    )
+    val_step_size: Pixels | None = Field(
+        None,
+        gt=0,
+        exclude_if=lambda step: step is None,  # stored scenarios of old have no such field
+        description="The same for the validation data; empty is as on the test data",
     )
     epsilon: Pixels | None = Field(
         None, ge=0, description="Radius of the attack; empty is the threat model's"
@@ -47,10 +56,11 @@ class EvaluationConfig(Section):
 def attack_of(config: EvaluationConfig, threat: ThreatConfig, *, split: str) -> Pgd:
     """Return the attack that a scenario's evaluation runs on a split."""
     testing = split == "test"
+    own_step = None if testing else config.val_step_size
     return Pgd(
         norm=threat.norm,
         epsilon=threat.epsilon if config.epsilon is None else config.epsilon,
-        step_size=config.step_size,
+        step_size=config.step_size if own_step is None else own_step,
         num_steps=config.num_steps if testing else config.val_num_steps,
         restarts=config.restarts if testing else 1,
     )

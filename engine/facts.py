@@ -1,6 +1,5 @@
 """What is known of a run before its first step, and the protocol behind its last numbers."""
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -9,8 +8,10 @@ from engine.dataset import Data
 from engine.evaluate import attack_of
 from engine.evaluation_attack import Conditions
 from engine.observer import RunFacts
+from engine.realised import realised
 from engine.runtime import device_name, versions
 from engine.scenario import Scenario
+from engine.statistics import class_counts
 from engine.types import Columns, ImageSet
 
 
@@ -18,16 +19,20 @@ def run_facts(
     scenario: Scenario, data: Data, model: nn.Module, device: torch.device, num_steps: int
 ) -> RunFacts:
     """Return what is known once data and model stand; ``num_steps`` are those of an epoch."""
-    true_labels = data.train.true_labels
+    true_labels, num_classes = data.train.true_labels, len(data.class_names)
+    flipped = data.train.labels != true_labels
+    true_counts = class_counts(true_labels, num_classes)
     return RunFacts(
         class_names=data.class_names,
         class_counts=data.class_counts.tolist(),
-        true_class_counts=np.bincount(true_labels, minlength=len(data.class_names)).tolist(),
+        true_class_counts=true_counts.tolist(),
         num_train=len(data.train),
         num_meta=len(data.meta),
         num_validation=len(data.validation),
         num_test=len(data.test),
-        flipped_labels=int((data.train.labels != true_labels).sum()),
+        flipped_labels=int(flipped.sum()),
+        flipped_by_class=class_counts(true_labels[flipped], num_classes).tolist(),
+        realised=realised(scenario, true_counts),
         num_parameters=sum(parameter.numel() for parameter in model.parameters()),
         device=str(device),
         device_name=device_name(device),

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -228,6 +228,14 @@ class MethodConfig(Section):
     @abstractmethod
     def build(self, learner: Learner) -> Method:
         """Return the policy, for one run."""
+
+    def in_force(self) -> dict[str, Any]:
+        """Return the fields with what stands for the empty ones."""
+        return dict(self)
+
+    def meta_steps(self, num_steps: int) -> int:
+        """Return how often it learns from meta images in an epoch of so many steps."""
+        return 0
 
     def learned_weight(self) -> LearnedWeight | None:
         """Return its weighting network, whose state stands under ``network.``; most have none."""

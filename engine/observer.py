@@ -26,6 +26,10 @@ class RunFacts:
     num_test: int
     flipped_labels: int
     """Training images whose given label is not the true one."""
+    flipped_by_class: list[int]
+    """The same per true class."""
+    realised: dict[str, Any]
+    """What the scenario's fields lead to together, by name (`engine.realised`)."""
     num_parameters: int
     device: str
     device_name: str

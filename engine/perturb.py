@@ -29,7 +29,10 @@ class ThreatConfig(Section):
         "what goes with it for the size of the images: 0.5 for 3 x 32 x 32",
     )
     step_size: Pixels | None = Field(
-        None, gt=0, description="Step of the training attack; empty is epsilon / 4"
+        None,
+        gt=0,
+        description="Step of the training attack, written out where fewer than 4 steps would not "
+        "reach the edge of the ball; empty is epsilon / 4",
     )
     num_steps: int = Field(10, ge=1, le=200, description="Steps of the training attack")
     epsilon_warmup_epochs: int = Field(

@@ -1,6 +1,7 @@
 """What every table of a scenario has in common, and how its mistakes are told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
@@ -36,6 +37,11 @@ def in_255ths(value: float) -> str:
     return f"{numerator:g}/255"
 
 
+def count_of(number: int, noun: str) -> str:
+    """Write ``1 epoch`` or ``2 epochs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 Pixels = Annotated[float, BeforeValidator(parse_fraction)]
 """A distance in the units of an image in [0, 1]; ``"8/255"`` is read as well."""
 
@@ -45,6 +51,43 @@ class Derived:
 
     The stored scenario has that number, so what was derived can be seen and stays as it was.
     """
+
+
+@dataclass(frozen=True)
+class ShareOfRun:
+    """Marks a field that is the share of a run's epochs after which a rule of a method begins.
+
+    Attributes:
+        needs: What the rule reads, and so has to be there: an epoch that the method trained, or
+            validation errors, which a warm start gives as well.
+    """
+
+    needs: Literal["nothing", "validation", "an epoch"] = "validation"
+
+    def begins(self, share: float, own_epochs: int, *, warm_start: bool) -> int | None:
+        """Return the first of the method's epochs, counted from 1, in which the rule is in force.
+
+        None if the run ends before.
+        """
+        ready = self.needs == "nothing" or (self.needs == "validation" and warm_start)
+        first = 1 if ready else 2
+        epochs = range(first, own_epochs + 1)
+        return next((epoch for epoch in epochs if (epoch - 1) / own_epochs >= share), None)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A field that does not go with another one.
+
+    Attributes:
+        path: Of the field that a person should change, part by part.
+        value: What it is.
+        says: What is wrong with it and what is allowed, in one line.
+    """
+
+    path: tuple[str, ...]
+    value: object
+    says: str
 
 
 def error_lines(error: ValidationError, model: type[BaseModel]) -> dict[str, str]:
@@ -58,13 +101,23 @@ def error_lines(error: ValidationError, model: type[BaseModel]) -> dict[str, str
 
 def mistake(path: tuple[str, ...], value: object, says: str) -> ValidationError:
     """Return the error of a field that does not go with a field of another table."""
-    detail = {
-        "type": "value_error",
-        "loc": path,
-        "input": value,
-        "ctx": {"error": ValueError(says)},
-    }
-    return ValidationError.from_exception_data("Scenario", [cast(InitErrorDetails, detail)])
+    return mistakes([Mistake(path, value, says)])
+
+
+def mistakes(found: Iterable[Mistake]) -> ValidationError:
+    """Return the error of several such fields."""
+    details = [
+        {
+            "type": "value_error",
+            "loc": one.path,
+            "input": one.value,
+            "ctx": {"error": ValueError(one.says)},
+        }
+        for one in found
+    ]
+    return ValidationError.from_exception_data(
+        "Scenario", [cast(InitErrorDetails, detail) for detail in details]
+    )
 
 
 def _say(detail: dict[str, Any], field: FieldInfo | None) -> str:

@@ -8,6 +8,7 @@ import redis.exceptions
 from db import transitions
 from db.session import Database
 from db.transitions import NewRun
+from engine.dataset import require_every_label
 from engine.fingerprint import fingerprint
 from engine.scenario import Scenario
 from tasks.celery_app import celery_app
@@ -59,10 +60,11 @@ def new_run(
     """Return the row of a scenario, once its dataset is known to be there.
 
     Raises:
-        UserError: The dataset is missing and cannot be fetched.
+        UserError: The dataset is missing and cannot be fetched, or no image would have some label.
     """
     source, folder = scenario.data.source, settings().dataset_dir
     source.ensure(folder)
+    require_every_label(scenario.data, scenario.seed, folder)
     return NewRun(
         name=scenario.name,
         scenario=scenario.as_json(),

@@ -82,13 +82,12 @@ def _draw_classes(run: RunDetail) -> None:
     names = data.class_names(run)
     if not names or "class_counts" not in facts:
         return
-    table = pd.DataFrame(
-        {
-            "class": names,
-            "given_label": facts["class_counts"],
-            "true_label": facts.get("true_class_counts", facts["class_counts"]),
-        }
-    )
+    true = facts.get("true_class_counts", facts["class_counts"])
+    table = pd.DataFrame({"class": names, "given_label": facts["class_counts"], "true_label": true})
+    if "flipped_by_class" in facts:
+        table["wrong_share"] = [
+            wrong / max(n, 1) for wrong, n in zip(facts["flipped_by_class"], true, strict=True)
+        ]
     st.markdown("**Training images by class**")
     show_table(table, key="class-counts", file_name=f"class-counts-{run.id[:8]}.csv")
 

@@ -1,7 +1,7 @@
 """CAAT: adversaries for some samples, anti-adversaries for others, chosen by meta-learning."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, ValidationInfo, field_validator
@@ -27,6 +27,7 @@ from engine.method import (
 )
 from engine.objective import per_sample_losses
 from engine.released import CaatAsReleased
+from engine.section import ShareOfRun
 from engine.seeds import initialising
 from engine.types import Assignment, Batch
 from engine.weighting import (
@@ -113,7 +114,7 @@ class CaatConfig(MethodConfig):
         description="Divide the adversary side by the batch's mean adversary weight; never as "
         "released",
     )
-    fairness_from: float | None = Field(
+    fairness_from: Annotated[float | None, ShareOfRun()] = Field(
         None,
         ge=0,
         le=1,
@@ -153,6 +154,16 @@ class CaatConfig(MethodConfig):
         own = PACES[self.protocol]
         chosen = {name: getattr(self, name) for name in asdict(own)}
         return replace(own, **{name: v for name, v in chosen.items() if v is not None})
+
+    def in_force(self) -> dict[str, Any]:
+        return {**super().in_force(), **asdict(self.pace)}
+
+    def meta_steps(self, num_steps: int) -> int:
+        """As released the last batch of every ``meta_every`` learns, else the first."""
+        released = self.protocol == "as-released"
+        return (
+            num_steps // self.pace.meta_every if released else -(-num_steps // self.pace.meta_every)
+        )
 
     def build(self, learner: Learner) -> "Caat | CaatAsReleased":
         if self.protocol == "corrected":

@@ -1,6 +1,6 @@
 """CFA: each class gets the attack and the regularisation that its own robustness can bear."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from engine.characteristics import Characteristics
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective, Step
+from engine.section import ShareOfRun
 from engine.types import Assignment, Batch
 
 
@@ -27,7 +28,7 @@ class CfaConfig(MethodConfig):
     beta_base: float = Field(
         0.5, ge=0, le=2, description="lambda 2: its beta is this plus its robust accuracy, in betas"
     )
-    fairness_from: float = Field(
+    fairness_from: Annotated[float, ShareOfRun("an epoch")] = Field(
         0.05, ge=0, le=1, description="Share of the run after which classes are calibrated"
     )
     average: bool = Field(
@@ -36,7 +37,7 @@ class CfaConfig(MethodConfig):
     average_decay: float = Field(
         0.85, ge=0, lt=1, description="Share of that average that an epoch leaves as it was"
     )
-    average_from: float = Field(
+    average_from: Annotated[float, ShareOfRun("nothing")] = Field(
         0.25, ge=0, le=1, description="Share of the run after which epochs join the average"
     )
     average_threshold: float = Field(

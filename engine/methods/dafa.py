@@ -1,6 +1,6 @@
 """DAFA: classes that are taken for their neighbours get more weight and a wider ball."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from engine.characteristics import Characteristics
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective, Step
+from engine.section import ShareOfRun
 from engine.types import Assignment, Batch
 
 
@@ -24,7 +25,7 @@ class DafaConfig(MethodConfig):
         le=10,
         description="lambda: how far class weights move from 1; 1.5 suits 100 classes",
     )
-    warm_up: float = Field(
+    warm_up: Annotated[float, ShareOfRun("an epoch")] = Field(
         0.64,
         gt=0,
         le=1,

@@ -1,7 +1,7 @@
 """FAAL: each mini-batch is weighed by the worst class distribution near the uniform one."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engine.characteristics import Characteristics
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective, Step
+from engine.section import ShareOfRun
 from engine.types import Assignment, Batch
 
 
@@ -26,7 +27,7 @@ class FaalConfig(MethodConfig):
         le=10,
         description="How far the class distribution may lie from the uniform one, in nats of KL",
     )
-    fairness_from: float = Field(
+    fairness_from: Annotated[float, ShareOfRun("nothing")] = Field(
         0.5,
         ge=0,
         le=1,

@@ -1,6 +1,6 @@
 """Fair robust learning: classes whose errors are too high get more weight, or wider balls."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -9,6 +9,7 @@ from torch import Tensor
 from engine.characteristics import Characteristics
 from engine.fairness import ClassMultipliers
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective
+from engine.section import ShareOfRun
 from engine.types import Assignment, Batch
 
 NARROWEST = 0.98
@@ -37,7 +38,7 @@ class FrlConfig(MethodConfig):
     halve_every: int = Field(
         40, ge=1, le=1000, description="Epochs after which that step is halved, again and again"
     )
-    fairness_from: float = Field(
+    fairness_from: Annotated[float, ShareOfRun()] = Field(
         0.25, ge=0, le=1, description="Share of the run after which the class multipliers move"
     )
 

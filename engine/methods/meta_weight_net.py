@@ -43,6 +43,9 @@ class MetaWeightNetConfig(MethodConfig):
     def build(self, learner: Learner) -> "MetaWeightNet":
         return MetaWeightNet(self, learner)
 
+    def meta_steps(self, num_steps: int) -> int:
+        return -(-num_steps // self.meta_every)
+
     def learned_weight(self) -> LearnedWeight:
         network = WeightNetwork(self.hidden)
 

@@ -1,6 +1,6 @@
 """Baseline ReWeight: adversarial training that weighs up the classes with a high robust error."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -9,6 +9,7 @@ from torch import Tensor
 from engine.characteristics import Characteristics
 from engine.fairness import class_weights, limited
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective
+from engine.section import ShareOfRun
 from engine.types import Assignment, Batch
 
 
@@ -28,7 +29,7 @@ class ReweightConfig(MethodConfig):
     multiplier_limit: float = Field(
         0.5, gt=0, lt=1, description="Largest sum of the class multipliers; 1 would weigh a class 0"
     )
-    fairness_from: float = Field(
+    fairness_from: Annotated[float, ShareOfRun()] = Field(
         0.25, ge=0, le=1, description="Share of the run after which the class multipliers move"
     )
 
