@@ -57,6 +57,7 @@ def _stored(run_id: str) -> dict[str, Any]:
             "method": row.method,
             "seconds": 0.0,
             "evaluation_card": row.evaluation_card,
+            "realised": (row.facts or {}).get("realised"),
             "metrics": metrics,
         }
 

@@ -1,11 +1,14 @@
 """What a scenario will do to the labels, worked out before anything is launched."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from engine import dataset
 from engine.corruption import transition_matrix
+from engine.realised import realised
 from engine.scenario import Scenario
 from engine.seeds import numpy_stream
 from engine.types import IntArray
@@ -22,6 +25,18 @@ def noise_matrix(scenario: Scenario) -> npt.NDArray[np.float64]:
     num_classes = len(scenario.data.source.class_names)
     rng = numpy_stream(scenario.seed, "noise matrix")
     return transition_matrix(noise.kind, noise.ratio, num_classes, rng)
+
+
+def foreseen(scenario: Scenario) -> dict[str, Any]:
+    """Return what the scenario's fields lead to together (`engine.realised`)."""
+    return realised(scenario, training_counts(scenario))
+
+
+def wrong_share(scenario: Scenario) -> float:
+    """Return the share of training labels that are expected to be wrong."""
+    table = class_counts_table(scenario)
+    flipped = float(table["flipped"].sum())
+    return flipped / (flipped + float(table["clean"].sum()))
 
 
 def class_counts_table(scenario: Scenario) -> pd.DataFrame:

@@ -1,16 +1,21 @@
 """The list of runs: in which words and columns."""
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 import streamlit as st
+from pydantic import ValidationError
 
 from app.page import title_of
 from app.run_line import time_left
 from app.words import NOTHING, STATUSES, ago, count, literal, percent, tagged
 from db.listing import Overview
 from db.rows import RunRow
+from engine.dataset import DataConfig, training_counts
+from engine.realised import imbalance_factor
 from engine.section import in_255ths
 
 PILLS = {
@@ -112,10 +117,27 @@ def in_short(scenario: Mapping[str, Any], dataset: str) -> str:
     parts = [
         dataset,
         f"{noise.get('kind')} {percent(noise['ratio'], 0)}" if noise.get("ratio") else "",
-        f"imbalance {imbalance['factor']:g}" if imbalance.get("factor", 1) > 1 else "",
+        _imbalance(scenario) if imbalance.get("factor", 1) > 1 else "",
         f"ε {in_255ths(radius)}" if radius is not None else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _imbalance(scenario: Mapping[str, Any]) -> str:
+    """Say the factor, and the one that whole images give where that is another."""
+    data = scenario["data"]
+    asked = f"{data['imbalance']['factor']:g}"
+    found = _realised_factor(json.dumps(data, sort_keys=True), scenario.get("seed", 0))
+    real = asked if found is None else f"{found:.3g}"
+    return f"imbalance {asked}" + ("" if real == asked else f" (realised {real})")
+
+
+@lru_cache(maxsize=4096)
+def _realised_factor(data: str, seed: int) -> float | None:
+    try:
+        return imbalance_factor(training_counts(DataConfig.model_validate_json(data), seed))
+    except ValidationError:  # of another version
+        return None
 
 
 def say_overview(found: Overview) -> None:

@@ -1,6 +1,7 @@
 """Datasets: the table of sources, and how a scenario's training data are made from one."""
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -288,6 +289,13 @@ def stratified_counts(available: IntArray, size: int) -> IntArray:
     most_short = np.argsort(-(exact - counts), kind="stable")
     counts[most_short[: size - int(counts.sum())]] += 1
     return counts
+
+
+def smallest_subset(available: IntArray, size: int) -> int:
+    """Return the size above this one, which leaves a class empty, from which on no class is."""
+    enough = math.ceil(available.sum() / available.min())  # where the rarest class's share is 1
+    empty = (s for s in range(enough, size, -1) if stratified_counts(available, s).min() == 0)
+    return next(empty, size) + 1
 
 
 def _shuffled_by_class(labels: IntArray, num_classes: int, seed: int) -> list[IntArray]:

@@ -11,10 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from engine.dataset import available_counts, stratified_counts, training_counts
+from engine.attacks.pgd import QUARTERS
+from engine.dataset import (
+    available_counts,
+    smallest_subset,
+    stratified_counts,
+    training_counts,
+)
 from engine.norm import BALLS
 from engine.realised import (
-    QUARTERS,
     drops,
     evaluation_epsilon,
     meta_images,
@@ -164,21 +169,13 @@ def _no_class_is_left_empty(scenario: Scenario) -> Iterator[Mistake]:
         if size is None or stratified_counts(available, size).min() > 0:
             continue
         empty = stratified_counts(available, size).argmin()
-        least = _smallest_subset(available, size)
+        least = smallest_subset(available, size)
         yield Mistake(
             ("data", name),
             size,
             f"{size} is not valid, it leaves class {data.source.class_names[empty]!r} without an "
             f"image; allowed: a whole number, {least} to {available.sum()}",
         )
-
-
-def _smallest_subset(available: IntArray, size: int) -> int:
-    """Return the smallest size above this one from which on no class is empty."""
-    enough = math.ceil(available.sum() / available.min())  # where the rarest class's share is 1
-    sizes = range(enough, size, -1)
-    first_empty = (s for s in sizes if stratified_counts(available, s).min() == 0)
-    return next(first_empty, size) + 1
 
 
 def _imbalance_has_the_images(scenario: Scenario) -> Iterator[Mistake]:

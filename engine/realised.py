@@ -13,9 +13,6 @@ from engine.schedule import ScheduleConfig
 from engine.section import ShareOfRun
 from engine.types import IntArray
 
-QUARTERS = 4
-"""Steps of the default length, a quarter of the radius, that reach the edge of the ball."""
-
 
 def realised(scenario: Scenario, true_counts: IntArray) -> dict[str, Any]:
     """Return the numbers by name; what the method or the schedule does not have is left out.
@@ -40,7 +37,7 @@ def realised(scenario: Scenario, true_counts: IntArray) -> dict[str, Any]:
         "imbalance_factor": imbalance_factor(true_counts),
         "smallest_class": int(true_counts.min()),
         "images_per_step": math.ceil(total / num_steps),
-        "learning_rate_drops": drops(training) if training.schedule == "multistep" else None,
+        "learning_rate_drops": _drops_in_run(training),
         **_of_method(scenario, num_steps),
     }
 
@@ -66,6 +63,14 @@ def _in_run(training: ScheduleConfig, rule: ShareOfRun, share: float) -> int | N
     start = training.warm_start_epochs
     own = rule.begins(share, training.method_epochs, warm_start=start > 0)
     return None if own is None else start + own
+
+
+def _drops_in_run(training: ScheduleConfig) -> list[int | None] | None:
+    """Return after which epochs of the run the rate falls; None where it follows another rule."""
+    if training.schedule != "multistep":
+        return None
+    start = training.warm_start_epochs
+    return [None if epoch is None else start + epoch for epoch in drops(training)]
 
 
 def imbalance_factor(true_counts: IntArray) -> float | None:

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import nn
 
 from engine.card import EvaluationCard, Subject, card_of
-from engine.dataset import stratified_counts
+from engine.dataset import smallest_subset, stratified_counts
 from engine.errors import UserError
 from engine.evaluate import Outcomes, examine
 from engine.evaluation_attack import Conditions, EvaluationAttack, num_classes_of
@@ -54,10 +54,18 @@ def stratified_subset(labels: IntArray, size: int, num_classes: int, seed: int) 
     """Draw positions, ascending, in proportion to the classes; the same for an equal seed and size.
 
     Raises:
-        UserError: There are not so many images.
+        UserError: There are not so many images, or a class would have none.
     """
     if size > len(labels):
         raise UserError(f"subset: {size} is not valid; the set has {len(labels)} images")
+    available = np.bincount(labels, minlength=num_classes)
+    available = available[available > 0]
+    if stratified_counts(available, size).min() == 0:
+        least = smallest_subset(available, size)
+        raise UserError(
+            f"subset: {size} is not valid, it leaves a class without an image; allowed: a whole "
+            f"number, {least} to {len(labels)}"
+        )
     rng = numpy_stream(seed, "evaluation subset")
     piles = [rng.permutation(rows) for rows in rows_by_class(labels, num_classes)]
     counts = stratified_counts(np.array([len(pile) for pile in piles]), size)
@@ -117,7 +125,7 @@ class Suite:
         An adversary at one radius is one at any larger radius, but is not carried over: that the
         accuracy falls is what a curve is drawn to see.
         """
-        return [self.assess(with_fields(attack, epsilon=epsilon)) for epsilon in epsilons]
+        return [self.assess(at_radius(attack, epsilon)) for epsilon in epsilons]
 
     def _require_fit(self, attack: EvaluationAttack) -> None:
         images, expected = self.subject.images, self.subject.num_classes
@@ -129,6 +137,14 @@ class Suite:
             found = num_classes_of(self.model, images.take(np.arange(1)).to(self.device))
         if found != expected:
             raise UserError(f"the model tells {found} classes apart, the images have {expected}")
+
+
+def at_radius(attack: EvaluationAttack, epsilon: float) -> EvaluationAttack:
+    """Return the attack in another ball; a step of its own keeps its share of the radius."""
+    step = getattr(attack, "step_size", None)
+    if step is None or not attack.epsilon:
+        return with_fields(attack, epsilon=epsilon)
+    return with_fields(attack, epsilon=epsilon, step_size=step * (epsilon / attack.epsilon))
 
 
 def with_fields(attack: EvaluationAttack, **changes: object) -> EvaluationAttack:

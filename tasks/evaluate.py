@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from db import transitions
 from db.evaluations import NewEvaluation, write_evaluation
 from db.session import Database
+from engine.attacks.pgd import QUARTERS, Pgd
 from engine.card import EvaluationCard, card_of
 from engine.errors import UserError
 from engine.evaluate import Outcomes, attack_of
@@ -109,9 +110,15 @@ def _attack(scenario: Scenario, wish: Wish) -> EvaluationAttack:
         raise UserError(f"--norm: {knobs['norm']} is not the run's norm; give its --epsilon too")
     fields = own.model_dump() if isinstance(own, kind) else {"norm": own.norm}
     fields |= {"epsilon": own.epsilon}
-    if "epsilon" in knobs:
-        fields.pop("step_size", None)  # the scenario's was meant for the scenario's radius
-    return _checked(kind, {**fields, **knobs, "name": wish.attack})
+    if "epsilon" in knobs or ("num_steps" in knobs and own.num_steps < QUARTERS):
+        fields.pop("step_size", None)  # the scenario's was meant for its radius and few steps
+    attack = _checked(kind, {**fields, **knobs, "name": wish.attack})
+    if not isinstance(attack, Pgd) or not knobs.keys() & {"epsilon", "num_steps"}:
+        return attack  # the run's own, as it was
+    try:
+        return attack.reaching()
+    except ValueError as error:
+        raise UserError(f"--steps: {error}") from None
 
 
 def _checked(kind: type[SectionT], fields: Mapping[str, Any]) -> SectionT:

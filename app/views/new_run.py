@@ -1,5 +1,6 @@
 """What shall I train? A form for a scenario, what it will do to the data, and the launch."""
 
+import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
@@ -10,9 +11,10 @@ from app.forms import scenario_form
 from app.launch import draw_launch
 from app.page import page, show_chart, title_of
 from app.presets import PRESETS
-from app.preview import class_counts_table, transition_table
+from app.preview import class_counts_table, foreseen, transition_table, wrong_share
 from app.preview_images import draw_images
-from app.words import literal
+from app.run_facts import realised_rows
+from app.words import literal, percent
 from engine.scenario import Scenario
 
 STARTED = "scenario-started"
@@ -99,6 +101,18 @@ def _draw_preview(scenario: Scenario) -> None:
         figure = charts()["transition_matrix"].draw(transition_table(scenario))
         show_chart(figure, key="preview-noise", alt=alt)
     draw_images(scenario)
+    _draw_foreseen(scenario)
+
+
+def _draw_foreseen(scenario: Scenario) -> None:
+    """Say what the fields lead to together, each with what depends on it."""
+    rows = realised_rows(foreseen(scenario))
+    if scenario.data.noise.ratio > 0:
+        rows["Wrong labels"] = percent(wrong_share(scenario))
+    st.markdown("**What these fields lead to**")
+    table = pd.DataFrame({"what": list(rows), "value": list(rows.values())})
+    columns = {"what": "Number", "value": "Value"}
+    st.dataframe(table, hide_index=True, key="foreseen", column_config=columns, height="content")
 
 
 render()

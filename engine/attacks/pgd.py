@@ -1,5 +1,6 @@
 """PGD: steepest ascent on the cross-entropy inside the ball."""
 
+import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Literal
@@ -13,9 +14,12 @@ from engine.evaluation_attack import ATTACKS, Conditions, EvaluationAttack, Proc
 from engine.modes import channels_last
 from engine.norm import BALLS, Ball
 from engine.perturb import random_start
-from engine.section import Pixels
+from engine.section import Pixels, in_255ths
 from engine.seeds import torch_stream
 from engine.types import Batch, DeviceImages
+
+QUARTERS = 4
+"""Steps of the default length, a quarter of the radius, that reach the edge of the ball."""
 
 
 @ATTACKS.register
@@ -35,6 +39,26 @@ class Pgd(EvaluationAttack):
     @property
     def step(self) -> float:
         return self.epsilon / 4 if self.step_size is None else self.step_size
+
+    def reaching(self) -> "Pgd":
+        """Return the attack with a step that goes with its number of steps.
+
+        Raises:
+            ValueError: The steps of one's own do not reach the edge of the ball.
+        """
+        if not self.epsilon:
+            return self
+        if self.step_size is None:
+            few = self.num_steps < QUARTERS
+            step = self.epsilon / self.num_steps if few else None
+            return self.model_copy(update={"step_size": step})
+        if self.step_size * self.num_steps < self.epsilon * (1 - 1e-9):
+            raise ValueError(
+                f"{self.num_steps} of {in_255ths(self.step_size)} do not reach the radius of "
+                f"{in_255ths(self.epsilon)}; allowed: at least "
+                f"{math.ceil(self.epsilon / self.step_size * (1 - 1e-9))}"
+            )
+        return self
 
     def procedure(self, num_classes: int) -> Procedure:
         times = f" x {self.restarts}" if self.restarts > 1 else ""
