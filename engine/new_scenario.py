@@ -58,7 +58,7 @@ def _written_out(scenario: Scenario) -> Scenario:
     changes = {
         "threat": _training_step(scenario),
         "evaluation": _evaluation_steps(scenario),
-        "method": {**_first_epochs(scenario), **_meta_batch(scenario)},
+        "method": _first_epochs(scenario),
     }
     tables = {
         table: getattr(scenario, table).model_copy(update=fields)
@@ -95,11 +95,6 @@ def _first_epochs(scenario: Scenario) -> dict[str, float]:
         for name, _, share in shares_of_run(scenario.method)
         if own > 1 and share > _latest(own) and share == method.model_fields[name].default
     }
-
-
-def _meta_batch(scenario: Scenario) -> dict[str, int]:
-    size = getattr(scenario.method, "meta_batch_size", 0)
-    return {"meta_batch_size": meta_images(scenario)} if size > meta_images(scenario) else {}
 
 
 # -- what is refused: attacks
