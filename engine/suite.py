@@ -144,7 +144,8 @@ def at_radius(attack: EvaluationAttack, epsilon: float) -> EvaluationAttack:
     step = getattr(attack, "step_size", None)
     if step is None or not attack.epsilon:
         return with_fields(attack, epsilon=epsilon)
-    return with_fields(attack, epsilon=epsilon, step_size=step * (epsilon / attack.epsilon))
+    share = epsilon / attack.epsilon
+    return with_fields(attack, epsilon=epsilon, step_size=step * share or None)
 
 
 def with_fields(attack: EvaluationAttack, **changes: object) -> EvaluationAttack:

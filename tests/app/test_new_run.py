@@ -392,3 +392,25 @@ def test_session_keys_of_the_form_do_not_collide():
     assert not st.session_state.get("scenario")
     keys = [place.key for place in every_field()]
     assert len(keys) == len(set(keys))
+
+
+def test_what_the_fields_lead_to_stands_beside_the_form(studio, open_page):
+    old = studio.running("Old", 3, data={"imbalance": {"factor": 20}}, threat={"num_steps": 2})
+    page = open_page("new_run", like=old)
+    assert not page.exception
+    told = page.dataframe[0].value.set_index("what")["value"]
+    # 99 images / 20 is 4.95, of which 4 are whole; two steps of half the radius reach its edge.
+    assert told["Largest class over smallest"] == "24.75"
+    assert told["Threat in training"] == "linf, radius 8/255, step 4/255"
+
+
+def test_a_stored_run_whose_fields_are_refused_today_is_shown_and_can_be_mended(studio, open_page):
+    old = studio.running("Old", 3, data={"imbalance": {"factor": 1000}})
+    assert not open_page("run", id=old).exception
+    assert not open_page("runs").exception
+    page = open_page("new_run", like=old)
+    assert not page.exception
+    shown = " ".join(element.value for element in page.markdown)
+    assert "the smallest class has 99 training images" in shown
+    page.button(key="launch").click().run()
+    assert [run.id for run in runs_of(studio)] == [old]

@@ -120,6 +120,20 @@ def test_a_security_curve_measures_each_radius_afresh(suite_of):
     assert np.array_equal(curve[2].outcomes.attacked, alone.attacked)
 
 
+def test_a_step_of_ones_own_keeps_its_share_of_the_radius_along_a_security_curve(suite_of):
+    attack = Pgd(epsilon=0.1, num_steps=2, step_size=0.06)
+    curve = suite_of(subset=20).security_curve(attack, [0.0, 0.05, 0.2])
+    assert [found.card.step_size for found in curve] == pytest.approx([0.0, 0.03, 0.12])
+
+
+def test_a_subset_that_leaves_a_class_without_an_image_is_refused():
+    labels = np.repeat(np.arange(3), [50, 40, 10])
+    with pytest.raises(UserError, match=r"^subset: 4 is not valid, .* number, 6 to 100$"):
+        stratified_subset(labels, 4, 3, seed=0)
+    assert set(labels[stratified_subset(labels, 6, 3, seed=0)]) == {0, 1, 2}
+    assert len(stratified_subset(labels, 6, 4, seed=0)) == 6  # a class that the set lacks
+
+
 @pytest.mark.parametrize("name", ["apgd", "autoattack", "square"])
 def test_a_missing_package_is_told_before_any_work(suite_of, name, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyautoattack", None)

@@ -151,6 +151,7 @@ def test_masking_findings_are_stored_with_their_reasons(train):
     ("words", "line"),
     [
         (["--subset", "101"], "subset: 101 is not valid; the set has 100 images"),
+        (["--subset", "9"], "subset: 9 is not valid, it leaves a class without an image"),
         (["--attack", "magic"], "--attack: 'magic' is unknown; choose apgd, autoattack, pgd"),
         (["--epsilon", "2"], "2 is not valid"),
         (["--epsilon", "far"], "--epsilon: 'far' is not valid"),
