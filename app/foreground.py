@@ -73,6 +73,7 @@ def _nothing(scenario: Scenario, why: str) -> dict[str, Any]:
         "method": scenario.method.label,
         "seconds": 0.0,
         "evaluation_card": None,
+        "realised": None,
         "metrics": None,
     }
 
