@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from app.fields import Place, places
+from engine.names import visible
 from engine.scenario import Scenario
 from engine.section import in_255ths
 
@@ -29,9 +30,12 @@ def _table(values: Mapping[str, Any], path: str) -> Iterator[str]:
 
 
 def _value(value: Any) -> str:
-    """Write one value; a JSON string, number, boolean or list of them is TOML as well."""
-    # TOML allows no raw DEL in a string, JSON does.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """Write one value; a JSON string, number, boolean or list of them is TOML as well.
+
+    Text shows all that it holds: an old run's name would be refused otherwise.
+    """
+    shown = visible(value) if isinstance(value, str) else value
+    return json.dumps(shown, ensure_ascii=False)
 
 
 def as_table(scenario: Mapping[str, Any]) -> pd.DataFrame:

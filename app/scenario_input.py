@@ -27,7 +27,7 @@ def read_scenario(file: Path, changes: list[str]) -> Scenario:
         return Scenario.model_validate(values)
     except ValidationError as error:
         lines = error_lines(error, Scenario)
-        raise UserError("\n".join(f"{field}: {text}" for field, text in lines.items())) from None
+        raise UserError(*(f"{field}: {text}" for field, text in lines.items())) from None
 
 
 def _put(values: dict[str, Any], change: str) -> None:

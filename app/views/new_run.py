@@ -13,6 +13,7 @@ from app.presets import PRESETS
 from app.preview import class_counts_table, transition_table
 from app.preview_images import draw_images
 from app.words import literal
+from engine.names import visible
 from engine.scenario import Scenario
 
 STARTED = "scenario-started"
@@ -58,7 +59,8 @@ def _fill_like(run_id: str) -> bool:
         st.warning("The run to start from is gone.", icon=":material/link_off:")
         return False
     try:
-        _fill(Scenario.model_validate(run.scenario))
+        scenario = Scenario.stored(run.scenario)
+        _fill(scenario.model_copy(update={"name": visible(scenario.name)}))
     except ValidationError:
         st.warning(
             "That run was made by another version, whose settings this one cannot read; "

@@ -1,0 +1,18 @@
+"""What a command prints: one line each, whatever is in it."""
+
+import json
+from typing import Any
+
+import typer
+
+from tasks.escaping import for_terminal
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print one line; what a terminal would obey is written out."""
+    typer.echo(for_terminal(line), err=err)
+
+
+def say_json(value: Any) -> None:
+    """Print one JSON object in ASCII, without the one control character that JSON leaves bare."""
+    typer.echo(json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f"))
