@@ -71,7 +71,7 @@ def require_name(name: str) -> str:
 
 
 def _unseen(text: str) -> Iterator[tuple[int, str]]:
-    marks = 0
+    marks, room = 0, 0
     for place, letter in enumerate(text):
         if _is_hidden(letter):
             marks = 0
@@ -80,11 +80,17 @@ def _unseen(text: str) -> Iterator[tuple[int, str]]:
         elif not _is_mark(letter):
             marks = 0
         else:
+            room = _room_for_marks(text[place - 1 : place]) if marks == 0 else room
             marks += 1
-            if place == 0:
-                yield place, f"{_called(letter)} with no letter before it"
-            elif marks > MOST_MARKS:
-                yield place, f"{_called(letter)} as mark {marks} of one letter"
+            if marks > room:
+                why = f"as mark {marks} of one letter" if room else "with no letter before it"
+                yield place, f"{_called(letter)} {why}"
+
+
+def _room_for_marks(before: str) -> int:
+    """Return how many marks a character bears; on a space or a quote they change another text."""
+    category = unicodedata.category(before) if before else ""
+    return MOST_MARKS if category[:1] in ("L", "N", "M") or category == "So" else 0
 
 
 def _is_hidden(letter: str) -> bool:
