@@ -1,11 +1,10 @@
 """What a command prints: one line each, whatever is in it."""
 
-import json
 from typing import Any
 
 import typer
 
-from tasks.escaping import for_terminal
+from tasks.escaping import for_json, for_terminal
 
 
 def say(line: str, *, err: bool = False) -> None:
@@ -14,5 +13,5 @@ def say(line: str, *, err: bool = False) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print one JSON object in ASCII, without the one control character that JSON leaves bare."""
-    typer.echo(json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f"))
+    """Print one JSON object."""
+    typer.echo(for_json(value))

@@ -1,5 +1,6 @@
 """How the pages say things: statuses, numbers, times, and a user's own words."""
 
+import re
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
@@ -73,8 +74,8 @@ NOTHING = "–"  # noqa: RUF001 - an en dash stands for "no value"
 
 
 def metric(name: str) -> str:
-    """Return what a metric is called; a metric of a new method is called by its own name."""
-    return METRICS.get(name) or name.replace("_", " ").capitalize()
+    """Return what a metric is called; a metric of a new method is called by its name's words."""
+    return METRICS.get(name) or " ".join(re.findall(r"[^\W_]+", name)).capitalize()
 
 
 def quantity(name: str) -> str:

@@ -5,6 +5,7 @@ first writes out what cannot be seen (`engine.names.visible`), so the result is 
 """
 
 import html
+import json
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -15,6 +16,11 @@ import pandas as pd
 from engine.names import visible, visible_lines
 
 for_terminal = visible
+
+
+def for_json(value: Any) -> str:
+    """Return a value as JSON in ASCII, without the one control character that JSON leaves bare."""
+    return json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f")
 
 
 def for_html(text: str) -> str:

@@ -10,7 +10,7 @@ from app.compare.protocol import differences, in_words
 from app.compare.study import DIGITS, StudyTable, best
 from app.words import NOTHING
 from db.comparison import EVERY_OVERALL
-from tasks.escaping import comment_for_latex, for_latex, for_markdown, frame_for_csv
+from tasks.escaping import comment_for_latex, for_json, for_latex, for_markdown, frame_for_csv
 
 HEADERS = {
     "natural_error": "Natural, average",
@@ -75,7 +75,7 @@ def as_json(tables: Sequence[StudyTable]) -> str:
         }
         for table in tables
     ]
-    return json.dumps({"tables": found}, allow_nan=False) + "\n"
+    return for_json({"tables": found}) + "\n"
 
 
 FORMATS: Mapping[str, Callable[[Sequence[StudyTable]], str]] = {

@@ -219,3 +219,13 @@ def test_a_name_that_is_too_long_is_refused_by_the_command_with_the_limit(tmp_pa
     file.write_text("")
     with pytest.raises(UserError, match=r"^name: .*at most 200 characters$"):
         read_scenario(file, [f"name={LONG}"])
+
+
+def test_a_table_offers_no_file_with_its_cells_as_they_are(studio, visit):
+    studio.queued("=1+1")
+    page = visit.go("/")
+    page.locator("[data-testid=stDataFrame]").first.hover()
+    page.get_by_label(re.compile("^Search: Runs")).wait_for()
+    unescaped = page.get_by_label(re.compile("^Download as CSV"))
+    assert unescaped.count() == 1
+    assert not unescaped.is_visible()
