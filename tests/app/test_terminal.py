@@ -17,6 +17,7 @@ from engine.scenario import Scenario
 from tasks.settings import open_database
 from tasks.study import submit_study
 from tasks.submit import submit
+from tasks.supervise import run_attempt
 from tests.app.payloads import HIDDEN
 from tests.app.test_hostile import CLASSES, bare
 
@@ -148,3 +149,15 @@ def test_a_blank_name_is_called_by_what_the_run_does(studio):
     with studio.database.read() as session:
         run = queries.get_run(session, studio.queued("\u3000 \u00a0"))
     assert unicodedata.category(title_of(run)[0]) == "Ll"
+
+
+def test_an_old_queued_run_is_trained_and_evaluated_whatever_its_name(studio, caat):
+    settings = {"model": {"name": "mlp"}, "method": {"name": "pgd-at"}}
+    small = {"train_size": 100, "test_size": 100}
+    run_id = studio.queued(ESC, data=small, training={"epochs": 1}, **settings)
+    assert run_attempt(studio.database, run_id)
+    with studio.database.read() as session:
+        assert queries.get_run(session, run_id).status == "succeeded"
+    code, out, complaints = caat("evaluate", run_id, "--subset", "20", "--steps", "1")
+    assert code == 0, complaints
+    assert "robust error" in out
