@@ -47,6 +47,11 @@ def visible(text: str) -> str:
     )
 
 
+def nearest_name(name: str, length: int) -> str:
+    """Return a stored name as a new one could be called that is made from it."""
+    return visible(name)[:length]
+
+
 def visible_lines(text: str) -> str:
     """As `visible`, for a text whose own lines stay lines, such as a log."""
     return "\n".join(visible(line.removesuffix("\r")) for line in text.split("\n"))

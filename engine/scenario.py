@@ -21,13 +21,16 @@ from engine.section import Section, mistake
 import_plugins("engine.methods")
 import_plugins("engine.backbones")
 
+NAME_LENGTH = 200
 _STORED = object()
 
 
 class Scenario(Section):
     """Everything that decides what a run does; equal scenarios train equal models."""
 
-    name: str = Field("", max_length=200, description="A name of your own; changes nothing else")
+    name: str = Field(
+        "", max_length=NAME_LENGTH, description="A name of your own; changes nothing else"
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random draw")
     data: DataConfig = DataConfig()
     threat: ThreatConfig = ThreatConfig()

@@ -13,8 +13,8 @@ from app.presets import PRESETS
 from app.preview import class_counts_table, transition_table
 from app.preview_images import draw_images
 from app.words import literal
-from engine.names import visible
-from engine.scenario import Scenario
+from engine.names import nearest_name
+from engine.scenario import NAME_LENGTH, Scenario
 
 STARTED = "scenario-started"
 
@@ -60,7 +60,8 @@ def _fill_like(run_id: str) -> bool:
         return False
     try:
         scenario = Scenario.stored(run.scenario)
-        _fill(scenario.model_copy(update={"name": visible(scenario.name)}))
+        name = nearest_name(scenario.name, NAME_LENGTH)
+        _fill(scenario.model_copy(update={"name": name}))
     except ValidationError:
         st.warning(
             "That run was made by another version, whose settings this one cannot read; "

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sys
+import tomllib
 import unicodedata
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from app.cli import main
+from app.scenario_file import as_toml
 from db import queries, records
 from engine.names import visible
 from engine.scenario import Scenario
@@ -164,3 +166,24 @@ def test_an_old_queued_run_is_trained_and_evaluated_whatever_its_name(studio, ca
     code, out, complaints = caat("evaluate", run_id, "--subset", "20", "--steps", "1")
     assert code == 0, complaints
     assert "robust error" in out
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_the_file_of_an_old_run_runs_again_whatever_its_name(name):
+    stored = {**Scenario(seed=3).as_json(), "name": name}
+    written = as_toml(stored)
+    assert bare(written.replace("\n", "")) == set()
+    again = Scenario.model_validate(tomllib.loads(written))
+    assert again.name == visible(name)[:200]
+    assert again.digest() == Scenario.stored(stored).digest()
+
+
+@pytest.mark.parametrize("name", [ESC, SECOND, "e" + 100 * "\u0301"])
+def test_a_run_from_an_old_one_has_its_name_written_out_and_is_queued(studio, open_page, name):
+    page = open_page("new_run", like=studio.queued(name))
+    field = page.text_input(key="scenario.name")
+    assert field.value == visible(name)[:200]
+    page.button(key="launch").click().run()
+    with studio.database.read() as session:
+        newest, old = queries.list_runs(session)
+    assert (newest.name, old.name) == (field.value, name)
