@@ -229,3 +229,9 @@ def test_a_table_offers_no_file_with_its_cells_as_they_are(studio, visit):
     unescaped = page.get_by_label(re.compile("^Download as CSV"))
     assert unescaped.count() == 1
     assert not unescaped.is_visible()
+
+
+def test_every_table_of_a_page_is_drawn_by_the_one_function_that_shows_all_of_its_text():
+    app = Path(__file__).parents[2] / "app"
+    callers = [path.name for path in app.rglob("*.py") if "st.dataframe(" in path.read_text()]
+    assert callers == ["page.py"]
