@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from app.palette import Style
 from engine.registry import import_plugins
+from tasks.escaping import for_plotly
 
 CONFIG: dict[str, Any] = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
 """For every figure: nothing leaves this machine."""
@@ -112,10 +113,7 @@ def nothing_yet() -> go.Figure:
     return fig
 
 
-def plain(text: object) -> str:
-    """Escape a user's own words for Plotly, which reads a few HTML tags and fills in %{...}."""
-    safe = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return safe.replace("%{", "%&#123;")
+plain = for_plotly
 
 
 def class_axis(order: Mapping[str, int]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import typer
 
+from app.terminal import say
 from tasks import broker, orphan
 from tasks.settings import settings
 
@@ -76,7 +77,7 @@ class Broker(Child):
         if damaged is None:
             super().keep_alive()
             return
-        typer.echo(
+        say(
             f"caat: the broker cannot read its stored messages; they are set aside in {damaged}, "
             "and it starts empty (no run is lost: the database is the queue)",
             err=True,

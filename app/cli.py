@@ -1,6 +1,5 @@
 """The ``caat`` command: one line says what went wrong, exit code 2 for the user's mistake."""
 
-import json
 import os
 import sys
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from app import evaluate_command, foreground, table_command
 from app import up as everything
 from app.report import command as report_command
 from app.scenario_input import read_scenario
+from app.terminal import say, say_json
 from app.theory import command as theory
 from db import queries
 from db.errors import DatabaseError
@@ -75,8 +75,10 @@ def main() -> None:
 def _complain(error: Exception, before: str = "", after: str = "") -> None:
     # A usage error says where it is only when it is asked for its whole message.
     text = str(getattr(error, "format_message", error.__str__)())
-    for line in text.splitlines() or [""]:
-        typer.echo(f"caat: {before}{line}{after}", err=True)
+    if isinstance(error, UsageError):
+        text = " ".join(text.split())
+    for line in text.split("\n"):
+        say(f"caat: {before}{line.rstrip()}{after}", err=True)
 
 
 def _print_version(wanted: bool) -> None:
@@ -128,11 +130,11 @@ def run(file: File, set_: Set = None, as_json: AsJson = False) -> None:
         _print_json(result)
     elif result["run_id"]:
         how = f"{result['status']} in {result['seconds']:.1f} s"
-        typer.echo(f"{result['run_id']} {how}, {result['method']}")
+        say(f"{result['run_id']} {how}, {result['method']}")
         _print_errors(result["metrics"])
     if result["status"] != "succeeded":
         if result["message"]:
-            typer.echo(f"caat: {result['message']}", err=True)
+            say(f"caat: {result['message']}", err=True)
         raise typer.Exit(1)
 
 
@@ -178,7 +180,7 @@ def status(
         return _print_json({"runs": table})
     for r in rows:
         epochs = f"{r.epoch}/{r.num_epochs}"
-        typer.echo(f"{r.id}  {r.shown_status:11}  {epochs:8}  {r.method:21}  {r.dataset}  {r.name}")
+        say(f"{r.id}  {r.shown_status:11}  {epochs:8}  {r.method:21}  {r.dataset}  {r.name}")
     return None
 
 
@@ -198,13 +200,13 @@ def _show_run(run: RunDetail, metrics: dict[str, Any] | None, as_json: bool) -> 
         return _print_json(told)
     for name in ("run_id", "status", "method", "message", "epoch", "epochs", "attempt"):
         if told[name] is not None:
-            typer.echo(f"{name:8} {told[name]}")
+            say(f"{name:8} {told[name]}")
     return _print_errors(metrics)
 
 
 def _print_errors(metrics: dict[str, Any] | None) -> None:
     for name, value in (metrics or {}).items():
-        typer.echo(
+        say(
             f"{name.replace('_', ' '):15} {value['average']:6.1%}   "
             f"worst class {value['worst_class']}: {value['worst']:.1%}"
         )
@@ -213,13 +215,13 @@ def _print_errors(metrics: dict[str, Any] | None) -> None:
 @cli.command()
 def stop(run_id: RunId) -> None:
     """Ask a run to stop; what it recorded stays."""
-    typer.echo(commands.stop(commands.find_run(run_id), ACTOR))
+    say(commands.stop(commands.find_run(run_id), ACTOR))
 
 
 @cli.command()
 def resume(run_id: RunId) -> None:
     """Queue a run again that was stopped, failed or interrupted."""
-    typer.echo(commands.resume(commands.find_run(run_id), ACTOR))
+    say(commands.resume(commands.find_run(run_id), ACTOR))
 
 
 @cli.command()
@@ -230,7 +232,7 @@ def delete(
     ] = False,
 ) -> None:
     """Delete an ended run with everything that it recorded."""
-    typer.echo(commands.delete(commands.find_run(run_id), ACTOR, leave_files=leave_files))
+    say(commands.delete(commands.find_run(run_id), ACTOR, leave_files=leave_files))
 
 
 @cli.command()
@@ -247,7 +249,7 @@ def export(
     if what == "report":
         return report_command.write(commands.find_run(run_id), out)
     rows = files.export(open_database(), commands.find_run(run_id), what, out)
-    typer.echo(f"{rows} {'tensors' if what == 'model' else 'rows'} in {out}")
+    say(f"{rows} {'tensors' if what == 'model' else 'rows'} in {out}")
     return None
 
 
@@ -260,7 +262,7 @@ def methods(as_json: AsJson = False) -> None:
         )
     for config in METHODS:
         first = (config.__doc__ or "").strip().splitlines()[0]
-        typer.echo(f"{config.model_fields['name'].default:22} {first}")
+        say(f"{config.model_fields['name'].default:22} {first}")
     return None
 
 
@@ -272,7 +274,7 @@ def doctor(as_json: AsJson = False) -> None:
         _print_json({"findings": [vars(finding) for finding in findings]})
     else:
         for finding in findings:
-            typer.echo(f"{'ok  ' if finding.ok else 'BAD '} {finding.part:20} {finding.text}")
+            say(f"{'ok  ' if finding.ok else 'BAD '} {finding.part:20} {finding.text}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
@@ -292,18 +294,18 @@ def db_check() -> None:
     problems = database.integrity_problems()
     if problems:
         raise DatabaseError("; ".join(problems))
-    typer.echo(f"{database.display_url}: revision {database.revision()}, no damage found")
+    say(f"{database.display_url}: revision {database.revision()}, no damage found")
 
 
 @db_cli.command("backup")
 def db_backup(out: Annotated[Path, typer.Option(help="A file that does not exist yet")]) -> None:
     """Copy the SQLite database while it is in use."""
     open_database().backup(out)
-    typer.echo(str(out))
+    say(str(out))
 
 
 def _print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, allow_nan=False))
+    say_json(value)
 
 
 def console() -> None:

@@ -15,7 +15,9 @@ from db import listing, queries
 from db.listing import Overview, RunFilter
 from db.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.session import Database
+from engine.names import visible
 from engine.statistics import wilson
+from tasks.escaping import frame_for_csv
 from tasks.liveness import judged
 from tasks.settings import open_database
 
@@ -190,7 +192,7 @@ def checkpoints(run_id: str) -> list[CheckpointRow]:
 
 def class_names(run: RunDetail | None) -> list[str]:
     """Return the names of a run's classes; before its trainer has told them, none."""
-    return [str(name) for name in ((run and run.facts) or {}).get("class_names") or ()]
+    return [visible(str(name)) for name in ((run and run.facts) or {}).get("class_names") or ()]
 
 
 def class_name(names: list[str], index: int) -> str:
@@ -210,17 +212,6 @@ def fact(run: RunDetail, name: str) -> Any:
 
 
 def as_csv(table: pd.DataFrame) -> bytes:
-    """Return a table as a spreadsheet reads it; text that it would take for a formula stays text.
-
-    Source: OWASP, CSV injection: such a cell begins with an apostrophe.
-    """
-    words = table.select_dtypes(exclude=["number", "bool"])
-    tame = table.assign(**{str(name): words[name].map(_as_text) for name in words})
-    # RFC 4180 ends lines so; a bare carriage return in a cell is then quoted as well.
-    written = tame.rename(columns=_as_text).to_csv(index=False, lineterminator="\r\n")
-    return written.encode("utf-8")
-
-
-def _as_text(value: Any) -> Any:
-    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if is_formula else value
+    """Return a table as a spreadsheet reads it; text like a formula stays text."""
+    # RFC 4180 ends lines so.
+    return frame_for_csv(table).to_csv(index=False, lineterminator="\r\n").encode("utf-8")

@@ -1,10 +1,10 @@
 """``caat evaluate``: its options, and what it says."""
 
-import json
 from typing import Annotated, Any, Literal
 
 import typer
 
+from app.terminal import say, say_json
 from engine.section import in_255ths
 from tasks import commands
 from tasks.evaluate import Wish
@@ -49,23 +49,23 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
     )
     told = look(open_database(), commands.find_run(run_id), wish)
     if as_json:
-        typer.echo(json.dumps(told, allow_nan=False))
+        say_json(told)
         return
     _print_errors(told)
     if "as_released" in told:
         typer.echo()
         _print_errors(told["as_released"])
-        typer.echo(f"  {told['as_released']['evaluation_card']['space']}")
+        say(f"  {told['as_released']['evaluation_card']['space']}")
     _print_curve(told.get("curve"))
     _print_masking(told.get("masking"))
 
 
 def _print_errors(told: dict[str, Any]) -> None:
     card = told["evaluation_card"]
-    typer.echo(f"{told['name']}; {card['split']}, n = {card['n']:,}; {card['checkpoint']}")
+    say(f"{told['name']}; {card['split']}, n = {card['n']:,}; {card['checkpoint']}")
     for name, value in told["metrics"].items():
         low, high = value["worst_interval"]
-        typer.echo(
+        say(
             f"  {name.replace('_', ' '):15} {value['average']:6.1%}   worst class "
             f"{value['worst_class']}: {value['worst']:.1%} ({low:.1%} to {high:.1%})"
         )
@@ -85,4 +85,4 @@ def _print_masking(told: dict[str, Any] | None) -> None:
         return
     typer.echo("\nmasked gradients")
     for check in told["findings"]["checks"]:
-        typer.echo(f"  {'ok  ' if check['passed'] else 'BAD '} {check['name']}: {check['reason']}")
+        say(f"  {'ok  ' if check['passed'] else 'BAD '} {check['name']}: {check['reason']}")

@@ -14,6 +14,8 @@ from app.lasting import away
 from app.words import explained
 from db.errors import DatabaseError
 from db.rows import RunRow
+from engine.names import visible
+from tasks.escaping import frame_for_page
 
 _SAID = "said-away"
 MAX_ROWS = 5_000
@@ -51,18 +53,24 @@ def follow_database() -> None:
 
 def title_of(run: RunRow) -> str:
     """Return a run's name; one without a name is called by what it does."""
-    return run.name or f"{run.method} on {run.dataset}, seed {run.seed}"
+    name = run.name if run.name.strip() else f"{run.method} on {run.dataset}, seed {run.seed}"
+    return visible(name)
 
 
 def show_chart(figure: go.Figure, *, key: str, alt: str) -> None:
     """Draw a figure; ``alt`` says what it shows to those who cannot see it."""
-    st.plotly_chart(figure, key=key, config=CONFIG, alt=alt)
+    st.plotly_chart(figure, key=key, config=CONFIG, alt=visible(alt))
+
+
+def show_frame(table: pd.DataFrame, **options: Any) -> Any:
+    """Draw a table, whose text shows all that it holds."""
+    return st.dataframe(frame_for_page(table), **options)
 
 
 def show_table(table: pd.DataFrame, *, key: str, file_name: str, **options: Any) -> None:
     """Offer the table behind a chart, folded away, and its download."""
     with st.expander("Table and download", icon=":material/table:", key=f"{key}-expander"):
-        st.dataframe(table.head(MAX_ROWS), hide_index=True, key=f"{key}-table", **options)
+        show_frame(table.head(MAX_ROWS), hide_index=True, key=f"{key}-table", **options)
         if len(table) > MAX_ROWS:
             st.caption(f"The first {MAX_ROWS:,} of {len(table):,} rows; the download has all.")
         download(table, key=key, file_name=file_name)

@@ -10,6 +10,7 @@ from app.images import amplification, amplified, enlarged, moved
 from app.words import literal, percent
 from engine.errors import UserError
 from engine.glance import Glance
+from engine.names import visible
 from engine.scenario import Scenario
 from engine.types import ImageSet
 from tasks import preview
@@ -28,12 +29,13 @@ def draw_images(scenario: Scenario) -> None:
         return
     key = (scenario.data.model_dump_json(), scenario.seed)
     shown = _images(key, scenario)
-    _draw_strip(shown, source.class_names)
+    names = tuple(visible(name) for name in source.class_names)
+    _draw_strip(shown, names)
     place = st.selectbox(
         "Attacked image",
         range(len(shown)),
         key="attacked-image",
-        format_func=lambda row: f"{row + 1}: {source.class_names[shown.labels[row]]}",
+        format_func=lambda row: f"{row + 1}: {names[shown.labels[row]]}",
     )
     _draw_attack(scenario, shown, place or 0)
 

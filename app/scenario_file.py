@@ -8,12 +8,15 @@ import pandas as pd
 from pydantic import BaseModel
 
 from app.fields import Place, places
-from engine.scenario import Scenario
+from engine.names import nearest_name, visible
+from engine.scenario import NAME_LENGTH, Scenario
 from engine.section import in_255ths
 
 
 def as_toml(scenario: Mapping[str, Any]) -> str:
-    """Write a scenario as TOML; what is None is left out, as an absent key is the default."""
+    """Write a scenario as TOML that runs again; what is None is left out: absent is default."""
+    if "name" in scenario:
+        scenario = {**scenario, "name": nearest_name(scenario["name"], NAME_LENGTH)}
     return "\n".join(_table(scenario, "")).strip() + "\n"
 
 
@@ -30,8 +33,8 @@ def _table(values: Mapping[str, Any], path: str) -> Iterator[str]:
 
 def _value(value: Any) -> str:
     """Write one value; a JSON string, number, boolean or list of them is TOML as well."""
-    # TOML allows no raw DEL in a string, JSON does.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    shown = visible(value) if isinstance(value, str) else value
+    return json.dumps(shown, ensure_ascii=False)
 
 
 def as_table(scenario: Mapping[str, Any]) -> pd.DataFrame:

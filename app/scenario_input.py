@@ -31,7 +31,7 @@ def read_scenario(file: Path, changes: list[str]) -> Scenario:
         return new_scenario(values)
     except ValidationError as error:
         lines = error_lines(error, Scenario)
-        raise UserError("\n".join(f"{field}: {text}" for field, text in lines.items())) from None
+        raise UserError(*(f"{field}: {text}" for field, text in lines.items())) from None
 
 
 def _require_lengths_of_the_norm(

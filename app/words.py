@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from db.evaluations import FINAL
+from tasks.escaping import explained_for_streamlit, for_streamlit
 
 BadgeColor = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
 
@@ -74,8 +75,8 @@ NOTHING = "–"  # noqa: RUF001 - an en dash stands for "no value"
 
 
 def metric(name: str) -> str:
-    """Return what a metric is called; a metric of a new method is called by its own name."""
-    return METRICS.get(name) or name.replace("_", " ").capitalize()
+    """Return what a metric is called; a metric of a new method is called by its name's words."""
+    return METRICS.get(name) or " ".join(re.findall(r"[^\W_]+", name)).capitalize()
 
 
 def quantity(name: str) -> str:
@@ -184,26 +185,4 @@ def eta_seconds(started_at: datetime | None, progress: float, before: float = 0.
     return elapsed / done * (1 - progress)
 
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$&^=:])")
-_READ_LATE = re.compile(
-    r":(?=[\w+/-]+:)|(?<=:/)/|www(?=\.)|@|-(?=[->])|<(?=[-=])|[>~](?==)", re.IGNORECASE
-)
-
-
-def literal(text: str) -> str:
-    """Escape a user's own words so that Markdown shows them letter by letter."""
-    return _escaped(" ".join(text.split()))
-
-
-def explained(text: str) -> str:
-    """Escape the program's words about something, but for commands between backticks."""
-    parts = " ".join(text.split()).split("`")
-    if len(parts) % 2 == 0:
-        return literal(text)
-    return "".join(f"`{part}`" if odd % 2 else _escaped(part) for odd, part in enumerate(parts))
-
-
-def _escaped(text: str) -> str:
-    # Icons, emoji, arrows and bare links are found after escapes are read: a word joiner breaks
-    # them.
-    return _MARKDOWN.sub(r"\\\1", _READ_LATE.sub("\\g<0>\u2060", text))
+literal, explained = for_streamlit, explained_for_streamlit

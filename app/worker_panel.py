@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import data
-from app.page import title_of
+from app.page import show_frame, title_of
 from app.run_line import whereabouts
 from app.words import NOTHING, count, duration, literal
 from db.migrate import head_revision
@@ -43,7 +43,7 @@ def worker_panel(waiting: int) -> None:
             st.warning(literal(told), icon=":material/upgrade:")
     shown = [w for w in workers if w.state != "stopped" and w.seconds_since_seen < 86_400]
     if shown:
-        st.dataframe(
+        show_frame(
             _table(shown),
             hide_index=True,
             key="workers",

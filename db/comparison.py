@@ -8,6 +8,7 @@ import pandas as pd
 from sqlalchemy import Select, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from db.dialect import searchable
 from db.headline import ERRORS
 from db.models import ClassMetric, Metric, Run, RunStatus
 
@@ -44,7 +45,7 @@ def finished_runs(
     )
     ended = select(*columns).where(Run.status == RunStatus.SUCCEEDED)
     if study is not None:
-        ended = ended.where(Run.study == study)
+        ended = ended.where(Run.study == searchable(study))
     found = session.execute(ended.order_by(Run.ended_at.desc(), Run.id).limit(limit))
     return [FinishedRow(*row) for row in found]
 

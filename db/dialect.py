@@ -37,6 +37,11 @@ def finite_json(value: Any) -> Any:
     return finite(value) if isinstance(value, float) else value
 
 
+def searchable(text: str) -> str:
+    """Return a text that someone looks for, as it can be compared with what is stored."""
+    return tidy_text(text) or ""
+
+
 def tidy_text(text: str | None) -> str | None:
     """Return the text without what PostgreSQL refuses: NUL and lone surrogates."""
     if text is None:

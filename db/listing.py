@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from db import queries
+from db.dialect import searchable
 from db.models import Metric, Run, RunEvent, RunStatus
 from db.rows import RunRow
 from db.types import db_now
@@ -76,12 +77,12 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
     named = (Run.name, Run.id, Run.method, Run.dataset)
     words = [
         or_(*(func.lower(column).contains(word, autoescape=True) for column in named))
-        for word in wanted.text.lower().split()
+        for word in searchable(wanted.text).lower().split()
     ]
     columns: list[tuple[Any, tuple[str, ...]]] = [
         (Run.status, wanted.statuses),
-        (Run.method, wanted.methods),
-        (Run.dataset, wanted.datasets),
+        (Run.method, tuple(map(searchable, wanted.methods))),
+        (Run.dataset, tuple(map(searchable, wanted.datasets))),
     ]
     return words + [column.in_(allowed) for column, allowed in columns if allowed]
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
 from sqlalchemy.orm import Session
 
 from db import snapshot as blobs
+from db.dialect import searchable
 from db.headline import ERRORS, Headline, headlines
 from db.leases import holder_of
 from db.migrate import head_revision
@@ -63,7 +64,8 @@ def list_runs(
 def get_run(session: Session, run_id: str) -> RunDetail | None:
     """Return one run whole, or nothing: no such run."""
     more = [getattr(Run, name) for name in _DETAIL_COLUMNS]
-    row = session.execute(_runs().add_columns(*more).where(Run.id == run_id)).mappings().first()
+    wanted = _runs().add_columns(*more).where(Run.id == searchable(run_id))
+    row = session.execute(wanted).mappings().first()
     if row is None:
         return None
     values = _run_values(row, headlines(session, [run_id]).get(run_id))
@@ -74,7 +76,7 @@ def get_run(session: Session, run_id: str) -> RunDetail | None:
 
 def find_runs(session: Session, prefix: str) -> list[str]:
     """Return the ids, at most 20, that begin so; one of them means that the prefix is enough."""
-    begins = Run.id.startswith(prefix.lower(), autoescape=True)
+    begins = Run.id.startswith(searchable(prefix).lower(), autoescape=True)
     return list(session.execute(select(Run.id).where(begins).limit(_MAX_FOUND)).scalars())
 
 

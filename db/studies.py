@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from db import queries
-from db.dialect import tidy_text
+from db.dialect import searchable, tidy_text
 from db.models import ACTIVE, Run, RunStatus
 from db.rows import RunRow
 from db.transitions import NewRun, create_run
@@ -55,7 +55,7 @@ class StudyRow:
 
 def runs_of(session: Session, name: str, limit: int) -> list[RunRow]:
     """Return the runs of a study, newest first."""
-    return queries.list_runs(session, limit, where=[Run.study == name])
+    return queries.list_runs(session, limit, where=[Run.study == searchable(name)])
 
 
 def create_study(session: Session, name: str, runs: Sequence[NewRun], actor: str) -> CreatedStudy:

@@ -129,6 +129,8 @@ def _say(detail: dict[str, Any], field: FieldInfo | None) -> str:
             return str(detail["ctx"]["error"])
         case "union_tag_invalid":
             return f"{_shorten(detail['ctx']['tag'])} is unknown; choose {_listed(detail)}"
+        case "string_unicode":
+            return f"{value} cannot be shown as it is: it holds half a character; leave that out"
         case "missing":
             return "is required"
         case "model_type" | "union_tag_not_found":

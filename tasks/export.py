@@ -16,6 +16,7 @@ from db.session import Database
 from engine.errors import UserError
 from engine.selection import deployed
 from tasks.checkpoints import newest_good
+from tasks.escaping import frame_for_csv
 from tasks.settings import settings
 
 
@@ -74,7 +75,8 @@ def _write(frames: Iterator[pd.DataFrame], out: Path) -> int:
     first = next(frames, None)
     if first is None or first.empty:
         raise UserError("RUN: nothing of the kind is recorded yet")
-    table = pa.Table.from_pandas(first, preserve_index=False, nthreads=1)
+    as_cells = frame_for_csv if out.suffix == ".csv" else _as_it_is
+    table = pa.Table.from_pandas(as_cells(first), preserve_index=False, nthreads=1)
     rows = 0
     with kinds[out.suffix](out, table.schema) as writer:
         while True:
@@ -84,8 +86,12 @@ def _write(frames: Iterator[pd.DataFrame], out: Path) -> int:
             if following is None:
                 return rows
             table = pa.Table.from_pandas(
-                following, schema=table.schema, preserve_index=False, nthreads=1
+                as_cells(following), schema=table.schema, preserve_index=False, nthreads=1
             )
+
+
+def _as_it_is(table: pd.DataFrame) -> pd.DataFrame:
+    return table
 
 
 def _model(database: Database, run_id: str, out: Path) -> int:

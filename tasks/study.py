@@ -39,13 +39,13 @@ def submit_study(
     """Store every run of a study in one transaction, then tell the workers.
 
     Raises:
-        UserError: A dataset is missing; nothing was stored.
+        UserError: A dataset is missing, or the name cannot be shown; nothing was stored.
         DatabaseError: The database did not answer; nothing was stored.
     """
     if len(scenarios) > MAX_RUNS:
         raise UserError(f"study: {len(scenarios)} runs are too many; allowed: 1 to {MAX_RUNS}")
     runs = [
-        new_run(scenario, idempotency_key=f"{idempotency_key}/{place:03}")
+        new_run(scenario, study=name, idempotency_key=f"{idempotency_key}/{place:03}")
         for place, scenario in enumerate(scenarios)
     ]
     database = open_database()

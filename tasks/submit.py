@@ -9,7 +9,9 @@ from db import transitions
 from db.session import Database
 from db.transitions import NewRun
 from engine.dataset import require_every_label
+from engine.errors import UserError
 from engine.fingerprint import fingerprint
+from engine.names import require_name
 from engine.scenario import Scenario
 from tasks.celery_app import celery_app
 from tasks.settings import open_database, settings
@@ -60,8 +62,10 @@ def new_run(
     """Return the row of a scenario, once its dataset is known to be there.
 
     Raises:
-        UserError: The dataset is missing and cannot be fetched, or no image would have some label.
+        UserError: The dataset is missing and cannot be fetched, no image would have some label, or
+            a name cannot be shown.
     """
+    _require_names(scenario.name, study)
     source, folder = scenario.data.source, settings().dataset_dir
     source.ensure(folder)
     require_every_label(scenario.data, scenario.seed, folder)
@@ -77,6 +81,14 @@ def new_run(
         data_digest=fingerprint(source, folder),
         idempotency_key=idempotency_key,
     )
+
+
+def _require_names(name: str, study: str | None) -> None:
+    for what, text in (("name", name), ("study", study or "")):
+        try:
+            require_name(text)
+        except ValueError as error:
+            raise UserError(f"{what}: {error}") from None
 
 
 def ring(database: Database) -> bool:

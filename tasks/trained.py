@@ -54,7 +54,7 @@ def load_trained(database: Database, run_id: str) -> Trained:
     found = newest_good(settings().data_dir, rows)
     if found is None:
         raise UserError(f"RUN: {run_id} has no undamaged checkpoint; train at least one epoch")
-    scenario, device = Scenario.model_validate(run.scenario), pick_device(settings().device)
+    scenario, device = Scenario.stored(run.scenario), pick_device(settings().device)
     configure(device, scenario.training.num_threads)
     data = prepare(scenario.data, scenario.seed, settings().dataset_dir)
     if (run.facts or {}).get("data_digest") != data.digest():

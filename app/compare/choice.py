@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from engine.names import visible
+
 
 def choose_some(
     label: str,
@@ -35,7 +37,7 @@ def choose_some(
         label,
         list(options),
         key=f"choice-{name}",
-        format_func=lambda key: options[key],
+        format_func=lambda key: visible(options[key]),
         max_selections=most,
         placeholder=placeholder,
         wrap=True,
@@ -61,7 +63,7 @@ def choose_one(
         label,
         list(options),
         key=f"choice-{name}",
-        format_func=lambda key: options[key],
+        format_func=lambda key: visible(options[key]),
         index=None if none is not None else 0,
         placeholder=none,
         on_change=_keep_one,

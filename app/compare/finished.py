@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.compare.protocol import Protocol, digest_of, protocol_of
 from db.comparison import FinishedRow
+from engine.names import visible
 
 
 @dataclass(frozen=True)
@@ -34,20 +35,20 @@ def shaped(row: FinishedRow) -> Finished:
     protocol = protocol_of(row.card, row.dataset)
     return Finished(
         id=row.id,
-        title=_title(row),
+        title=visible(_title(row)),
         method=row.method,
         dataset=row.dataset,
         seed=row.seed,
         protocol=protocol,
         protocol_id=digest_of(protocol),
         scenario_id=_without_seed(row),
-        class_names=tuple(row.class_names or ()),
+        class_names=tuple(visible(str(name)) for name in row.class_names or ()),
     )
 
 
 def _title(row: FinishedRow) -> str:
     """Return method and name: runs that are made to be compared often share a name."""
-    if not row.name:
+    if not row.name.strip():
         return f"{row.method} on {row.dataset}"
     return row.name if row.method in row.name else f"{row.method} · {row.name}"
 

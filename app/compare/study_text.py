@@ -1,7 +1,6 @@
 """The table of a study as text: Markdown, LaTeX, CSV and JSON."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from app.compare.protocol import differences, in_words
 from app.compare.study import DIGITS, StudyTable, best
 from app.words import NOTHING
 from db.comparison import EVERY_OVERALL
+from tasks.escaping import comment_for_latex, for_json, for_latex, for_markdown, frame_for_csv
 
 HEADERS = {
     "natural_error": "Natural, average",
@@ -27,22 +27,16 @@ NOTE = (
     "worst class; smallest mean of a column in bold. A single seed has no deviation."
 )
 
-_LATEX = str.maketrans({sign: f"\\{sign}" for sign in "#$%&_{}"})
 
-
-def _for_markdown(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|$#~])", r"\\\1", text)
-
-
-def as_markdown(tables: Sequence[StudyTable], escaped: Callable[[str], str] = _for_markdown) -> str:
+def as_markdown(tables: Sequence[StudyTable]) -> str:
     """Write each table below its protocol, and a note on what stands there."""
-    parts = [_for_markdown(apart(tables))] if len(tables) > 1 else []
+    parts = [for_markdown(apart(tables))] if len(tables) > 1 else []
     for table in tables:
-        parts += [f"Protocol: {_for_markdown(in_words(table.protocol))}.", markdown_table(table)]
+        parts += [f"Protocol: {for_markdown(in_words(table.protocol))}.", markdown_table(table)]
     return "\n\n".join([*parts, NOTE]) + "\n"
 
 
-def markdown_table(table: StudyTable, escaped: Callable[[str], str] = _for_markdown) -> str:
+def markdown_table(table: StudyTable, escaped: Callable[[str], str] = for_markdown) -> str:
     """Write one table alone; ``escaped`` makes of a name what Markdown shows as it is."""
     heads = ["Method", "Seeds", *HEADERS.values()]
     rule = ["---", *["---:"] * (len(heads) - 1)]
@@ -52,22 +46,24 @@ def markdown_table(table: StudyTable, escaped: Callable[[str], str] = _for_markd
 
 def as_latex(tables: Sequence[StudyTable]) -> str:
     """Write each table for LaTeX's booktabs package, its protocol as a comment before it."""
-    parts = [f"% {apart(tables)}"] if len(tables) > 1 else []
+    parts = [_latex_comment(apart(tables))] if len(tables) > 1 else []
     for table in tables:
-        cells = _cells(
-            table, lambda text: text.translate(_LATEX), "\\textbf{{{}}}".format, " $\\pm$ "
-        )
+        cells = _cells(table, for_latex, "\\textbf{{{}}}".format, " $\\pm$ ")
         frame = pd.DataFrame(cells, columns=["Method", "Seeds", *HEADERS.values()])
         columns = "l" + "r" * (len(HEADERS) + 1)
         body = frame.to_latex(index=False, escape=False, column_format=columns)
-        parts.append(f"% Protocol: {in_words(table.protocol)}\n{body}")
-    return "\n".join([*parts, f"% {NOTE}\n"]).replace("±", "+-").replace("ε", "epsilon")
+        parts.append(f"{_latex_comment(f'Protocol: {in_words(table.protocol)}')}\n{body}")
+    return "\n".join([*parts, f"{_latex_comment(NOTE)}\n"])
+
+
+def _latex_comment(text: str) -> str:
+    return comment_for_latex(text.replace("±", "+-").replace("ε", "epsilon"))
 
 
 def as_csv(tables: Sequence[StudyTable]) -> str:
     """Write one line per scenario with its protocol; shares of 1, nothing rounded."""
     frames = [_plain(table).assign(protocol=in_words(table.protocol)) for table in tables]
-    return (pd.concat(frames) if frames else pd.DataFrame()).to_csv(index=False)
+    return frame_for_csv(pd.concat(frames) if frames else pd.DataFrame()).to_csv(index=False)
 
 
 def as_json(tables: Sequence[StudyTable]) -> str:
@@ -79,7 +75,7 @@ def as_json(tables: Sequence[StudyTable]) -> str:
         }
         for table in tables
     ]
-    return json.dumps({"tables": found}, allow_nan=False) + "\n"
+    return for_json({"tables": found}) + "\n"
 
 
 FORMATS: Mapping[str, Callable[[Sequence[StudyTable]], str]] = {

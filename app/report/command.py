@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import typer
-
+from app.terminal import say
 from engine.errors import UserError
 
 
@@ -25,4 +24,4 @@ def write(run_id: str, out: Path) -> None:
 
     report = run_report(run_id)
     out.write_bytes(report)
-    typer.echo(f"{len(report) / 1e6:.1f} MB in {out}")
+    say(f"{len(report) / 1e6:.1f} MB in {out}")

@@ -11,10 +11,12 @@ import jinja2
 import pandas as pd
 import plotly.graph_objects as go
 import plotly.io
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from app.chart import CONFIG
 from app.words import NOTHING, now, percent
+from tasks.escaping import for_html, lines_for_html
 
 MIME = "text/html"
 SIZE = "about 5 MB, since the charts' script is inside; it opens without a network"
@@ -23,6 +25,7 @@ _TEMPLATES = {"light": "plotly_white", "dark": "plotly_dark"}
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
     autoescape=True,
+    finalize=lambda value: Markup(for_html(value)) if type(value) is str else value,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
@@ -70,6 +73,7 @@ class Document:
         figures = [_slim(drawing.figure) for part in self.sections for drawing in part.drawings]
         page = _ENVIRONMENT.get_template("document.html").render(
             document=self,
+            code=lambda text: Markup(lines_for_html(text)),
             figures=figures,
             templates={kind: _template(name) for kind, name in _TEMPLATES.items()},
             config=CONFIG,

@@ -15,7 +15,7 @@ from app.chart import charts
 from app.compare.choice import choose_one, keep
 from app.data import Columns
 from app.images import amplification
-from app.page import show_chart, show_table
+from app.page import show_chart, show_frame, show_table
 from app.samples import reads
 from app.samples.cards import Sample, deltas, draw_sample
 from app.samples.choice import Look, choose_range
@@ -140,7 +140,7 @@ def _draw_table(look: Look, columns: Columns, rows: Rows) -> None:
     shown = table_of(columns, rows[:MOST_ROWS], look.names)
     if len(rows) > MOST_ROWS:
         st.caption(f"The first {MOST_ROWS:,} of {len(rows):,}; the files have all of them.")
-    st.dataframe(
+    show_frame(
         shown,
         hide_index=True,
         key="samples-table",

@@ -8,7 +8,7 @@ import streamlit as st
 from app import evaluation_data as looks
 from app.card import words_of
 from app.chart import charts
-from app.page import nothing_here, show_chart, show_table
+from app.page import nothing_here, show_chart, show_frame, show_table
 from app.tabs import checks
 from app.words import count, evaluation, literal, percent
 from db.rows import EvaluationRow, RunDetail
@@ -102,7 +102,7 @@ def _list(run: RunDetail, attacks: list[EvaluationRow]) -> None:
     st.subheader("Every attack on this run", anchor=False)
     st.caption("Two results with different protocols are not one ranking.")
     table = pd.DataFrame([_line(run, row) for row in attacks])
-    st.dataframe(table, hide_index=True, key="evaluations", column_config=_COLUMNS)
+    show_frame(table, hide_index=True, key="evaluations", column_config=_COLUMNS)
 
 
 def _line(run: RunDetail, row: EvaluationRow) -> dict[str, object]:

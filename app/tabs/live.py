@@ -6,7 +6,7 @@ import streamlit as st
 from app import data
 from app.live.curves import live_curves
 from app.live.panels import panels
-from app.page import nothing_here
+from app.page import nothing_here, show_frame
 from app.words import literal, percent
 from db.rows import RunDetail
 
@@ -22,7 +22,7 @@ def draw(run: RunDetail) -> None:
 
 def _draw_table(run: RunDetail, table: pd.DataFrame) -> None:
     with st.expander("Table and download", icon=":material/table:", key="history"):
-        st.dataframe(table, hide_index=True, key="history-table")
+        show_frame(table, hide_index=True, key="history-table")
         st.download_button(
             "Download CSV",
             lambda: data.as_csv(data.metrics(run.id, data.mark(run))),

@@ -6,9 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from app import data
-from app.page import download
+from app.page import download, show_frame
 from app.words import count, duration, now, tagged
 from db.rows import AttemptRow, EventRow, RunDetail
+from engine.names import visible, visible_lines
 from tasks import run_log
 
 REASONS = {
@@ -78,7 +79,7 @@ def _draw_events(run: RunDetail) -> None:
         st.caption("Every change of the run's status is noted here.")
         return
     table = pd.DataFrame([_event(event) for event in events])
-    st.dataframe(table, hide_index=True, key="events", column_config=_EVENT_COLUMNS, placeholder="")
+    show_frame(table, hide_index=True, key="events", column_config=_EVENT_COLUMNS, placeholder="")
     download(table, key="events", file_name=f"events-{run.id[:8]}.csv")
 
 
@@ -100,7 +101,7 @@ def _draw_attempts(run: RunDetail) -> None:
         st.caption("No worker has taken this run yet.")
         return
     table = pd.DataFrame([_attempt(attempt) for attempt in run.attempts])
-    st.dataframe(
+    show_frame(
         table, hide_index=True, key="attempts", column_config=_ATTEMPT_COLUMNS, placeholder=""
     )
 
@@ -131,7 +132,9 @@ def _draw_file(run: RunDetail) -> None:
     found = run_log.tail(run.id)
     if found is None:
         host = run.attempts[-1].host if run.attempts else None
-        where = f"It is not on this machine; the run was trained on {host}." if host else ""
+        where = (
+            f"It is not on this machine; the run was trained on {visible(host)}." if host else ""
+        )
         st.text(f"No log file yet. {where}" if run.is_active else f"No log file. {where}")
         return
     number = len(found.text.splitlines())
@@ -140,7 +143,8 @@ def _draw_file(run: RunDetail) -> None:
     st.caption(f"{part}, {found.size / 1000:,.1f} kB in all.")
     # As code: not one character of it is read as Markdown or HTML.
     height: Literal["content"] | int = "content" if number <= SHORT else 420
-    st.code(found.text, language=None, height=height, wrap_lines=True)
+    text = visible_lines(found.text)
+    st.code(text, language=None, height=height, wrap_lines=True)
     st.download_button(
         "Download the whole log",
         lambda: run_log.whole(run.id),

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import data
-from app.page import show_table
+from app.page import show_frame, show_table
 from app.report.document import MIME, SIZE
 from app.report.run import run_report
 from app.run_facts import card_rows, fact_rows
@@ -27,7 +27,7 @@ def draw(run: RunDetail) -> None:
 
 def _draw_scenario(run: RunDetail) -> None:
     st.subheader("Scenario", anchor=False)
-    st.dataframe(
+    show_frame(
         as_table(run.scenario),
         hide_index=True,
         key="scenario-table",
@@ -94,7 +94,7 @@ def _draw_classes(run: RunDetail) -> None:
 
 def _pairs(rows: Mapping[str, str], key: str) -> None:
     table = pd.DataFrame({"what": list(rows), "value": list(rows.values())})
-    st.dataframe(
+    show_frame(
         table,
         hide_index=True,
         key=key,

@@ -1,6 +1,5 @@
 """``caat theory``: the theory lab on the command line."""
 
-import json
 import math
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from app.terminal import say_json
 from app.theory.words import how_fair, where
 from app.words import metric, percent, points
 from engine.errors import UserError
@@ -46,11 +46,11 @@ def theory(
         setting = Setting(**fields)
     except ValidationError as error:
         lines = error_lines(error, Setting).items()
-        raise UserError("\n".join(f"--{_option(name)}: {text}" for name, text in lines)) from None
+        raise UserError(*(f"--{_option(name)}: {text}" for name, text in lines)) from None
     solution = solve(setting)
     drawn = draw_errors(setting, solution.b, monte_carlo, seed) if monte_carlo else None
     if as_json:
-        typer.echo(json.dumps(_as_json(solution, drawn), allow_nan=False))
+        say_json(_as_json(solution, drawn))
     else:
         _print(setting, solution, drawn)
 

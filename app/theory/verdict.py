@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.page import download
+from app.page import download, show_frame
 from app.theory.claims import CLAIMS
 from app.theory.form import fill
 from app.theory.tables import comparison, in_percent
@@ -78,7 +78,7 @@ def draw_verdict(setting: Setting) -> None:
             lines.append(f"{sign} · {literal(check.text)}")
         st.markdown("  \n".join(lines))
         table = comparison(found)
-        st.dataframe(
+        show_frame(
             in_percent(table),
             hide_index=True,
             key="claim-rows",

@@ -13,7 +13,7 @@ from app.compare import words as say
 from app.compare.choice import choose_one, choose_some
 from app.compare.protocol import differences, in_words
 from app.compare.runs import Finished
-from app.page import download, nothing_here, page, show_chart, show_table
+from app.page import download, nothing_here, page, show_chart, show_frame, show_table
 from app.palette import ERRORS
 from app.report.comparison import comparison_report
 from app.report.document import MIME, SIZE
@@ -145,7 +145,7 @@ def _draw_spreads(table: pd.DataFrame, name: str, *, alike: bool) -> None:
     shown = found[found["name"] == name] if several else found
     if several and alike:
         shown = shown.sort_values("worst")
-    st.dataframe(
+    show_frame(
         _in_percent(shown),
         hide_index=True,
         key="spreads",

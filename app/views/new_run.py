@@ -9,13 +9,14 @@ from app.answers import Seeds, fill, validated
 from app.chart import charts
 from app.forms import scenario_form
 from app.launch import draw_launch
-from app.page import page, show_chart, title_of
+from app.page import page, show_chart, show_frame, title_of
 from app.presets import PRESETS
 from app.preview import class_counts_table, foreseen, transition_table, wrong_share
 from app.preview_images import draw_images
 from app.run_facts import realised_rows
 from app.words import literal, percent
-from engine.scenario import Scenario
+from engine.names import nearest_name
+from engine.scenario import NAME_LENGTH, Scenario
 
 STARTED = "scenario-started"
 
@@ -60,7 +61,9 @@ def _fill_like(run_id: str) -> bool:
         st.warning("The run to start from is gone.", icon=":material/link_off:")
         return False
     try:
-        _fill(Scenario.model_validate(run.scenario))
+        scenario = Scenario.stored(run.scenario)
+        name = nearest_name(scenario.name, NAME_LENGTH)
+        _fill(scenario.model_copy(update={"name": name}))
     except ValidationError:
         st.warning(
             "That run was made by another version, whose settings this one cannot read; "
@@ -112,7 +115,7 @@ def _draw_foreseen(scenario: Scenario) -> None:
     st.markdown("**What these fields lead to**")
     table = pd.DataFrame({"what": list(rows), "value": list(rows.values())})
     columns = {"what": "Number", "value": "Value"}
-    st.dataframe(table, hide_index=True, key="foreseen", column_config=columns, height="content")
+    show_frame(table, hide_index=True, key="foreseen", column_config=columns, height="content")
 
 
 render()

@@ -10,6 +10,7 @@ from app.run_line import badge, whereabouts
 from app.run_tabs import TABS
 from app.words import count, literal
 from db.rows import RunDetail
+from engine.names import visible
 from tasks.causes import retries
 from tasks.exactness import NOT_EXACT, label
 from tasks.liveness import LOST_WORKER
@@ -36,7 +37,7 @@ def render() -> None:
 def _say_gone(run_id: str) -> None:
     st.title("No such run", anchor=False)
     if run_id:
-        shown = run_id if len(run_id) <= ID_LENGTH else f"{run_id[:ID_LENGTH]}..."
+        shown = visible(run_id if len(run_id) <= ID_LENGTH else f"{run_id[:ID_LENGTH]}...")
         st.text(f"There is no run with the id {shown}: it was deleted, or the link is cut short.")
     else:
         st.text("This link names no run.")

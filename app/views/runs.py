@@ -5,7 +5,7 @@ import streamlit as st
 from app import data
 from app.actions import action_buttons
 from app.compare.fairness import MAX_RUNS
-from app.page import follow_database, nothing_here, page, title_of
+from app.page import follow_database, nothing_here, page, show_frame, title_of
 from app.question import answer_click, asked
 from app.run_line import badge, whereabouts
 from app.run_table import COLUMNS, GROUPS, run_table, say_overview
@@ -14,6 +14,7 @@ from app.worker_panel import worker_panel
 from db.listing import RunFilter
 from db.models import ACTIVE
 from db.rows import RunRow
+from engine.names import visible
 
 CHOSEN = "chosen-runs"
 
@@ -87,7 +88,9 @@ def _filters(token: int) -> RunFilter:
 
 def _choices(label: str, key: str, found: list[str]) -> list[str]:
     options = found + [name for name in st.session_state.get(key) or () if name not in found]
-    return st.multiselect(label, options, key=key, bind="query-params", placeholder="All")
+    return st.multiselect(
+        label, options, key=key, format_func=visible, bind="query-params", placeholder="All"
+    )
 
 
 def _draw_runs(wanted: RunFilter) -> None:
@@ -114,7 +117,7 @@ def _draw_page(shown: list[RunRow]) -> None:
     chosen = st.session_state.get(CHOSEN, ())
     curves = data.run_curves(tuple((run.id, data.mark(run)) for run in shown))
     # The key changes with the order of rows, so a selection never slides to another run.
-    event = st.dataframe(
+    event = show_frame(
         run_table(shown, data.run_scenarios(ids), curves),
         key=f"runs-{hash(ids)}",
         column_config=COLUMNS,

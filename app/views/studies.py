@@ -12,7 +12,7 @@ from app.compare.protocol import in_words
 from app.compare.published import PUBLISHED, published
 from app.compare.study import StudyTable, ranked
 from app.compare.study_text import FORMATS, HEADERS, NOTE, apart, markdown_table
-from app.page import download, nothing_here, page, show_chart
+from app.page import download, nothing_here, page, show_chart, show_frame
 from app.question import answer_click, asked
 from app.study_actions import action_buttons
 from app.study_progress import COLUMNS, draw_progress, study_table
@@ -20,6 +20,7 @@ from app.words import count, literal, metric, percent
 from db.models import RunStatus
 from db.rows import RunRow
 from db.studies import StudyRow
+from tasks.escaping import as_file_name
 
 DOWNLOADS = {
     "csv": ("CSV", "text/csv", "csv"),
@@ -82,7 +83,7 @@ def _draw_list(studies: Sequence[StudyRow]) -> None:
     names = [study.name for study in studies]
     key = f"studies-{hash(tuple(names))}"
     st.caption("Select a row to see what its runs found.")
-    st.dataframe(
+    show_frame(
         study_table(studies),
         key=key,
         column_config=COLUMNS,
@@ -137,7 +138,7 @@ def _draw_published(tables: Sequence[StudyTable]) -> None:
         )
         rows = published({method for table in tables for method in table.rows["method"]})
         shown = rows.assign(**{name: 100 * rows[name] for name in PUBLISHED})
-        st.dataframe(
+        show_frame(
             shown,
             hide_index=True,
             key="published",
@@ -216,13 +217,12 @@ def _doubt(rows: Sequence[Mapping[Any, Any]]) -> str:
 
 
 def _offer_downloads(name: str, tables: list[StudyTable]) -> None:
-    stem = "".join(sign if sign.isalnum() else "-" for sign in name)[:60]
     with st.container(horizontal=True):
         for format_, (label, mime, ending) in DOWNLOADS.items():
             st.download_button(
                 f"Download {label}",
                 FORMATS[format_](tables),
-                file_name=f"{stem}.{ending}",
+                file_name=as_file_name(name, ending),
                 mime=mime,
                 icon=":material/download:",
                 key=f"study-{format_}",

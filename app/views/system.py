@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from app.page import page
+from app.page import page, show_frame
 from app.words import count, explained, literal
 from tasks import doctor
 from tasks.doctor import Finding
@@ -67,9 +67,7 @@ def _draw_versions(findings: list[Finding]) -> None:
     st.subheader("Versions", anchor=False)
     told = next(finding.text for finding in findings if finding.part == "versions")
     rows = [text.partition(" ")[::2] for text in told.split(", ")]
-    st.dataframe(
-        pd.DataFrame(rows, columns=["Package", "Version"]), hide_index=True, key="versions"
-    )
+    show_frame(pd.DataFrame(rows, columns=["Package", "Version"]), hide_index=True, key="versions")
 
 
 def _draw_data(findings: list[Finding]) -> None:
@@ -79,7 +77,7 @@ def _draw_data(findings: list[Finding]) -> None:
         for finding in findings
         if finding.part.startswith(DATA)
     ]
-    st.dataframe(pd.DataFrame(rows, columns=["Dataset", "State"]), hide_index=True, key="datasets")
+    show_frame(pd.DataFrame(rows, columns=["Dataset", "State"]), hide_index=True, key="datasets")
 
 
 def _draw_settings() -> None:
@@ -94,7 +92,7 @@ def _draw_settings() -> None:
         }
         for setting in doctor.settings_in_force()
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, key="settings", height="content")
+    show_frame(pd.DataFrame(rows), hide_index=True, key="settings", height="content")
 
 
 render()

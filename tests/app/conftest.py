@@ -44,7 +44,7 @@ class Studio:
         self.worker = transitions.WorkerIdentity("worker-1", "lab-01", "boot", 4242, "cpu")
 
     def queued(self, name: str = "A run", study: str | None = None, **settings: Any) -> str:
-        scenario = Scenario.model_validate({"name": name, **settings})
+        scenario = Scenario.model_validate(settings).model_copy(update={"name": name})
         new = transitions.NewRun(
             name=name,
             scenario=scenario.as_json(),

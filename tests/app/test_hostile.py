@@ -2,6 +2,8 @@
 
 import csv
 import io
+import re
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +16,9 @@ from app.run_tabs import TABS
 from app.scenario_input import read_scenario
 from db import queries, records
 from engine.errors import UserError
+from engine.names import visible
 from tests.app.browser import served, visiting
-from tests.app.payloads import HOST, LONG, PAYLOADS
+from tests.app.payloads import HIDDEN, HOST, LONG, NAMES, PAYLOADS
 
 CLASSES = ["<img src=x onerror=alert(1)>", f"![x](https://{HOST}/x)", f"https://{HOST}", "$x^2$"]
 CLASSES += [":material/home:", ":red[x]", "%{x}", "&lt;b&gt;", "=1+1", "a\u202eb"]
@@ -38,6 +41,23 @@ INTRUDERS = f"""() => [...document.querySelectorAll(
 
 def words_of(text: str) -> str:
     return " ".join(text.replace("\u2060", "").split())
+
+
+def shown_as(name: str) -> str:
+    """Return a name as a page shows it: its line breaks and tabs are spaces there."""
+    return words_of(visible(" ".join(re.split(r"[ \t\r\n]+", name))))
+
+
+def bare(text: str) -> set[str]:
+    """Return what a text holds that turns directions, has no width or is obeyed by a terminal."""
+    turning = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI", "BN", "B", "S")
+    ours = "\n\t\u2060"  # the pages' own
+    needed = "\u200c\u200d"  # kept in words of Persian and in emoji
+    return {
+        letter
+        for letter in text
+        if unicodedata.bidirectional(letter) in turning and letter not in ours + needed
+    }
 
 
 def counts(studio) -> dict[str, int]:
@@ -68,17 +88,19 @@ def test_every_name_is_shown_letter_by_letter_and_nothing_else(chromium, data_di
         wrong = [
             (payload, said, tags)
             for payload, (said, tags) in zip(PAYLOADS, shown, strict=True)
-            if words_of(payload) and (words_of(said) != words_of(payload) or tags)
+            if shown_as(payload) and (words_of(said) != shown_as(payload) or tags)
         ]
         assert not wrong, wrong
         assert page.evaluate(INTRUDERS) == []
 
 
 def test_hostile_names_of_runs_and_classes_do_nothing_on_any_page(studio, visit):
-    half = len(PAYLOADS) // 2
-    for payload in PAYLOADS[:half]:
+    half = len(NAMES) // 2
+    for payload in NAMES[:half]:
         studio.queued(payload)
-    finished = [studio.finished(payload, 2) for payload in PAYLOADS[half : half + 4]]
+    for payload in HIDDEN:
+        studio.queued(payload, study=payload)
+    finished = [studio.finished(payload, 2, study="S") for payload in HIDDEN[-4:]]
     with studio.database.write() as session:
         facts = dict(queries.get_run(session, finished[-1]).facts)
         for run_id in finished:
@@ -92,6 +114,7 @@ def test_hostile_names_of_runs_and_classes_do_nothing_on_any_page(studio, visit)
         page.get_by_role("heading").first.wait_for()
         assert page.evaluate(INTRUDERS) == [], link
         assert page.locator("[data-testid=stException]").count() == 0, link
+        assert bare(page.inner_text("body")) == set(), link
     assert counts(studio) == before
 
 
@@ -162,15 +185,17 @@ def test_a_download_is_read_by_a_spreadsheet_as_text():
     assert len(rows) == len(PAYLOADS)
     assert [row[1] for row in rows] == ["-1.5"] * len(PAYLOADS)
     for payload, (cell, _) in zip(PAYLOADS, rows, strict=True):
-        dangerous = payload[:1] in ("=", "+", "-", "@", "\t", "\r")
-        assert cell == (f"'{payload}" if dangerous else payload)
+        assert cell.lstrip()[:1] not in tuple("=+-@\uff1d")
+        assert bare(cell) == set()
+        given_back = re.sub(r"^'(?='*\s*[=+\-@\uff0b-\uff20])", "", cell)
+        assert given_back == visible(payload)
 
 
 def test_a_column_of_a_download_is_text_too():
     assert as_csv(pd.DataFrame({"=1+1": ["a"]})).decode().splitlines()[0] == "'=1+1"
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("payload", NAMES)
 def test_a_name_from_a_file_is_that_name(payload, tmp_path: Path):
     file = tmp_path / "run.toml"
     letters = "".join(f"\\U{ord(letter):08x}" for letter in payload)
@@ -178,8 +203,35 @@ def test_a_name_from_a_file_is_that_name(payload, tmp_path: Path):
     assert read_scenario(file, []).name == payload
 
 
+@pytest.mark.parametrize("payload", HIDDEN)
+def test_a_name_that_cannot_be_shown_is_refused_in_one_line_that_shows_it(payload, tmp_path: Path):
+    file = tmp_path / "run.toml"
+    letters = "".join(f"\\U{ord(letter):08x}" for letter in payload)
+    file.write_text(f'name = "{letters}"')
+    with pytest.raises(UserError, match=r"^name: '.*' cannot be shown as it is: U\+") as refused:
+        read_scenario(file, [])
+    assert bare(str(refused.value)) == set()
+    assert "\n" not in str(refused.value)
+
+
 def test_a_name_that_is_too_long_is_refused_by_the_command_with_the_limit(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text("")
     with pytest.raises(UserError, match=r"^name: .*at most 200 characters$"):
         read_scenario(file, [f"name={LONG}"])
+
+
+def test_a_table_offers_no_file_with_its_cells_as_they_are(studio, visit):
+    studio.queued("=1+1")
+    page = visit.go("/")
+    page.locator("[data-testid=stDataFrame]").first.hover()
+    page.get_by_label(re.compile("^Search: Runs")).wait_for()
+    unescaped = page.get_by_label(re.compile("^Download as CSV"))
+    assert unescaped.count() == 1
+    assert not unescaped.is_visible()
+
+
+def test_every_table_of_a_page_is_drawn_by_the_one_function_that_shows_all_of_its_text():
+    app = Path(__file__).parents[2] / "app"
+    callers = [path.name for path in app.rglob("*.py") if "st.dataframe(" in path.read_text()]
+    assert callers == ["page.py"]

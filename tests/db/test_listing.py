@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
-from db import listing, queries, records, transitions
+from db import comparison, listing, queries, records, studies, transitions
 from db.listing import RunFilter
 from db.models import RunStatus
 from db.records import MetricRow
@@ -47,6 +47,17 @@ def test_a_filter_keeps_what_meets_all_of_it(database, known, wanted, names):
         rows, number = listing.runs(session, wanted, 0, 50)
     assert {row.name for row in rows} == names
     assert number == len(names)
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "\udcff\udcfe", "\ud800"])
+def test_what_no_database_can_hold_is_looked_for_and_not_found(database, known, text):
+    wanted = RunFilter(text=f"x{text}", methods=(text,), datasets=(text,))
+    with database.read() as session:
+        assert listing.runs(session, wanted, 0, 50) == ([], 0)
+        assert queries.find_runs(session, f"x{text}") == []
+        assert queries.get_run(session, text) is None
+        assert studies.runs_of(session, f"x{text}", 5) == []
+        assert comparison.finished_runs(session, study=text) == []
 
 
 def test_pages_together_are_the_whole_list_in_its_order(database, known):
