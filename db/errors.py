@@ -1,6 +1,18 @@
 """Errors that are told to a person: one line each, what is wrong and what to do."""
 
 
+class SettingsError(ValueError):
+    """The environment or a ``.env`` says something that cannot be; nothing was done.
+
+    Attributes:
+        mistakes: One line each, without secrets.
+    """
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("; ".join(mistakes))
+        self.mistakes = mistakes
+
+
 class DatabaseError(RuntimeError):
     """The database cannot be used as it is; nothing was written."""
 
