@@ -28,6 +28,8 @@ OTHER_VARIABLES = {"CAAT_DEBUG", "CAAT_TEST_DATABASE_URL"}
 """What the program or its tests read besides the settings."""
 _LONGEST_SHOWN = 80
 _LONGEST_PASSWORD = 10_000
+_LONGEST_SQLITE_PATH = 480
+"""SQLite's own limit is 512 bytes, with the names of the files beside it."""
 _NOT_ASKED = "default_factory_not_called"
 """pydantic's word for a default that hangs on a setting that is wrong; that one is told."""
 
@@ -101,6 +103,19 @@ class DatabaseSettings(BaseSettings):
         except DatabaseError as error:
             raise ValueError(str(error).removeprefix("CAAT_DATABASE_URL ")) from None
         return url
+
+    @model_validator(mode="after")
+    def _is_short_enough(self) -> "DatabaseSettings":
+        url = make_url(self.database_url)
+        length = len(os.fsencode(url.database or ""))
+        if url.get_backend_name() == "sqlite" and length > _LONGEST_SQLITE_PATH:
+            is_given = "database_url" in self.model_fields_set
+            name = "CAAT_DATABASE_URL" if is_given else "CAAT_DATA_DIR"
+            raise ValueError(
+                f"{name}: the SQLite file's path has {length} bytes, and SQLite opens no longer "
+                f"ones than {_LONGEST_SQLITE_PATH}; name a shorter one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _with_its_password(self) -> "DatabaseSettings":
