@@ -17,6 +17,10 @@ class DatabaseError(RuntimeError):
     """The database cannot be used as it is; nothing was written."""
 
 
+class UnusablePlaceError(SettingsError, DatabaseError):
+    """The folder that the settings name cannot be made, or not be written to."""
+
+
 class DatabaseUnreachableError(DatabaseError):
     """No connection: wrong address, wrong password, server down, file not readable."""
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from db.errors import SchemaNewerError, SettingsError
+from db.errors import SchemaNewerError, UnusablePlaceError
 from db.session import Database
 from db.settings import DatabaseSettings, given_password, read_settings
 from db.urls import UrlError
@@ -148,7 +148,7 @@ def make_data_dir() -> Path:
     """Return the data directory, there and writable.
 
     Raises:
-        SettingsError: It cannot be made, or not be written to.
+        UnusablePlaceError: It cannot be made, or not be written to.
     """
     folder = settings().data_dir
     try:
@@ -160,9 +160,10 @@ def make_data_dir() -> Path:
     return folder
 
 
-def _unusable(variable: str, error: OSError) -> SettingsError:
+def _unusable(variable: str, error: OSError) -> UnusablePlaceError:
     cure = "mend its rights, or name another place"
-    return SettingsError([f"{variable}: {error.filename} cannot be used: {error.strerror}; {cure}"])
+    told = f"{variable}: {error.filename} cannot be used: {error.strerror}; {cure}"
+    return UnusablePlaceError([told])
 
 
 @cache
@@ -177,7 +178,8 @@ def open_database(*, newer: bool = False) -> Database:
         newer: Give it also where the tables are newer than this program.
 
     Raises:
-        DatabaseError: It cannot be reached, or its tables need ``caat db upgrade``.
+        DatabaseError: It cannot be reached, or its tables need ``caat db upgrade``; an
+            UnusablePlaceError where its folder cannot be used.
     """
     database = _database(settings().database_url)
     try:
