@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import parse_qsl, quote, unquote
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 MASK = "***"
 SHOWN_PARAMETERS = frozenset(
     {
@@ -127,6 +130,11 @@ def check_database_url(url: str) -> None:
     names = [name for name, _ in split(url).query]
     if set(names) - _postgresql_parameters():
         raise UrlError("it has a parameter that PostgreSQL does not know")
+    try:
+        driver = make_url(url).set(drivername="postgresql+psycopg")
+        driver.get_dialect()().create_connect_args(driver)
+    except (ArgumentError, ValueError):
+        raise UrlError("its hosts and ports do not fit each other") from None
 
 
 def _backend(url: str) -> str:

@@ -60,6 +60,12 @@ def with_password(url: str, password: str) -> str:
     return f"{scheme}://{_userinfo(parts.username, password)}{rest.rpartition('@')[2]}"
 
 
+def lacks_password(url: str) -> bool:
+    """Tell whether a checked URL names a user and no password."""
+    parts = split(url)
+    return bool(parts.username and not parts.password)
+
+
 def of_socket(path: Path) -> str:
     """Return the URL of a broker that listens on a Unix socket, whatever the path's name."""
     return f"redis+socket://{quote(str(path))}"

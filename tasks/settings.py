@@ -104,6 +104,11 @@ class Settings(DatabaseSettings):
         password = given_password(self, "broker")
         if password is not None:
             self.broker_url = broker_url.with_password(self.broker_url, password)
+        elif broker_url.lacks_password(self.broker_url):  # most often it is the password itself
+            raise ValueError(
+                "CAAT_BROKER_URL: it has a user without a password: write "
+                "redis://:PASSWORD@HOST, or give the password in CAAT_BROKER_PASSWORD"
+            )
         return self
 
     @property

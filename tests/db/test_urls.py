@@ -6,11 +6,16 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import create_engine, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
 
-from db.errors import SettingsError
+from benchmarks.fault import servers
+from db.errors import DatabaseUnreachableError, SettingsError
+from db.session import Database
 from db.settings import DatabaseSettings, display_url, read_settings, sqlite_url
 from db.urls import UrlError, check_database_url, redact, split
 
@@ -122,7 +127,9 @@ def test_a_sqlite_file_of_any_name_is_the_one_that_is_opened(name):
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite:////data/what?.db", "postgresql://h/db?hunter2=1", "postgresql://h:99999/db"]
+    "url",
+    ["sqlite:////data/what?.db", "postgresql://h/db?hunter2=1", "postgresql://h:99999/db"]
+    + ["postgresql://h/db?port=hunter2", "postgresql://h:1/db?host=a&host=b:x"],
 )
 def test_what_would_open_another_file_or_be_repeated_by_the_driver_is_refused(url):
     with pytest.raises(UrlError):
@@ -135,6 +142,30 @@ def test_libpq_itself_agrees_on_what_a_checked_url_names():
     parts, libpq = split(url), conninfo_to_dict(url)
     assert parts.password == libpq["password"] == "p@ss/:#?%"
     assert (parts.host, str(parts.port)) == (libpq["host"], libpq["port"])
+
+
+def test_a_real_server_opens_to_a_password_of_any_characters_and_to_no_other(monkeypatch):
+    with servers.own_postgresql() as server:
+        engine = create_engine(server.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            rules = Path(connection.execute(text("SHOW hba_file")).scalar_one())
+            rules.write_text(f"local all locked scram-sha-256\n{rules.read_text()}")
+            connection.execute(text("CREATE ROLE locked LOGIN"))
+            connection.execute(text("SELECT pg_reload_conf()"))
+        url = server.url.set(drivername="postgresql", username="locked", password=None)
+        monkeypatch.setenv("CAAT_DATABASE_URL", url.render_as_string())
+        for password in ("p@ss/w:o#r?d%41", '\'; "x" $$ [é]', "界 \\ $1"):
+            with engine.connect() as connection:
+                change = sql.SQL("ALTER ROLE locked PASSWORD {}").format(sql.Literal(password))
+                connection.connection.driver_connection.execute(change)
+            monkeypatch.setenv("CAAT_DATABASE_PASSWORD", password)
+            opened = Database(read_settings(DatabaseSettings).database_url)
+            assert opened.revision() is None
+            opened.dispose()
+            monkeypatch.setenv("CAAT_DATABASE_PASSWORD", f"{password}x")
+            with pytest.raises(DatabaseUnreachableError, match="authentication failed") as refused:
+                Database(read_settings(DatabaseSettings).database_url).revision()
+            assert password not in str(refused.value).replace(":***@", "")
 
 
 def test_a_short_secret_does_not_shred_a_text():

@@ -250,6 +250,15 @@ def test_what_is_no_redis_is_refused_without_being_repeated(url):
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_password_in_the_user_s_place_is_refused_and_not_repeated(monkeypatch):
+    monkeypatch.setenv("CAAT_BROKER_URL", "redis://hunter2@h:1/0")
+    (told,) = mistakes()
+    assert told.startswith("CAAT_BROKER_URL: it has a user without a password")
+    assert "hunter2" not in told
+    monkeypatch.setenv("CAAT_BROKER_PASSWORD", "p@ss")
+    assert read_settings(Settings).broker_url == "redis://hunter2:p%40ss@h:1/0"
+
+
 @given(
     scheme=st.sampled_from(["redis", "rediss"]),
     name=st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=10),
