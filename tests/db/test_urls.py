@@ -128,8 +128,13 @@ def test_a_sqlite_file_of_any_name_is_the_one_that_is_opened(name):
 
 @pytest.mark.parametrize(
     "url",
-    ["sqlite:////data/what?.db", "postgresql://h/db?hunter2=1", "postgresql://h:99999/db"]
-    + ["postgresql://h/db?port=hunter2", "postgresql://h:1/db?host=a&host=b:x"],
+    [
+        "sqlite:////data/what?.db",
+        "postgresql://h/db?hunter2=1",
+        "postgresql://h:99999/db",
+        "postgresql://h/db?port=hunter2",
+        "postgresql://h:1/db?host=a&host=b:x",
+    ],
 )
 def test_what_would_open_another_file_or_be_repeated_by_the_driver_is_refused(url):
     with pytest.raises(UrlError):
