@@ -15,13 +15,14 @@ from app.scenario_input import read_scenario
 from app.terminal import say, say_json
 from app.theory import command as theory
 from db import queries
-from db.errors import DatabaseError
+from db.errors import DatabaseError, SettingsError
 from db.rows import RunDetail
 from engine.errors import UserError
 from engine.method import METHODS
 from tasks import commands, liveness, serve
 from tasks import doctor as health
 from tasks import export as files
+from tasks.secrecy import hide_in_logs, without_secrets
 from tasks.settings import open_database, settings
 from tasks.submit import UNHEARD, submit
 
@@ -49,13 +50,14 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it
 
 def main() -> None:
     """Run the command line; every mistake is one line on stderr."""
+    hide_in_logs()
     try:
         code = cli(standalone_mode=False)
     except typer.Exit as end:
         code = end.exit_code
     except typer.Abort:
         code = 130
-    except (UserError, UsageError) as error:
+    except (UserError, UsageError, SettingsError) as error:
         _complain(error)
         code = 2
     except DatabaseError as error:
@@ -68,13 +70,13 @@ def main() -> None:
         code = 1
     except KeyboardInterrupt:
         code = 130
-        code = 130
     sys.exit(code or 0)
 
 
 def _complain(error: Exception, before: str = "", after: str = "") -> None:
     # A usage error says where it is only when it is asked for its whole message.
     text = str(getattr(error, "format_message", error.__str__)())
+    text = without_secrets(text) if before else text  # unexpected: whatever a library says
     if isinstance(error, UsageError):
         text = " ".join(text.split())
     for line in text.split("\n"):

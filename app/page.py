@@ -12,7 +12,7 @@ from app.chart import CONFIG
 from app.data import as_csv
 from app.lasting import away
 from app.words import explained
-from db.errors import DatabaseError
+from db.errors import DatabaseError, SettingsError
 from db.rows import RunRow
 from engine.names import visible
 from tasks.escaping import frame_for_page
@@ -37,6 +37,9 @@ def page(render: Callable[[], None]) -> Callable[[], None]:
                 st.warning(f"{text}. Nothing is lost.", icon=":material/database_off:")
         try:
             render()
+        except SettingsError as error:
+            st.error(explained(str(error)), icon=":material/settings_alert:")
+            st.caption("Mend the environment or the `.env`, and start the dashboard again.")
         except DatabaseError as error:
             st.error(explained(str(error)), icon=":material/database_off:")
             st.caption("Nothing was changed. Reload the page to try again.")

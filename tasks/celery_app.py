@@ -1,12 +1,36 @@
 """The Celery object. A message is a bell and holds a run's id; the database is the queue."""
 
+from typing import IO, Any
+
+import click
 from celery import Celery
 
+from db.errors import SettingsError
+from tasks.secrecy import hide_in_logs
 from tasks.settings import settings
 
+
+class SettingsMistake(click.ClickException):
+    """A mistake in the settings, as Celery's own commands tell one: in a line, with code 2."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"caat: {self.message}", file=file, err=file is None)
+
+
+def _broker() -> dict[str, Any]:
+    """Return where the broker is, when it is needed first: settings are read by no import."""
+    try:
+        hide_in_logs()
+        return {"broker_url": settings().broker_url}
+    except SettingsError as error:
+        raise SettingsMistake(str(error)) from None
+
+
 celery_app = Celery("caat", include=["tasks.train"])
+celery_app.add_defaults(_broker)
 celery_app.conf.update(
-    broker_url=settings().broker_url,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     # Early acknowledgement: a lost message is rung again from the database, and a message that is

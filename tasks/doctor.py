@@ -1,25 +1,27 @@
 """Is this installation healthy? One finding per part, in words."""
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
-import sqlalchemy
 
 from db import health, queries
 from db.engines import journal_mode
-from db.errors import DatabaseError
+from db.errors import DatabaseError, SettingsError
 from db.migrate import head_revision
-from db.settings import display_url
+from db.settings import shown_value, sources, suggestion, unknown_variables
+from db.urls import display_url
 from db.workers import too_old
 from engine.dataset import datasets
 from engine.errors import UserError
 from engine.runtime import device_name, pick_device, versions
 from tasks import broker
-from tasks.settings import open_database, settings
+from tasks.settings import Settings, make_data_dir, open_database, settings
 
 LOW_DISK = 2 * 10**9
 _PLACES = {"checkpoints and logs": "runs", "datasets": "datasets", "broker": "broker"}
@@ -42,34 +44,65 @@ class Setting:
 
     variable: str
     value: str
-    is_default: bool
+    source: str
     meaning: str
 
 
 def examine(*, thorough: bool = True) -> list[Finding]:
     """Look at every part; nothing is changed but a database that has no tables yet.
 
+    With a mistake in the settings no part is looked at: it would be the wrong one.
+
     Args:
         thorough: Whether to read all of a SQLite file in search of damage, which takes seconds
             for every gigabyte.
     """
-    looks = [*_LOOKS, _integrity] if thorough else _LOOKS
-    return [finding for look in looks for finding in look()]
+    mistakes = _mistakes()
+    if mistakes:
+        looks = [_versions, _settings, _unknown_variables]
+        told = [Finding("setting", False, text) for text in mistakes]
+        rest = Finding("other parts", False, "not looked at before the settings are mended")
+        return [*told, rest, *_all(looks)]
+    return _all([*_LOOKS, _integrity] if thorough else _LOOKS)
+
+
+def _mistakes() -> list[str]:
+    try:
+        settings()
+    except SettingsError as error:
+        return error.mistakes
+    return []
+
+
+def _all(looks: list[Callable[[], Iterator[Finding]]]) -> list[Finding]:
+    return [finding for look in looks for finding in _safely(look)]
+
+
+def _safely(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Look at a part; that the system refuses even the look is a finding as well."""
+    try:
+        yield from look()
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        part = look.__name__.strip("_").replace("_", " ")
+        yield Finding(part, False, f"{error.strerror or type(error).__name__}:{where}")
 
 
 def settings_in_force() -> list[Setting]:
-    """Return every setting, its passwords hidden."""
-    shown = {"database_url": display_url(settings().database_url)}
-    shown["broker_url"] = display_broker(settings().broker_url)
-    values = {**settings().model_dump(mode="json"), **shown}
+    """Return every setting, its secrets hidden; where one is wrong, what is asked for."""
+    given = sources(Settings)
+    values: dict[str, Any] = {n: f.default for n, f in Settings.model_fields.items()}
+    values |= {name: value for name, (_, value) in given.items()}
+    if not _mistakes():
+        values = {name: getattr(settings(), name) for name in Settings.model_fields}
     return [
         Setting(
             f"CAAT_{name.upper()}",
-            str(values[name]),
-            name not in settings().model_fields_set,
+            shown_value(name, field, values[name]),
+            given[name][0] if name in given else "default",
             field.description or "",
         )
-        for name, field in type(settings()).model_fields.items()
+        for name, field in Settings.model_fields.items()
     ]
 
 
@@ -83,6 +116,17 @@ def _settings() -> Iterator[Finding]:
         for setting in settings_in_force()
     )
     yield Finding("settings", True, ", ".join(told))
+
+
+def _unknown_variables() -> Iterator[Finding]:
+    """Name what looks like a setting and is none; it changes nothing, so it is no fault."""
+    for name in unknown_variables(Settings):
+        meant = suggestion(Settings, name)
+        cure = f"; was {meant} meant?" if meant else ""
+        yield Finding("unknown setting", True, f"{name} changes nothing{cure}")
+    if os.environ.get("CELERY_BROKER_URL"):
+        text = "CELERY_BROKER_URL is set, and Celery obeys it before CAAT_BROKER_URL: unset it"
+        yield Finding("broker variable", False, text)
 
 
 def _database() -> Iterator[Finding]:
@@ -112,15 +156,16 @@ def _integrity() -> Iterator[Finding]:
 
 def _broker() -> Iterator[Finding]:
     url = settings().broker_url
-    if broker.is_up(url):
-        yield Finding("broker", True, f"answers at {display_broker(url)}")
+    why = broker.why_down(url)
+    if why is None:
+        yield Finding("broker", True, f"answers at {display_url(url)}")
         return
     cure = (
         "`caat up` starts it"
         if settings().uses_embedded_broker
         else "start it, or mend CAAT_BROKER_URL"
     )
-    yield Finding("broker", False, f"no answer at {display_broker(url)}: {cure}; runs wait safely")
+    yield Finding("broker", False, f"{why} at {display_url(url)}: {cure}; runs wait safely")
 
 
 def _workers() -> Iterator[Finding]:
@@ -157,8 +202,11 @@ def _data() -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    folder = settings().data_dir
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder = make_data_dir()
+    except SettingsError as error:
+        yield Finding("data directory", False, str(error))
+        return
     free = shutil.disk_usage(folder).free
     cure = "" if free > LOW_DISK else ": delete runs, or move CAAT_DATA_DIR to a larger disk"
     yield Finding("disk", free > LOW_DISK, f"{free / 1e9:.1f} GB free in {folder}{cure}")
@@ -187,14 +235,10 @@ def _limits() -> Iterator[Finding]:
     yield Finding("limits", True, text)
 
 
-def display_broker(url: str) -> str:
-    """Return a broker's URL without its password."""
-    return sqlalchemy.make_url(url).render_as_string(hide_password=True)
-
-
 _LOOKS: list[Callable[[], Iterator[Finding]]] = [
     _versions,
     _settings,
+    _unknown_variables,
     _device,
     _limits,
     _disk,

@@ -17,7 +17,7 @@ from db.errors import DatabaseError
 from tasks import worker
 from tasks.celery_app import celery_app
 from tasks.host import identity
-from tasks.settings import open_database, settings
+from tasks.settings import make_data_dir, open_database, settings
 from tasks.supervise import run_attempt
 from tasks.train import bells
 
@@ -36,7 +36,7 @@ def work() -> None:
         DatabaseError: The database did not answer.
     """
     open_database()
-    settings().data_dir.mkdir(parents=True, exist_ok=True)  # the embedded broker's socket is there
+    make_data_dir()  # the embedded broker's socket is there
     me = identity()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.draining.set())

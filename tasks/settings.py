@@ -1,52 +1,115 @@
 """What is in force: the environment's ``CAAT_...`` variables, a ``.env``, or the defaults."""
 
+import errno
 import hashlib
+import os
+import re
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-from db.errors import SchemaNewerError
+from db.errors import SchemaNewerError, UnusablePlaceError
 from db.session import Database
-from db.settings import DatabaseSettings
+from db.settings import DatabaseSettings, given_password, read_settings
+from db.urls import UrlError
+from tasks import broker_url
 
+_ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 LONGEST_SOCKET_PATH = 100
 """A Unix socket's path has room for 108 bytes on Linux and 104 on macOS."""
+
+
+DAY = 86_400
+Seconds = Annotated[float, Field(ge=0.01, le=DAY, allow_inf_nan=False)]
 
 
 class Settings(DatabaseSettings):
     """Everything that tells this installation from another."""
 
     broker_url: str = Field(
-        default_factory=lambda fields: f"redis+socket://{socket_path(fields['data_dir'])}",
+        default_factory=lambda fields: embedded_broker(fields["data_dir"]),
         description="redis://HOST:PORT/N; by default the broker that `caat up` starts",
         repr=False,
+    )
+    broker_password: SecretStr | None = Field(
+        None, description="The broker's password as it is, instead of percent-encoded in the URL"
+    )
+    broker_password_file: Path | None = Field(
+        None, description="A file with that password, as container secrets are"
     )
     dashboard_address: str = Field("127.0.0.1", description="Where the dashboard listens")
     dashboard_public: bool = Field(
         False, description="Consent to a dashboard without login beyond this machine"
     )
     device: str = Field("auto", description="Where this machine's worker computes")
-    lease_seconds: float = Field(
-        60,
-        gt=0,
-        description="A worker of another host that is silent for so long is taken for dead",
+    lease_seconds: Seconds = Field(
+        60, description="A worker of another host that is silent for so long is taken for dead"
     )
-    heartbeat_seconds: float = Field(1, gt=0, description="How often a worker renews its lease")
-    sweep_seconds: float = Field(5, gt=0, description="How often lost runs are looked for")
-    ring_again_seconds: float = Field(
-        30, gt=0, description="A queued run's message is sent again after so long"
+    heartbeat_seconds: Seconds = Field(1, description="How often a worker renews its lease")
+    sweep_seconds: Seconds = Field(5, description="How often lost runs are looked for")
+    ring_again_seconds: Seconds = Field(
+        30, description="A queued run's message is sent again after so long"
     )
-    stop_grace_seconds: float = Field(
-        20, gt=0, description="A trainer that was asked to stop is killed after so long"
+    stop_grace_seconds: Seconds = Field(
+        20, description="A trainer that was asked to stop is killed after so long"
     )
     retry_after_seconds: float = Field(
-        3, ge=0, description="An interrupted run is queued again after so long"
+        3,
+        ge=0,
+        le=DAY,
+        allow_inf_nan=False,
+        description="An interrupted run is queued again after so long",
     )
     max_lost_attempts: int = Field(
-        3, ge=1, description="Attempts in a row that may be lost without a finished epoch"
+        3,
+        ge=1,
+        le=1_000_000,
+        description="Attempts in a row that may be lost without a finished epoch",
     )
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_a_broker(cls, url: str) -> str:
+        try:
+            return broker_url.checked(url)
+        except UrlError as error:
+            raise ValueError(f"must be {broker_url.ALLOWED}, but {error}") from None
+
+    @field_validator("dashboard_address")
+    @classmethod
+    def _is_an_address(cls, address: str) -> str:
+        if not _ADDRESS.fullmatch(address):
+            raise ValueError("must be an address or a host's name, without a port")
+        return address
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        if not _DEVICE.fullmatch(device):
+            raise ValueError("must be auto, cpu, cuda or cuda:N")
+        return device
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Settings":
+        if 2 * self.heartbeat_seconds > self.lease_seconds:
+            raise ValueError(
+                f"CAAT_HEARTBEAT_SECONDS: {self.heartbeat_seconds:g} must be at most half of "
+                f"CAAT_LEASE_SECONDS ({self.lease_seconds:g}), or healthy workers are taken for "
+                "dead"
+            )
+        password = given_password(self, "broker")
+        if password is not None:
+            self.broker_url = broker_url.with_password(self.broker_url, password)
+        elif broker_url.lacks_password(self.broker_url):  # most often it is the password itself
+            raise ValueError(
+                "CAAT_BROKER_URL: it has a user without a password: write "
+                "redis://:PASSWORD@HOST, or give the password in CAAT_BROKER_PASSWORD"
+            )
+        return self
 
     @property
     def dataset_dir(self) -> Path:
@@ -54,26 +117,58 @@ class Settings(DatabaseSettings):
 
     @property
     def uses_embedded_broker(self) -> bool:
-        return self.broker_url == f"redis+socket://{socket_path(self.data_dir)}"
+        return self.broker_url == embedded_broker(self.data_dir)
 
     def run_dir(self, run_id: str) -> Path:
         """Return where a run's checkpoints and log are."""
         return self.data_dir / "runs" / run_id
 
 
+def embedded_broker(data_dir: Path) -> str:
+    """Return the URL of the broker that `caat up` starts."""
+    return broker_url.of_socket(socket_path(data_dir))
+
+
 def socket_path(data_dir: Path) -> Path:
     """Return the embedded broker's socket: in the data directory unless its path is too long."""
     path = data_dir / "broker" / "broker.sock"
-    if len(str(path)) <= LONGEST_SOCKET_PATH:
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
         return path
-    mark = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"caat-{mark}.sock"
+    mark = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    short = Path(tempfile.gettempdir()) / f"caat-{mark}.sock"
+    return short if len(os.fsencode(short)) <= LONGEST_SOCKET_PATH else Path("/tmp") / short.name
 
 
 @cache
 def settings() -> Settings:
-    """Return this process's settings; `settings.cache_clear` reads them again."""
-    return Settings()
+    """Return this process's settings; `settings.cache_clear` reads them again.
+
+    Raises:
+        SettingsError: Something in the environment or the ``.env`` cannot be.
+    """
+    return read_settings(Settings)
+
+
+def make_data_dir() -> Path:
+    """Return the data directory, there and writable.
+
+    Raises:
+        UnusablePlaceError: It cannot be made, or not be written to.
+    """
+    folder = settings().data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    except OSError as error:
+        raise _unusable("CAAT_DATA_DIR", error) from None
+    return folder
+
+
+def _unusable(variable: str, error: OSError) -> UnusablePlaceError:
+    cure = "mend its rights, or name another place"
+    told = f"{variable}: {error.filename} cannot be used: {error.strerror}; {cure}"
+    return UnusablePlaceError([told])
 
 
 @cache
@@ -88,13 +183,17 @@ def open_database(*, newer: bool = False) -> Database:
         newer: Give it also where the tables are newer than this program.
 
     Raises:
-        DatabaseError: It cannot be reached, or its tables need ``caat db upgrade``.
+        DatabaseError: It cannot be reached, or its tables need ``caat db upgrade``; an
+            UnusablePlaceError where its folder cannot be used.
     """
     database = _database(settings().database_url)
-    if database.revision() is None:
-        database.upgrade()
     try:
+        if database.revision() is None:
+            database.upgrade()
         database.check_schema()
+    except OSError as error:  # of the folder that SQLite's file is in
+        is_given = "database_url" in settings().model_fields_set
+        raise _unusable("CAAT_DATABASE_URL" if is_given else "CAAT_DATA_DIR", error) from None
     except SchemaNewerError:
         if not newer:
             raise

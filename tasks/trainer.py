@@ -7,7 +7,7 @@ import sys
 import threading
 
 from db import queries, transitions
-from db.errors import DatabaseBusyError, DatabaseUnreachableError
+from db.errors import DatabaseBusyError, DatabaseUnreachableError, SettingsError
 from db.models import RunStatus
 from db.rows import CheckpointRow, RunDetail
 from db.session import Database
@@ -20,6 +20,7 @@ from tasks import causes, checkpoints
 from tasks.orphan import die_with_parent
 from tasks.patience import patiently
 from tasks.recorder import PATIENCE_SECONDS, Recorder, ReplacedError, Start
+from tasks.secrecy import hide_in_logs
 from tasks.settings import open_database, settings
 
 EXIT_STOPPED = 75
@@ -37,6 +38,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    hide_in_logs()
     os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
     database = patiently(open_database, PATIENCE_SECONDS)
     try:
@@ -150,8 +152,21 @@ def _one_line(error: Exception) -> str:
     return f"{kind}: {first[0]}" if first else kind
 
 
+def _checked_main() -> int:
+    """Train; what is wrong with the command or the settings is one line."""
+    words = sys.argv[1:]
+    try:
+        settings()
+        if len(words) != 4 or not (words[1].isdecimal() and words[3].isdecimal()):
+            raise UserError("a worker starts it: python -m tasks.trainer RUN ATTEMPT DEVICE PARENT")
+    except (SettingsError, UserError) as error:
+        sys.stderr.write(f"caat: {error}\n")
+        return 2
+    return main()
+
+
 if __name__ == "__main__":
-    code = main()
+    code = _checked_main()
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)  # to take torch apart is a second that whoever pressed Stop would wait

@@ -87,7 +87,7 @@ def _draw_settings() -> None:
         {
             "Variable": setting.variable,
             "Value": setting.value,
-            "From": "default" if setting.is_default else "environment",
+            "From": setting.source,
             "Meaning": setting.meaning,
         }
         for setting in doctor.settings_in_force()

@@ -20,8 +20,9 @@ from db import queries, transitions
 from db.rows import AttemptRow, RunDetail
 from db.session import Database
 from tasks.broker import is_up
+from tasks.broker_url import of_socket
 from tasks.celery_app import celery_app
-from tasks.settings import Settings
+from tasks.settings import Settings, socket_path
 from tasks.submit import TASK, new_run
 
 CAAT = [sys.executable, "-m", "app.cli"]
@@ -74,7 +75,7 @@ class Studio:
             "CAAT_DATABASE_URL": database.url.render_as_string(hide_password=False),
             **chosen,
         }
-        self.socket = folder / "broker" / "broker.sock"
+        self.socket = socket_path(folder)
         self.scenario = folder / "scenario.toml"
         self.scenario.write_text(SCENARIO)
 
@@ -104,7 +105,7 @@ class Studio:
             "import os; from tasks.broker import server_command as c; w = c(); os.execv(w[0], w)"
         )
         process = self.start(sys.executable, "-c", script)
-        self.wait_for(lambda: is_up(f"redis+socket://{self.socket}"), "the broker")
+        self.wait_for(lambda: is_up(of_socket(self.socket)), "the broker")
         return process
 
     def start_worker(self) -> "subprocess.Popen[bytes]":
@@ -127,7 +128,7 @@ class Studio:
         """Send one message each, as the product does, and count every queued run as rung."""
         with self.database.write() as session:
             transitions.take_unrung(session, 0)
-        with celery_app.connection_for_write(f"redis+socket://{self.socket}") as connection:
+        with celery_app.connection_for_write(of_socket(self.socket)) as connection:
             for run_id in run_ids:
                 celery_app.send_task(TASK, args=[run_id], queue="caat", connection=connection)
 

@@ -1,8 +1,12 @@
 """The page on the system's health says what the doctor finds, and what to do."""
 
+import pytest
+from streamlit.testing.v1 import AppTest
+
 from app.words import literal
 from db.errors import DatabaseUnreachableError
 from tasks import doctor
+from tests.app.conftest import MAIN
 from tests.app.test_pages import words
 
 
@@ -21,7 +25,7 @@ def test_a_healthy_part_is_shown_with_what_was_seen(studio, open_page, data_dir)
 
 def test_a_broker_that_does_not_answer_is_a_problem_with_its_cure(studio, open_page, monkeypatch):
     studio.report_worker()
-    monkeypatch.setattr("tasks.broker.is_up", lambda url: False)
+    monkeypatch.setattr("tasks.broker.why_down", lambda url: "no answer")
     said = words(open_page("system"))
     assert "1 of 15 checks failed: broker" in said
     assert "`caat up` starts it" in said
@@ -29,7 +33,7 @@ def test_a_broker_that_does_not_answer_is_a_problem_with_its_cure(studio, open_p
 
 def test_when_all_is_well_the_page_says_so(studio, open_page, monkeypatch):
     studio.report_worker()
-    monkeypatch.setattr("tasks.broker.is_up", lambda url: True)
+    monkeypatch.setattr("tasks.broker.why_down", lambda url: None)
     assert "Everything is well: 15 checks passed" in words(open_page("system"))
 
 
@@ -44,6 +48,35 @@ def test_settings_stand_with_their_source_and_without_passwords(studio, open_pag
     assert table.loc["CAAT_BROKER_URL", "From"] == "environment"
     assert table.loc["CAAT_LEASE_SECONDS", "From"] == "default"
     assert "geheim" not in words(page)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CAAT_BROKER_URL", "amqp://caat:geheim@rabbit//"),
+        ("CAAT_BROKER_URL", "sentinel://:geheim@a:1;sentinel://:geheim@b:2"),
+        ("CAAT_BROKER_URL", "geheim"),
+        ("CAAT_BROKER_URL", "redis://:geheim:badport"),
+        ("CAAT_DATABASE_URL", "postgresql://caat:ge@heim@host/db"),
+        ("CAAT_LEASE_SECONDS", "inf"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_a_finding_and_the_page_stands(
+    studio, open_page, monkeypatch, variable, value
+):
+    from tasks import settings as tasks_settings
+
+    monkeypatch.setenv(variable, value)
+    tasks_settings.settings.cache_clear()
+    page = AppTest.from_file(str(MAIN), default_timeout=30).run().switch_page("views/system.py")
+    page.run()
+    assert not page.exception
+    said = words(page) + page.dataframe[-1].value.to_string()
+    assert f"{variable}: " in said.replace("\\", "")
+    assert "other parts" in said
+    assert "heim" not in said
+    monkeypatch.delenv(variable)
+    tasks_settings.settings.cache_clear()  # for the fixture, which closes the database
 
 
 def test_a_page_load_reads_no_whole_database_and_a_click_does(studio, open_page):
