@@ -1,6 +1,7 @@
 """Moving the tables to the newest revision, one process at a time."""
 
 import fcntl
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
+from db import modes
 from db.engines import SqliteError, migration_engine, parse_url
 from db.errors import DatabaseError, SchemaMismatchError, SchemaNewerError
+from db.replaced import replaced
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x63616174  # "caat"
@@ -78,19 +81,24 @@ def _upgrade(engine: Engine, file: Path | None) -> None:
     if revision is not None and not _is_known(revision):
         check_revision(revision)
     if revision is not None and file is not None:
-        backup_sqlite(engine, file.with_name(f"{file.name}.before-{head_revision()}"))
+        before = file.with_name(f"{file.name}.before-{head_revision()}")
+        backup_sqlite(engine, before, modes.file_mode(file.parent))
     with engine.begin() as connection:
         command.upgrade(alembic_config(connection), "head")
 
 
-def backup_sqlite(engine: Engine, target: Path) -> None:
-    """Copy a SQLite file while others use it."""
-    target.unlink(missing_ok=True)
-    with engine.connect() as connection:
+def backup_sqlite(engine: Engine, target: Path, mode: int) -> None:
+    """Copy a SQLite file while others use it; a copy of that name is kept until this one is whole.
+
+    Raises:
+        DatabaseError: It cannot be copied.
+        OSError: There cannot be such a file.
+    """
+    with replaced(target, mode) as temporary, engine.connect() as connection:
         driver_connection = connection.connection.driver_connection
         assert driver_connection is not None
         try:  # straight to the driver: VACUUM refuses to run inside a transaction
-            driver_connection.execute("VACUUM INTO ?", (str(target),))
+            driver_connection.execute("VACUUM INTO ?", (str(temporary),))
         except SqliteError as error:
             raise DatabaseError(f"cannot copy the database to {target}: {error}") from error
 
@@ -102,10 +110,19 @@ def _is_known(revision: str) -> bool:
 
 @contextmanager
 def _file_lock(database_file: Path) -> Iterator[None]:
-    database_file.parent.mkdir(parents=True, exist_ok=True)
-    with database_file.with_name(f"{database_file.name}.migration-lock").open("w") as lock:
+    _make(database_file.parent)
+    path = database_file.with_name(f"{database_file.name}.migration-lock")
+    with open(path, "w", opener=modes.opener) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if not database_file.exists():  # SQLite would let everybody read it, and a group not write
+            os.close(modes.opener(str(database_file), os.O_RDWR | os.O_CREAT))
         yield
+
+
+def _make(folder: Path) -> None:
+    if not folder.is_dir():
+        _make(folder.parent)
+        modes.make(folder)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """Is this installation healthy? One finding per part, in words."""
 
 import contextlib
+import shlex
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +15,14 @@ from db import health, queries
 from db.engines import journal_mode
 from db.errors import DatabaseError
 from db.migrate import head_revision
+from db.modes import is_shared
 from db.settings import display_url
 from db.workers import too_old
 from engine.dataset import datasets
 from engine.errors import UserError
 from engine.runtime import device_name, pick_device, versions
-from tasks import broker
+from tasks import broker, sharing
+from tasks.folder import make
 from tasks.settings import open_database, settings
 
 LOW_DISK = 2 * 10**9
@@ -158,7 +162,7 @@ def _data() -> Iterator[Finding]:
 
 def _disk() -> Iterator[Finding]:
     folder = settings().data_dir
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder)
     free = shutil.disk_usage(folder).free
     cure = "" if free > LOW_DISK else ": delete runs, or move CAAT_DATA_DIR to a larger disk"
     yield Finding("disk", free > LOW_DISK, f"{free / 1e9:.1f} GB free in {folder}{cure}")
@@ -166,6 +170,32 @@ def _disk() -> Iterator[Finding]:
     parts["database"] = sum(_size(file) for file in folder.glob("*.db*"))
     told = ", ".join(f"{part} {size / 1e6:,.1f} MB" for part, size in parts.items())
     yield Finding("files", True, told)
+
+
+def _privacy() -> Iterator[Finding]:
+    folder, group = settings().data_dir, settings().shared_group
+    if not folder.is_dir():
+        return
+    about, shared = folder.stat(), is_shared(folder)
+    owner, holder = sharing.user_name(about.st_uid), sharing.group_name(about.st_gid)
+    mode = f"{stat.S_IMODE(about.st_mode):04o}"
+    if group is not None and (not shared or holder != group):
+        cure = f"{owner} must be in it, and start any `caat` command with this setting"
+        yield Finding("privacy", False, f"{folder} is not shared with the group {group}: {cure}")
+        return
+    if not shared and about.st_mode & 0o077:
+        cure = f"{owner} can close it with `chmod 700 {shlex.quote(str(folder))}`"
+        yield Finding("privacy", False, f"others may look into {folder} (mode {mode}): {cure}")
+        return
+    wrong = sharing.misfits(folder)
+    if wrong:
+        who = f"the group {holder} may not use" if shared else "others could use"
+        cure = f"chmod -R {'g=u,o=' if shared else 'go='} {shlex.quote(str(folder))}"
+        text = f"{who} {len(wrong)} files in {folder}, as {wrong[0]}: their owner can run `{cure}`"
+        yield Finding("privacy", False, text)
+        return
+    whom = f"shared with the group {holder}" if shared else f"for {owner} alone"
+    yield Finding("privacy", True, f"{folder} is {whom} (mode {mode})")
 
 
 def _size(place: Path) -> int:
@@ -198,6 +228,7 @@ _LOOKS: list[Callable[[], Iterator[Finding]]] = [
     _device,
     _limits,
     _disk,
+    _privacy,
     _database,
     _broker,
     _workers,

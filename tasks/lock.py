@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from db.modes import opener
 from tasks.folder import make
 
 
@@ -18,7 +19,7 @@ def held(folder: Path, *, patience: float = 0) -> Iterator[bool]:
     neither passes nor frees it, and a trainer does not inherit it.
     """
     make(folder)
-    handle = os.open(folder / "attempt.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = opener(str(folder / "attempt.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
         yield _taken(handle, time.monotonic() + patience)
     finally:

@@ -16,8 +16,9 @@ from db import queries
 from db.errors import DatabaseError
 from tasks import worker
 from tasks.celery_app import celery_app
+from tasks.folder import make
 from tasks.host import identity
-from tasks.settings import open_database, settings
+from tasks.settings import open_database, prepare_data_dir, settings
 from tasks.supervise import run_attempt
 from tasks.train import bells
 
@@ -36,7 +37,8 @@ def work() -> None:
         DatabaseError: The database did not answer.
     """
     open_database()
-    settings().data_dir.mkdir(parents=True, exist_ok=True)  # the embedded broker's socket is there
+    make(settings().data_dir)  # the embedded broker's socket is there
+    prepare_data_dir(thorough=True)
     me = identity()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.draining.set())

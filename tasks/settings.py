@@ -1,15 +1,19 @@
 """What is in force: the environment's ``CAAT_...`` variables, a ``.env``, or the defaults."""
 
+import grp
 import hashlib
+import os
 import tempfile
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from db.errors import SchemaNewerError
+from db.errors import DatabaseUnreachableError, SchemaNewerError
+from db.modes import is_shared
 from db.session import Database
 from db.settings import DatabaseSettings
+from tasks import sharing
 
 LONGEST_SOCKET_PATH = 100
 """A Unix socket's path has room for 108 bytes on Linux and 104 on macOS."""
@@ -26,6 +30,9 @@ class Settings(DatabaseSettings):
     dashboard_address: str = Field("127.0.0.1", description="Where the dashboard listens")
     dashboard_public: bool = Field(
         False, description="Consent to a dashboard without login beyond this machine"
+    )
+    shared_group: str | None = Field(
+        None, description="The group that may use the data directory too; without one, nobody may"
     )
     device: str = Field("auto", description="Where this machine's worker computes")
     lease_seconds: float = Field(
@@ -47,6 +54,26 @@ class Settings(DatabaseSettings):
     max_lost_attempts: int = Field(
         3, ge=1, description="Attempts in a row that may be lost without a finished epoch"
     )
+
+    @field_validator("shared_group")
+    @classmethod
+    def _is_a_group(cls, name: str | None) -> str | None:
+        try:
+            if name is not None:
+                grp.getgrnam(name)
+        except KeyError:
+            raise ValueError("must be the name of a group of this machine") from None
+        return name
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether what is made in the data directory is its group's too."""
+        if self.shared_group is not None:
+            return True
+        try:
+            return is_shared(self.data_dir)
+        except OSError:
+            return False  # it is not there yet, or somebody else's
 
     @property
     def dataset_dir(self) -> Path:
@@ -76,6 +103,31 @@ def settings() -> Settings:
     return Settings()
 
 
+def prepare_data_dir(*, thorough: bool = False) -> None:
+    """Give the data directory its modes, and make it if the database is a file in it.
+
+    Args:
+        thorough: Whether every file in it is looked at, as long-lived processes do at their start.
+
+    Raises:
+        DatabaseError: The database is a file that is somebody else's.
+    """
+    database = _database(settings().database_url)
+    file = Path(database.url.database or "") if database.is_sqlite else None
+    closed = sharing.denied(file.absolute()) if file else None
+    if closed is not None:
+        raise DatabaseUnreachableError(f"cannot use the database {database.display_url}: {closed}")
+    folder = settings().data_dir
+    holds_it = file is not None and folder in file.absolute().parents
+    if holds_it or os.path.isdir(folder):  # noqa: PTH112 - what is somebody else's is none
+        _settle(folder, settings().shared_group, thorough)
+
+
+@cache
+def _settle(folder: Path, group: str | None, thorough: bool) -> None:
+    sharing.settle(folder, group, thorough=thorough)
+
+
 @cache
 def _database(url: str) -> Database:
     return Database(url)
@@ -90,6 +142,7 @@ def open_database(*, newer: bool = False) -> Database:
     Raises:
         DatabaseError: It cannot be reached, or its tables need ``caat db upgrade``.
     """
+    prepare_data_dir()
     database = _database(settings().database_url)
     if database.revision() is None:
         database.upgrade()

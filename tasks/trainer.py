@@ -19,6 +19,7 @@ from engine.scenario import Scenario
 from tasks import causes, checkpoints
 from tasks.orphan import die_with_parent
 from tasks.patience import patiently
+from tasks.process import begin
 from tasks.recorder import PATIENCE_SECONDS, Recorder, ReplacedError
 from tasks.settings import open_database, settings
 
@@ -151,6 +152,7 @@ def _one_line(error: Exception) -> str:
 
 
 if __name__ == "__main__":
+    begin()
     code = main()
     logging.shutdown()
     sys.stdout.flush()
