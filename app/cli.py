@@ -1,6 +1,7 @@
 """The ``caat`` command: one line says what went wrong, exit code 2 for the user's mistake."""
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -81,8 +82,7 @@ def _say_what_failed(error: Exception) -> int:
         _complain(error, f"unexpected {type(error).__name__}: ", "; CAAT_DEBUG=1 shows where")
         return 1
     line, code = known
-    if line:
-        _complain(OSError(line))
+    _complain(OSError(line))
     return code
 
 
@@ -339,7 +339,7 @@ def _written_out(code: int) -> int:
             if output is not None:  # closed by whoever started us
                 output.flush()
     except OSError as error:
-        return code or _say_what_failed(error)
+        return code or (1 if error.errno == errno.EPIPE else _say_what_failed(error))
     return code
 
 

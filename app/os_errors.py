@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sys
 from pathlib import Path
 
 from tasks.sharing import denied
@@ -34,43 +33,24 @@ _MISTAKES = {
     errno.ELOOP,
 }
 """What another name would have avoided."""
-BROKEN_PIPE = 1
-"""Nobody reads on, and nothing is to be told; typer ends so too."""
+_OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def explained(error: OSError) -> tuple[str, int] | None:
-    """Return the line, or an empty one, and the exit code; nothing if it is about no file."""
-    output = _output_error()
-    if output is not None:
-        error = output
-    if output is None and error.errno not in _ADVICE:
+    """Return the line and the exit code; nothing if no file and no output is the cause."""
+    number, name = error.errno or 0, error.filename
+    if number not in _ADVICE:
         return None
-    if error.errno == errno.EPIPE:
-        return "", BROKEN_PIPE
-    place = "the standard output" if output else _shown(error.filename)
-    advice = _ADVICE.get(error.errno or 0, "")
-    if error.errno in (errno.EACCES, errno.EPERM) and error.filename and not output:
-        closed = denied(Path(os.fsdecode(error.filename)).absolute())
+    if number in (errno.EACCES, errno.EPERM) and name:
+        closed = denied(Path(os.fsdecode(name)).absolute())
         if closed is not None:
             return closed, 2
-    line = f"cannot use {place}: {error.strerror}"
-    return f"{line}; {advice}" if advice else line, 2 if error.errno in _MISTAKES else 1
+    line = f"cannot use {_shown(name, number)}: {os.strerror(number)}; {_ADVICE[number]}"
+    return line, 2 if number in _MISTAKES else 1
 
 
-def _output_error() -> OSError | None:
-    """Return why nothing can be written on stdout; what could not be, is still in its buffer."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError as error:
-        return error
-    except ValueError:  # it was closed
-        return None
-    return None
-
-
-def _shown(name: object) -> str:
-    if name is None:
-        return "a file"
+def _shown(name: object, number: int) -> str:
+    if name is None:  # whatever is written to a file says to which
+        return "the standard output" if number in _OF_WRITING else "a file"
     text = os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else str(name)
     return text if text.isprintable() else repr(text)
