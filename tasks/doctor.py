@@ -187,12 +187,11 @@ def _privacy() -> Iterator[Finding]:
         cure = f"{owner} can close it with `chmod 700 {shlex.quote(str(folder))}`"
         yield Finding("privacy", False, f"others may look into {folder} (mode {mode}): {cure}")
         return
-    wrong = sharing.misfits(folder)
+    wrong = sharing.misfits(folder) if shared else []  # nobody else comes to those of a closed one
     if wrong:
-        who = f"the group {holder} may not use" if shared else "others could use"
-        cure = f"chmod -R {'g=u,o=' if shared else 'go='} {shlex.quote(str(folder))}"
-        text = f"{who} {len(wrong)} files in {folder}, as {wrong[0]}: their owner can run `{cure}`"
-        yield Finding("privacy", False, text)
+        cure = f"their owner can run `chmod -R g=u,o= {shlex.quote(str(folder))}`"
+        text = f"{len(wrong)} files in {folder} are not as open to the group {holder} as it is"
+        yield Finding("privacy", False, f"{text}, as {wrong[0]}: {cure}")
         return
     whom = f"shared with the group {holder}" if shared else f"for {owner} alone"
     yield Finding("privacy", True, f"{folder} is {whom} (mode {mode})")
