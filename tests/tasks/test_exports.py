@@ -35,11 +35,12 @@ with replaced(Path(sys.argv[1]), 0o600) as path:
     path.write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
-FULL_DISKS = ["full disk", "size limit"] if os.geteuid() == 0 else ["size limit"]
+FULL_DISK = "full disk" if os.geteuid() == 0 else "size limit"
+"""Only root can make a small disk."""
 OutOfRoom = tuple[Path, Callable[[], AbstractContextManager[None]]]
 
 
-@pytest.fixture(params=FULL_DISKS)
+@pytest.fixture(params=[FULL_DISK])
 def out_of_room(request, tmp_path) -> Iterator[OutOfRoom]:
     """A folder, and a block in which nothing more can be written there; a real one if root."""
     if request.param == "size limit":
