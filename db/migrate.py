@@ -91,16 +91,19 @@ def backup_sqlite(engine: Engine, target: Path, mode: int) -> None:
     """Copy a SQLite file while others use it; a copy of that name is kept until this one is whole.
 
     Raises:
-        DatabaseError: It cannot be copied.
-        OSError: There cannot be such a file.
+        DatabaseError: It cannot be copied, or there cannot be such a file.
     """
-    with replaced(target, mode) as temporary, engine.connect() as connection:
-        driver_connection = connection.connection.driver_connection
-        assert driver_connection is not None
-        try:  # straight to the driver: VACUUM refuses to run inside a transaction
+    try:
+        with replaced(target, mode) as temporary, engine.connect() as connection:
+            driver_connection = connection.connection.driver_connection
+            assert driver_connection is not None
+            # Straight to the driver: VACUUM refuses to run inside a transaction.
             driver_connection.execute("VACUUM INTO ?", (str(temporary),))
-        except SqliteError as error:
-            raise DatabaseError(f"cannot copy the database to {target}: {error}") from error
+    except SqliteError as error:
+        raise DatabaseError(f"cannot copy the database to {target}: {error}") from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise DatabaseError(f"cannot copy the database to {target}: {why}") from error
 
 
 def _is_known(revision: str) -> bool:

@@ -85,7 +85,6 @@ class Database:
 
         Raises:
             DatabaseError: It cannot be copied, or the file is there.
-            OSError: There cannot be such a file.
         """
         if not self.is_sqlite:
             raise DatabaseError("back up a PostgreSQL database with its own pg_dump")
