@@ -1,7 +1,6 @@
 """Moving the tables to the newest revision, one process at a time."""
 
 import fcntl
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,7 +117,7 @@ def _file_lock(database_file: Path) -> Iterator[None]:
     with open(path, "w", opener=modes.opener) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not database_file.exists():  # SQLite would let everybody read it, and a group not write
-            os.close(modes.opener(str(database_file), os.O_RDWR | os.O_CREAT))
+            modes.create(database_file)
         yield
 
 

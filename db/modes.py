@@ -44,6 +44,11 @@ def opener(path: str, flags: int) -> int:
     return handle
 
 
+def create(path: Path) -> None:
+    """Make an empty file with its folder's mode; one that is there stays as it is inside."""
+    os.close(opener(str(path), os.O_WRONLY | os.O_CREAT))
+
+
 def make(folder: Path) -> None:
     """Make a folder in one that is there, as open as that one."""
     mode = SHARED_FOLDER if is_shared(folder.parent) else PRIVATE_FOLDER

@@ -11,7 +11,7 @@ from pathlib import Path
 from safetensors.torch import load, save
 from torch import Tensor
 
-from db.modes import opener
+from db.modes import create
 from db.rows import CheckpointRow
 from engine.runtime import versions
 from tasks.folder import flush
@@ -66,7 +66,8 @@ def write(
     path = folder / f"e{epoch:06d}-a{attempt:02d}-{sha256[:8]}.safetensors"
     temporary = path.with_suffix(".tmp")
     try:
-        with open(temporary, "wb", opener=opener) as file:
+        create(temporary)
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
