@@ -73,6 +73,7 @@ class Broker(Child):
     def keep_alive(self) -> None:
         """Start it again if it is gone: with what it stored, unless it never answered with that."""
         self._answered = self._answered or broker.is_up(settings().broker_url)
+        broker.share()
         damaged = broker.set_aside() if self.is_gone and not self._answered else None
         if damaged is None:
             super().keep_alive()

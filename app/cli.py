@@ -1,5 +1,7 @@
 """The ``caat`` command: one line says what went wrong, exit code 2 for the user's mistake."""
 
+import contextlib
+import errno
 import os
 import sys
 from importlib.metadata import version
@@ -10,6 +12,7 @@ import typer
 
 from app import evaluate_command, foreground, table_command
 from app import up as everything
+from app.os_errors import explained
 from app.report import command as report_command
 from app.scenario_input import read_scenario
 from app.terminal import say, say_json
@@ -22,6 +25,7 @@ from engine.method import METHODS
 from tasks import commands, liveness, serve
 from tasks import doctor as health
 from tasks import export as files
+from tasks.process import begin, mode_of, require_place
 from tasks.secrecy import hide_in_logs, without_secrets
 from tasks.settings import open_database, settings
 from tasks.submit import UNHEARD, submit
@@ -66,11 +70,21 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("CAAT_DEBUG"):
             raise
-        _complain(error, f"unexpected {type(error).__name__}: ", "; CAAT_DEBUG=1 shows where")
-        code = 1
+        code = _say_what_failed(error)
     except KeyboardInterrupt:
         code = 130
     sys.exit(code or 0)
+
+
+def _say_what_failed(error: Exception) -> int:
+    """Tell an error that no mistake and no database has caused; return the exit code."""
+    known = explained(error) if isinstance(error, OSError) else None
+    if known is None:
+        _complain(error, f"unexpected {type(error).__name__}: ", "; CAAT_DEBUG=1 shows where")
+        return 1
+    line, code = known
+    _complain(OSError(line))
+    return code
 
 
 def _complain(error: Exception, before: str = "", after: str = "") -> None:
@@ -79,8 +93,9 @@ def _complain(error: Exception, before: str = "", after: str = "") -> None:
     text = without_secrets(text) if before else text  # unexpected: whatever a library says
     if isinstance(error, UsageError):
         text = " ".join(text.split())
-    for line in text.split("\n"):
-        say(f"caat: {before}{line.rstrip()}{after}", err=True)
+    with contextlib.suppress(OSError):  # nobody listens; the exit code says that it failed
+        for line in text.split("\n"):
+            say(f"caat: {before}{line.rstrip()}{after}", err=True)
 
 
 def _print_version(wanted: bool) -> None:
@@ -302,7 +317,9 @@ def db_check() -> None:
 @db_cli.command("backup")
 def db_backup(out: Annotated[Path, typer.Option(help="A file that does not exist yet")]) -> None:
     """Copy the SQLite database while it is in use."""
-    open_database().backup(out)
+    database = open_database()
+    require_place(out)
+    database.backup(out, mode_of(out))
     say(str(out))
 
 
@@ -316,12 +333,23 @@ def console() -> None:
     The threads of Arrow and torch can abort a process that takes its libraries down beside them
     (seen once in twenty exports to Parquet); everything is written and closed by then.
     """
+    begin()
     try:
         main()
     except SystemExit as end:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(end.code if isinstance(end.code, int) else 1)
+        code = end.code if isinstance(end.code, int) else 1
+        os._exit(_written_out(code))
+
+
+def _written_out(code: int) -> int:
+    """Write what is still in the buffers; return the exit code, which says if that failed."""
+    try:
+        for output in (sys.stdout, sys.stderr):
+            if output is not None:  # closed by whoever started us
+                output.flush()
+    except OSError as error:
+        return code or (1 if error.errno == errno.EPIPE else _say_what_failed(error))
+    return code
 
 
 if __name__ == "__main__":

@@ -1,7 +1,14 @@
 """A scenario from a file and from ``a.b=value`` settings."""
 
+import codecs
+import contextlib
 import copy
+import errno
+import os
+import select
+import stat
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +19,12 @@ from engine.new_scenario import new_scenario
 from engine.scenario import Scenario
 from engine.section import error_lines
 
+LARGEST = 1_000_000
+"""Bytes of a scenario file; a real one has some hundred."""
+PATIENCE = 30.0
+"""Seconds to wait for the program at the other end of a pipe."""
+_OTHER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
 
 def read_scenario(file: Path, changes: list[str]) -> Scenario:
     """Read a TOML file, put the changes over it, and check everything.
@@ -19,10 +32,7 @@ def read_scenario(file: Path, changes: list[str]) -> Scenario:
     Raises:
         UserError: One line per mistake, each with the field, the value and what is allowed.
     """
-    try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{file}: cannot be read as TOML ({error})") from error
+    values = _read(file)
     before = copy.deepcopy(values)
     for change in changes:
         _put(values, change)
@@ -62,8 +72,56 @@ def _table(values: dict[str, Any], name: str) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
+def _read(file: Path) -> dict[str, Any]:
+    """Read a TOML file in UTF-8, with or without a byte-order mark."""
+    content = _content(file)
+    if content.startswith(_OTHER_MARKS) or b"\0" in content:
+        raise UserError(f"{file}: is no UTF-8 text (UTF-16?); save it as UTF-8")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(f"{file}: line {line} is not UTF-8; save the file as UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UserError(f"{file}: cannot be read as TOML ({error})") from error
+
+
+def _content(file: Path) -> bytes:
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe that nobody opens would block
+        try:
+            content = b"".join(_chunks(handle))
+        finally:
+            os.close(handle)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"{file}: cannot be read ({why}); name a scenario file") from None
+    if len(content) > LARGEST:
+        raise UserError(f"{file}: is larger than {LARGEST:,} bytes, so it is no scenario file")
+    return content
+
+
+def _chunks(handle: int) -> Iterator[bytes]:
+    """Give what a file or a pipe holds, as far as one byte beyond the largest that is allowed."""
+    is_pipe, left = stat.S_ISFIFO(os.fstat(handle).st_mode), LARGEST + 1
+    waiting = is_pipe  # until its writer is there, a pipe is at its end
+    while left:
+        chunk = None
+        with contextlib.suppress(BlockingIOError):
+            chunk = os.read(handle, left)
+        if chunk:
+            yield chunk
+            waiting, left = False, left - len(chunk)
+        elif chunk is None or waiting:
+            if not select.select([handle], [], [], PATIENCE)[0]:
+                raise OSError(errno.ETIMEDOUT, f"nothing was written into it for {PATIENCE:.0f} s")
+            waiting = False
+        else:
+            return
+
+
 def _put(values: dict[str, Any], change: str) -> None:
-    path, equals, text = change.partition("=")
+    path, equals, text = change.removeprefix("\ufeff").partition("=")
     *tables, key = path.strip().split(".")
     if not equals or not key:
         raise UserError(f"--set: {change!r} is not of the form a.b=value")
@@ -81,5 +139,5 @@ def _value(text: str) -> Any:
     """Read a TOML value; what is none is a plain string, so that quotes may be left out."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text

@@ -19,7 +19,7 @@ from db.session import Database
 from engine.errors import UserError
 from engine.scenario import Scenario
 from tasks import broker
-from tasks.settings import open_database, settings
+from tasks.settings import open_database, prepare_data_dir, settings
 from tasks.submit import submit
 
 ROOT = Path(__file__).parent.parent
@@ -106,6 +106,7 @@ def serve_dashboard(port: int) -> None:
 
 def database() -> Database:
     """Return the database as it is, whatever its revision."""
+    prepare_data_dir()
     return Database(settings().database_url)
 
 

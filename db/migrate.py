@@ -13,8 +13,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
+from db import modes
 from db.engines import SqliteError, migration_engine, parse_url
 from db.errors import DatabaseError, SchemaMismatchError, SchemaNewerError
+from db.replaced import replaced
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x63616174  # "caat"
@@ -78,21 +80,29 @@ def _upgrade(engine: Engine, file: Path | None) -> None:
     if revision is not None and not _is_known(revision):
         check_revision(revision)
     if revision is not None and file is not None:
-        backup_sqlite(engine, file.with_name(f"{file.name}.before-{head_revision()}"))
+        before = file.with_name(f"{file.name}.before-{head_revision()}")
+        backup_sqlite(engine, before, modes.file_mode(file.parent))
     with engine.begin() as connection:
         command.upgrade(alembic_config(connection), "head")
 
 
-def backup_sqlite(engine: Engine, target: Path) -> None:
-    """Copy a SQLite file while others use it."""
-    target.unlink(missing_ok=True)
-    with engine.connect() as connection:
-        driver_connection = connection.connection.driver_connection
-        assert driver_connection is not None
-        try:  # straight to the driver: VACUUM refuses to run inside a transaction
-            driver_connection.execute("VACUUM INTO ?", (str(target),))
-        except SqliteError as error:
-            raise DatabaseError(f"cannot copy the database to {target}: {error}") from error
+def backup_sqlite(engine: Engine, target: Path, mode: int) -> None:
+    """Copy a SQLite file while others use it; a copy of that name is kept until this one is whole.
+
+    Raises:
+        DatabaseError: It cannot be copied, or there cannot be such a file.
+    """
+    try:
+        with replaced(target, mode) as temporary, engine.connect() as connection:
+            driver_connection = connection.connection.driver_connection
+            assert driver_connection is not None
+            # Straight to the driver: VACUUM refuses to run inside a transaction.
+            driver_connection.execute("VACUUM INTO ?", (str(temporary),))
+    except SqliteError as error:
+        raise DatabaseError(f"cannot copy the database to {target}: {error}") from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise DatabaseError(f"cannot copy the database to {target}: {why}") from error
 
 
 def _is_known(revision: str) -> bool:
@@ -102,10 +112,19 @@ def _is_known(revision: str) -> bool:
 
 @contextmanager
 def _file_lock(database_file: Path) -> Iterator[None]:
-    database_file.parent.mkdir(parents=True, exist_ok=True)
-    with database_file.with_name(f"{database_file.name}.migration-lock").open("w") as lock:
+    _make(database_file.parent)
+    path = database_file.with_name(f"{database_file.name}.migration-lock")
+    with open(path, "w", opener=modes.opener) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if not database_file.exists():  # SQLite would let everybody read it, and a group not write
+            modes.create(database_file)
         yield
+
+
+def _make(folder: Path) -> None:
+    if not folder.is_dir():
+        _make(folder.parent)
+        modes.make(folder)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from db.errors import (
     DatabaseUnreachableError,
     SchemaMismatchError,
 )
+from db.modes import PRIVATE_FILE
 from db.urls import display_url, redact, split
 
 
@@ -80,15 +81,19 @@ class Database:
             found = list(session.execute(text("PRAGMA integrity_check")).scalars())
         return [] if found == ["ok"] else found
 
-    def backup(self, target: Path) -> None:
-        """Copy a SQLite database, in use or not, to a file that does not exist yet."""
+    def backup(self, target: Path, mode: int = PRIVATE_FILE) -> None:
+        """Copy a SQLite database, in use or not, to a file that does not exist yet.
+
+        Raises:
+            DatabaseError: It cannot be copied, or the file is there.
+        """
         if not self.is_sqlite:
             raise DatabaseError("back up a PostgreSQL database with its own pg_dump")
         if target.exists():
             raise DatabaseError(f"{target} exists already: name another file")
         self.check_schema()
         with self._explained():
-            migrate.backup_sqlite(self._writer, target)
+            migrate.backup_sqlite(self._writer, target, mode)
 
     def dispose(self) -> None:
         """Close every connection."""

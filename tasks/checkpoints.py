@@ -12,6 +12,7 @@ from pathlib import Path
 from safetensors.torch import load, save
 from torch import Tensor
 
+from db.modes import create
 from db.rows import AttemptRow, CheckpointRow
 from engine.runtime import versions
 from tasks.folder import flush
@@ -68,6 +69,7 @@ def write(
     path = folder / f"e{epoch:06d}-a{attempt:02d}-{sha256[:8]}.safetensors"
     temporary = path.with_suffix(".tmp")
     try:
+        create(temporary)
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()

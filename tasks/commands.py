@@ -80,8 +80,10 @@ def find_run(prefix: str) -> str:
     """Return the id that starts with a prefix.
 
     Raises:
-        UserError: There is none, or more than one.
+        UserError: There is none, or more than one, or nothing is asked for.
     """
+    if not prefix.strip():
+        raise UserError("RUN: no id is given; `caat status` lists the runs")
     with open_database().read() as session:
         found = queries.find_runs(session, prefix)
     if len(found) != 1:

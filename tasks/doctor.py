@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import shlex
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +16,14 @@ from db import health, queries
 from db.engines import journal_mode
 from db.errors import DatabaseError, SettingsError
 from db.migrate import head_revision
+from db.modes import is_shared
 from db.settings import shown_value, sources, suggestion, unknown_variables
 from db.urls import display_url
 from db.workers import too_old
 from engine.dataset import datasets
 from engine.errors import UserError
 from engine.runtime import device_name, pick_device, versions
-from tasks import broker
+from tasks import broker, sharing
 from tasks.settings import Settings, make_data_dir, open_database, settings
 
 LOW_DISK = 2 * 10**9
@@ -216,6 +219,31 @@ def _disk() -> Iterator[Finding]:
     yield Finding("files", True, told)
 
 
+def _privacy() -> Iterator[Finding]:
+    folder, group = settings().data_dir, settings().shared_group
+    if not folder.is_dir():
+        return
+    about, shared = folder.stat(), is_shared(folder)
+    owner, holder = sharing.user_name(about.st_uid), sharing.group_name(about.st_gid)
+    mode = f"{stat.S_IMODE(about.st_mode):04o}"
+    if group is not None and (not shared or holder != group):
+        cure = f"{owner} must be in it, and start any `caat` command with this setting"
+        yield Finding("privacy", False, f"{folder} is not shared with the group {group}: {cure}")
+        return
+    if not shared and about.st_mode & 0o077:
+        cure = f"{owner} can close it with `chmod 700 {shlex.quote(str(folder))}`"
+        yield Finding("privacy", False, f"others may look into {folder} (mode {mode}): {cure}")
+        return
+    wrong = sharing.misfits(folder) if shared else []  # nobody else comes to those of a closed one
+    if wrong:
+        cure = f"their owner can run `chmod -R g=u,o= {shlex.quote(str(folder))}`"
+        text = f"{len(wrong)} files in {folder} are not as open to the group {holder} as it is"
+        yield Finding("privacy", False, f"{text}, as {wrong[0]}: {cure}")
+        return
+    whom = f"shared with the group {holder}" if shared else f"for {owner} alone"
+    yield Finding("privacy", True, f"{folder} is {whom} (mode {mode})")
+
+
 def _size(place: Path) -> int:
     """Return the bytes of a file, or of all files under a folder; what vanishes counts nothing."""
     found = 0
@@ -242,6 +270,7 @@ _LOOKS: list[Callable[[], Iterator[Finding]]] = [
     _device,
     _limits,
     _disk,
+    _privacy,
     _database,
     _broker,
     _workers,

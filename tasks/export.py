@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from db import queries
 from db.evaluations import evaluations, outcomes
@@ -17,6 +17,7 @@ from engine.errors import UserError
 from engine.selection import deployed
 from tasks.checkpoints import newest_good
 from tasks.escaping import frame_for_csv
+from tasks.process import require_place, written
 from tasks.settings import settings
 
 
@@ -34,8 +35,7 @@ def export(database: Database, run_id: str, what: str, out: Path) -> int:
     """
     if what not in EXPORTS:
         raise UserError(f"--what: {what!r} is unknown; choose {', '.join(EXPORTS)} or report")
-    if not out.parent.is_dir():
-        raise UserError(f"--out: the folder {out.parent} does not exist")
+    require_place(out)
     return EXPORTS[what](database, run_id, out)
 
 
@@ -78,7 +78,7 @@ def _write(frames: Iterator[pd.DataFrame], out: Path) -> int:
     as_cells = frame_for_csv if out.suffix == ".csv" else _as_it_is
     table = pa.Table.from_pandas(as_cells(first), preserve_index=False, nthreads=1)
     rows = 0
-    with kinds[out.suffix](out, table.schema) as writer:
+    with written(out) as file, kinds[out.suffix](file, table.schema) as writer:
         while True:
             writer.write_table(table)
             rows += len(table)
@@ -106,7 +106,9 @@ def _model(database: Database, run_id: str, out: Path) -> int:
     if found is None:
         raise UserError("RUN: no undamaged checkpoint is here yet")
     model = deployed(found[1], found[0])
-    save_file(model.weights, out, {"epoch": str(model.epoch), "run": run_id})
+    content = save(model.weights, {"epoch": str(model.epoch), "run": run_id})
+    with written(out) as file:
+        file.write(content)
     return len(model.weights)
 
 

@@ -5,6 +5,10 @@ import os
 import shutil
 from pathlib import Path
 
+from db import modes
+from tasks import sharing
+from tasks.settings import settings
+
 log = logging.getLogger(__name__)
 
 
@@ -12,8 +16,11 @@ def make(folder: Path) -> None:
     """Create a folder and those above it that are not there, and flush their names to the disk."""
     if folder.is_dir():
         return
-    make(folder.parent)
-    folder.mkdir(exist_ok=True)
+    if folder == settings().data_dir:
+        sharing.settle(folder, settings().shared_group)
+    else:
+        make(folder.parent)
+        modes.make(folder)
     flush(folder.parent)
 
 

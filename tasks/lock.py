@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from db.modes import opener
 from tasks.folder import make
 
 NAME = "attempt.lock"
@@ -20,7 +21,7 @@ def held(folder: Path, *, patience: float = 0) -> Iterator[bool]:
     neither passes nor frees it, and a trainer does not inherit it.
     """
     make(folder)
-    handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    handle = opener(str(folder / NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
         yield _taken(handle, time.monotonic() + patience)
     finally:

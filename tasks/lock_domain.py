@@ -9,6 +9,7 @@ import os
 import uuid
 from pathlib import Path
 
+from db.modes import opener
 from tasks.folder import flush, make
 
 NAME = "lock-domain"
@@ -60,7 +61,7 @@ def made(data_dir: Path) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    with file.open("w", encoding="ascii") as handle:
+    with open(file, "w", encoding="ascii", opener=opener) as handle:
         handle.write(text)
         handle.flush()
         os.fsync(handle.fileno())

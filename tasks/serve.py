@@ -17,7 +17,7 @@ from db.errors import DatabaseError
 from tasks import worker
 from tasks.celery_app import celery_app
 from tasks.host import identity
-from tasks.settings import make_data_dir, open_database, settings
+from tasks.settings import make_data_dir, open_database, prepare_data_dir, settings
 from tasks.supervise import run_attempt
 from tasks.train import bells
 
@@ -37,6 +37,7 @@ def work() -> None:
     """
     open_database()
     make_data_dir()  # the embedded broker's socket is there
+    prepare_data_dir(thorough=True)
     me = identity()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.draining.set())

@@ -1,6 +1,7 @@
 """What is in force: the environment's ``CAAT_...`` variables, a ``.env``, or the defaults."""
 
 import errno
+import grp
 import hashlib
 import os
 import re
@@ -11,11 +12,12 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from db.errors import SchemaNewerError, UnusablePlaceError
+from db.errors import DatabaseUnreachableError, SchemaNewerError, UnusablePlaceError
+from db.modes import is_shared
 from db.session import Database
 from db.settings import DatabaseSettings, given_password, read_settings
 from db.urls import UrlError
-from tasks import broker_url
+from tasks import broker_url, sharing
 
 _ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
@@ -44,6 +46,9 @@ class Settings(DatabaseSettings):
     dashboard_address: str = Field("127.0.0.1", description="Where the dashboard listens")
     dashboard_public: bool = Field(
         False, description="Consent to a dashboard without login beyond this machine"
+    )
+    shared_group: str | None = Field(
+        None, description="The group that may use the data directory too; without one, nobody may"
     )
     device: str = Field("auto", description="Where this machine's worker computes")
     lease_seconds: Seconds = Field(
@@ -93,6 +98,16 @@ class Settings(DatabaseSettings):
             raise ValueError("must be auto, cpu, cuda or cuda:N")
         return device
 
+    @field_validator("shared_group")
+    @classmethod
+    def _is_a_group(cls, name: str | None) -> str | None:
+        try:
+            if name is not None:
+                grp.getgrnam(name)
+        except KeyError:
+            raise ValueError("must be the name of a group of this machine") from None
+        return name
+
     @model_validator(mode="after")
     def _fits_together(self) -> "Settings":
         if 2 * self.heartbeat_seconds > self.lease_seconds:
@@ -110,6 +125,16 @@ class Settings(DatabaseSettings):
                 "redis://:PASSWORD@HOST, or give the password in CAAT_BROKER_PASSWORD"
             )
         return self
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether what is made in the data directory is its group's too."""
+        if self.shared_group is not None:
+            return True
+        try:
+            return is_shared(self.data_dir)
+        except OSError:
+            return False  # it is not there yet, or somebody else's
 
     @property
     def dataset_dir(self) -> Path:
@@ -157,7 +182,7 @@ def make_data_dir() -> Path:
     """
     folder = settings().data_dir
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _settle(folder, settings().shared_group, False)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     except OSError as error:
@@ -169,6 +194,31 @@ def _unusable(variable: str, error: OSError) -> UnusablePlaceError:
     cure = "mend its rights, or name another place"
     told = f"{variable}: {error.filename} cannot be used: {error.strerror}; {cure}"
     return UnusablePlaceError([told])
+
+
+def prepare_data_dir(*, thorough: bool = False) -> None:
+    """Give the data directory its modes, and make it if the database is a file in it.
+
+    Args:
+        thorough: Whether every file in it is looked at, as long-lived processes do at their start.
+
+    Raises:
+        DatabaseError: The database is a file that is somebody else's.
+    """
+    database = _database(settings().database_url)
+    file = Path(database.url.database or "") if database.is_sqlite else None
+    closed = sharing.denied(file.absolute()) if file else None
+    if closed is not None:
+        raise DatabaseUnreachableError(f"cannot use the database {database.display_url}: {closed}")
+    folder = settings().data_dir
+    holds_it = file is not None and folder in file.absolute().parents
+    if holds_it or os.path.isdir(folder):  # noqa: PTH112 - what is somebody else's is none
+        _settle(folder, settings().shared_group, thorough)
+
+
+@cache
+def _settle(folder: Path, group: str | None, thorough: bool) -> None:
+    sharing.settle(folder, group, thorough=thorough)
 
 
 @cache
@@ -186,6 +236,7 @@ def open_database(*, newer: bool = False) -> Database:
         DatabaseError: It cannot be reached, or its tables need ``caat db upgrade``; an
             UnusablePlaceError where its folder cannot be used.
     """
+    prepare_data_dir()
     database = _database(settings().database_url)
     try:
         if database.revision() is None:

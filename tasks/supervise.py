@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from db import queries, transitions
 from db.errors import DatabaseError, DatabaseFullError
 from db.models import RunStatus
+from db.modes import opener
 from db.session import Database
 from engine.scenario import Scenario
 from tasks import causes, lock, memory, orphan
@@ -174,7 +175,8 @@ def _no_trainer(session: Session, run_id: str, error: OSError) -> tuple[str, str
 @contextlib.contextmanager
 def _trainer(run_id: str, attempt: int) -> Iterator["subprocess.Popen[bytes]"]:
     """Start the trainer in its own session, its output in the run's log; leave none behind."""
-    with (settings().run_dir(run_id) / "log.txt").open("ab") as log:
+    path = settings().run_dir(run_id) / "log.txt"
+    with open(path, "ab", opener=opener) as log:
         child = _start(run_id, attempt, log)
         try:
             yield child

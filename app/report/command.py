@@ -4,6 +4,7 @@ from pathlib import Path
 
 from app.terminal import say
 from engine.errors import UserError
+from tasks.process import require_place, written
 
 
 def write(run_id: str, out: Path) -> None:
@@ -14,8 +15,7 @@ def write(run_id: str, out: Path) -> None:
     """
     if out.suffix != ".html":
         raise UserError(f"--out: {out.name} must end in .html")
-    if not out.parent.is_dir():
-        raise UserError(f"--out: the folder {out.parent} does not exist")
+    require_place(out)
     # Loaded here alone: a command needs no page, and Streamlit says that it misses its server.
     from streamlit import logger
 
@@ -23,5 +23,6 @@ def write(run_id: str, out: Path) -> None:
     from app.report.run import run_report
 
     report = run_report(run_id)
-    out.write_bytes(report)
+    with written(out) as file:
+        file.write(report)
     say(f"{len(report) / 1e6:.1f} MB in {out}")
