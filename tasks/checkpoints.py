@@ -182,7 +182,6 @@ def search(data_dir: Path, rows: Sequence[CheckpointRow]) -> Search:
             if hashlib.sha256(content).hexdigest() == row.sha256:
                 return Search((row.epoch, load(content)), unusable)
             unusable.append(Unusable(row, Why.DAMAGED))
-        log.warning("%s", unusable[-1])
     return Search(None, unusable)
 
 

@@ -15,7 +15,7 @@ from db.evaluations import evaluations, outcomes
 from db.session import Database
 from engine.errors import UserError
 from engine.selection import deployed
-from tasks.checkpoints import newest_good
+from tasks.checkpoints import search
 from tasks.escaping import frame_for_csv
 from tasks.process import require_place, written
 from tasks.settings import settings
@@ -102,9 +102,11 @@ def _model(database: Database, run_id: str, out: Path) -> int:
     if out.suffix != ".safetensors":
         raise UserError(f"--out: {out.name} must end in .safetensors")
     with database.read() as session:
-        found = newest_good(settings().data_dir, queries.checkpoints(session, run_id))
+        rows = queries.checkpoints(session, run_id)
+    searched = search(settings().data_dir, rows)
+    found = searched.found
     if found is None:
-        raise UserError("RUN: no undamaged checkpoint is here yet")
+        raise UserError(f"RUN: {run_id}: {searched.why_none()}")
     model = deployed(found[1], found[0])
     content = save(model.weights, {"epoch": str(model.epoch), "run": run_id})
     with written(out) as file:

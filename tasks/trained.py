@@ -15,7 +15,7 @@ from engine.model import initial_model
 from engine.runtime import configure, pick_device
 from engine.scenario import Scenario
 from engine.selection import deployed
-from tasks.checkpoints import newest_good
+from tasks.checkpoints import search
 from tasks.settings import settings
 
 
@@ -51,9 +51,10 @@ def load_trained(database: Database, run_id: str) -> Trained:
     if run is None or run.is_active:
         stands = run.status if run else "gone"
         raise UserError(f"RUN: {run_id} is {stands}; wait until it has ended, or stop it")
-    found = newest_good(settings().data_dir, rows)
+    searched = search(settings().data_dir, rows)
+    found = searched.found
     if found is None:
-        raise UserError(f"RUN: {run_id} has no undamaged checkpoint; train at least one epoch")
+        raise UserError(f"RUN: {run_id}: {searched.why_none()}")
     scenario, device = Scenario.stored(run.scenario), pick_device(settings().device)
     configure(device, scenario.training.num_threads)
     data = prepare(scenario.data, scenario.seed, settings().dataset_dir)

@@ -78,6 +78,7 @@ def _train(
     recorder = Recorder(database, run_id, attempt, scenario.digest(), stop.is_set, start)
     log.info("Attempt %d on %s, from epoch %d", attempt, device, start.epoch)
     for reason, message in search.remarks():
+        log.warning("%s", message)
         recorder.remark(reason, message)
     train(
         scenario,

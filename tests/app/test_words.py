@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from app import words
 from db.models import RunStatus
+from db.rows import LOST
 
 
 def test_every_status_has_words_a_symbol_and_an_icon():
-    assert set(words.STATUSES) == {status.value for status in RunStatus}
+    assert set(words.STATUSES) == {*RunStatus, LOST}
     assert len({words.tagged(name) for name in words.STATUSES}) == len(words.STATUSES)
 
 
