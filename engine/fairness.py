@@ -59,5 +59,9 @@ def limited(multipliers: Tensor, limit: float) -> Tensor:
 
 
 def class_weights(multipliers: Tensor) -> Tensor:
-    """Return 1/C + l_c - mean(l), the closed form of the cost-sensitive weights, (C,)."""
-    return 1 / len(multipliers) + multipliers - multipliers.mean()
+    """Return 1/C + l_c - mean(l), the closed form of the cost-sensitive weights, (C,).
+
+    With a limit of almost 1 rounding could make a weight 0, and the mean of a batch of its class.
+    """
+    weights = 1 / len(multipliers) + multipliers - multipliers.mean()
+    return weights.clamp_min(torch.finfo(weights.dtype).eps)
