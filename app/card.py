@@ -32,6 +32,8 @@ def words_of(card: Mapping[str, Any]) -> str:
         f"checkpoint: {card.get('checkpoint')}",
         f"seed {card.get('seed')}",
     ]
+    if "arithmetic" in card:
+        parts.append(str(card["arithmetic"]))
     if card.get("space", PIXELS) != PIXELS:
         parts.append(f"not in pixels: {card['space']}")
     return "; ".join(parts)

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from engine.modes import arithmetic
 from engine.registry import Registry
 from engine.section import Section
 
@@ -64,10 +65,11 @@ class Classifier(nn.Module):
 
     @contextmanager
     def in_float32(self) -> Iterator[None]:
-        """Run a block without autocast, whatever training uses."""
+        """Run a block without autocast and without TF32, whatever training uses."""
         before, self.bf16 = self.bf16, False
         try:
-            yield
+            with arithmetic(tf32=False):
+                yield
         finally:
             self.bf16 = before
 

@@ -11,6 +11,9 @@ from engine.types import ImageSet
 PIXELS = "pixels"
 """Where every evaluation looks but those that audit another code."""
 
+FLOAT32 = "float32"
+"""What every evaluation computes in; a card that does not say is from before it was seen to."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -47,6 +50,7 @@ class EvaluationCard:
         n, whole: Images looked at, and images of the whole split.
         batch_size: Images attacked at a time; random draws depend on it.
         space: What the radius, the step and the clip to [0, 1] are applied to.
+        arithmetic: Of the whole look, whatever training used.
     """
 
     method: str
@@ -72,6 +76,7 @@ class EvaluationCard:
     seed: int
     versions: dict[str, str]
     space: str = PIXELS
+    arithmetic: str = FLOAT32
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)

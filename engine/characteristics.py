@@ -57,7 +57,7 @@ def characteristics(
         class_loss=class_loss[y],
         gradient_norm=(one_hot - p).norm(dim=1),
         margin=p_label - p_rival,
-        entropy=-(p * log_p).sum(dim=1),
+        entropy=-torch.where(p > 0, p * log_p, 0).sum(dim=1),  # 0 log 0 is 0
         class_proportion=(class_counts / class_counts.sum())[y],
     )
 

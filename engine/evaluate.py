@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from engine.attacks.pgd import Pgd
 from engine.evaluation_attack import Conditions, EvaluationAttack
-from engine.modes import eval_mode, without_parameter_gradients
+from engine.modes import arithmetic, eval_mode, without_parameter_gradients
 from engine.perturb import ThreatConfig
 from engine.section import Pixels, Section
 from engine.statistics import class_counts, errors_by_class, spread
@@ -25,7 +25,11 @@ class EvaluationConfig(Section):
     )
     num_steps: int = Field(20, ge=1, le=1000, description="Steps of the attack on the test data")
     val_num_steps: int = Field(
-        10, ge=1, le=1000, description="Steps of the attack on validation data, each epoch"
+        10,
+        ge=1,
+        le=1000,
+        description="Steps of the attack on validation data, each epoch; what FRL, ReWeight, CFA "
+        "and CAAT learn from is measured with them too (released: 20)",
     )
     restarts: int = Field(
         1, ge=1, le=100, description="Random starts of the attack on the test data"
@@ -133,7 +137,7 @@ def examine(
     conditions: Conditions,
     device: torch.device,
 ) -> Outcomes:
-    """Look at every image of a set, clean and attacked.
+    """Look at every image of a set, clean and attacked, in float32.
 
     Images that are wrong without an attack are robust errors already, whatever the attack does.
 
@@ -145,7 +149,7 @@ def examine(
         device: Where the work is done.
     """
     on_device = images.to(device)
-    with eval_mode(model), without_parameter_gradients(model):
+    with eval_mode(model), without_parameter_gradients(model), arithmetic(tf32=False):
         _require_eval(model)
         clean = _predictions(model, on_device, conditions)
         right = clean == on_device.labels

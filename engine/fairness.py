@@ -34,11 +34,11 @@ class ClassMultipliers:
 
     def natural_weights(self) -> Tensor:
         """w0_c = 1/C + l0_c - mean(l0), (C,)."""
-        return class_weights(self.natural)
+        return positive_class_weights(self.natural)
 
     def boundary_weights(self) -> Tensor:
         """w1_c = 1/C + l1_c - mean(l1), (C,)."""
-        return class_weights(self.boundary)
+        return positive_class_weights(self.boundary)
 
     def bound_factors(self, low: float, high: float) -> Tensor:
         """m_c = clip(exp(2 l2_c), low, high), (C,): how much wider class c's ball is (ReMargin)."""
@@ -61,3 +61,13 @@ def limited(multipliers: Tensor, limit: float) -> Tensor:
 def class_weights(multipliers: Tensor) -> Tensor:
     """Return 1/C + l_c - mean(l), the closed form of the cost-sensitive weights, (C,)."""
     return 1 / len(multipliers) + multipliers - multipliers.mean()
+
+
+def positive_class_weights(multipliers: Tensor) -> Tensor:
+    """Return the class weights of limited multipliers, (C,), each above 0.
+
+    With a limit of almost 1 rounding makes a weight 0 or less: then so is the mean of a batch of
+    that class, which divides the batch's weights.
+    """
+    weights = class_weights(multipliers)
+    return weights.clamp_min(torch.finfo(weights.dtype).eps)

@@ -20,7 +20,8 @@ from engine.gallery import gallery
 from engine.learned import learned
 from engine.method import ClassErrors, Learner, Method, Step
 from engine.model import initial_model
-from engine.objective import logits_of, losses_of
+from engine.modes import arithmetic
+from engine.objective import Logits, logits_of, losses_of
 from engine.observer import EpochReport, FinalReport, Observer, Progress, Snapshot
 from engine.optimise import load_momentum_buffers, momentum_buffers, set_lr
 from engine.record import EpochRecord, class_errors
@@ -112,7 +113,10 @@ class Trainer:
         )
         self.policy = scenario.method.build(self.learner)
         self.method: Method = self.policy
-        self.average = WeightAverage(self.policy.average_decay or training.ema_decay or 0.0)
+        by_epoch = self.policy.average_decay
+        self.average = WeightAverage(
+            by_epoch or training.ema_decay or 0.0, warms_up=by_epoch is None
+        )
         keeps_best = scenario.evaluation.checkpoint == "best"
         self.selection = Selection(keeps_best=keeps_best, patience=training.patience)
         self.class_loss = ClassLoss(self.num_classes, device, self.policy.objective.class_loss)
@@ -128,7 +132,8 @@ class Trainer:
         for number, batch in enumerate(self.batches.epoch(epoch)):
             self._check()
             self._begin_step(epoch, number)
-            record.add(*self._step(epoch, number, batch))
+            with arithmetic(tf32=self.scenario.training.precision == "tf32"):
+                record.add(*self._step(epoch, number, batch))
             self._tell(epoch, number + 1, record)
         self.attack.share = 1.0  # from here on radii are given as they are meant
         self._require_finite("model", self.model.parameters(), epoch, self.num_steps)
@@ -162,6 +167,8 @@ class Trainer:
         self, epoch: int, number: int, batch: Batch
     ) -> tuple[Batch, Assignment, Characteristics | None, Tensor]:
         """Assign, perturb, let the method learn, then move the model by the weighted loss."""
+        if self.method is not self.policy:
+            return self._natural_step(batch)
         objective = self.method.objective
         log_p, traits = self._clean_view(batch)
         assignment = self.method.assign(batch, traits)
@@ -173,17 +180,35 @@ class Trainer:
         losses = losses_of(logits, batch.y, objective, copies.draw)
         said = None if logits.adversary is None else logits.adversary.detach()
         own = self._own_epoch(epoch)
-        if self.method.learn(Step(batch, traits, copies, losses, own, number, said)):
+        with arithmetic(tf32=False):
+            anew = self.method.learn(Step(batch, traits, copies, losses, own, number, said))
+        if anew:
             assignment = self.method.assign(batch, traits)
+        self._descend(assignment, losses)
+        if self.scenario.training.ema_decay is not None and self.policy.average_decay is None:
+            self.average.update(self.model)
+        assignment = replace(assignment, bound=self.attack.share * assignment.bound)
+        return batch, assignment, traits, losses.detach()
+
+    def _natural_step(
+        self, batch: Batch
+    ) -> tuple[Batch, Assignment, Characteristics | None, Tensor]:
+        """Move the model by the mean clean loss; the one pass shows the characteristics as well."""
+        objective = self.method.objective
+        logits = self.model(batch.x)
+        log_p = logits.detach().log_softmax(dim=1)
+        traits = self._traits(log_p, batch.y) if objective.characteristics else None
+        assignment = self.method.assign(batch, traits)
+        losses = losses_of(Logits(logits, None, None), batch.y, objective)
+        self._descend(assignment, losses)
+        return batch, assignment, traits, losses.detach()
+
+    def _descend(self, assignment: Assignment, losses: Tensor) -> None:
+        """Move the model by the weighted loss of a batch; losses are (B, 3)."""
         loss = (assignment.weights * losses).sum(dim=1).mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        by_step = self.scenario.training.ema_decay is not None and self.method is self.policy
-        if by_step and self.policy.average_decay is None:
-            self.average.update(self.model)
-        assignment = replace(assignment, bound=self.attack.share * assignment.bound)
-        return batch, assignment, traits, losses.detach()
 
     def _clean_view(self, batch: Batch) -> tuple[Tensor | None, Characteristics | None]:
         """Look at the clean images once, in eval mode: log p(x), and the characteristics."""
@@ -191,13 +216,14 @@ class Trainer:
         if not objective.characteristics and objective.climbs != "kl":
             return None, None
         log_p = self.learner.log_probabilities(batch.x)
-        if not objective.characteristics:
-            return log_p, None
+        return log_p, self._traits(log_p, batch.y) if objective.characteristics else None
+
+    def _traits(self, log_p: Tensor, y: Tensor) -> Characteristics:
         traits = characteristics(
-            log_p, batch.y, class_loss=self.class_loss.last, class_counts=self.class_counts
+            log_p, y, class_loss=self.class_loss.last, class_counts=self.class_counts
         )
-        self.class_loss.add(traits.loss, batch.y)
-        return log_p, traits
+        self.class_loss.add(traits.loss, y)
+        return traits
 
     def _tell(self, epoch: int, done: int, record: EpochRecord) -> None:
         """Tell the progress, and the mean batch loss ten times an epoch."""
@@ -318,6 +344,8 @@ class Trainer:
         }
         state = {f"{part}.{name}": v for part, held in parts.items() for name, v in held.items()}
         state["class_loss"] = self.class_loss.last
+        if not self.average.is_empty and self.average.count is not None:
+            state["average_count"] = torch.tensor(self.average.count)
         return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
@@ -326,7 +354,7 @@ class Trainer:
         self.model.load_state_dict(under("model.", state))
         load_momentum_buffers(self.optimizer, self.model, under("momentum.", state))
         self.policy.load_state(under("method.", state))
-        self.average.load_state(under("average.", state))
+        self.average.load_state(under("average.", state), state.get("average_count"))
         self.selection.load_state(under("selection.", state))
         self.class_loss.last = state["class_loss"]
         validation = under("validation.", state)

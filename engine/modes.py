@@ -20,6 +20,28 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def arithmetic(*, tf32: bool) -> Iterator[None]:
+    """Run a block with float32 as it is, or with products rounded to TF32 where a GPU can."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    allow_tf32(tf32, tf32)
+    try:
+        yield
+    finally:
+        allow_tf32(*before)
+
+
+def allow_tf32(convolutions: bool, products: bool) -> None:
+    """Say, for the whole process, whether GPUs may round the factors of float32 to 10 bits.
+
+    Torch allows it in convolutions unless told, and calls the result float32. Of its two sets of
+    names these are the ones that every version reads and writes alike: where the newer
+    ``fp32_precision`` is set, a reader of these is an error.
+    """
+    torch.backends.cudnn.allow_tf32 = convolutions
+    torch.backends.cuda.matmul.allow_tf32 = products
+
+
+@contextmanager
 def without_parameter_gradients(model: nn.Module) -> Iterator[None]:
     """Run a block in which gradients stop at the images: cheaper, and none is left behind."""
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -25,7 +25,8 @@ class TrainingConfig(ScheduleConfig):
         gt=0,
         lt=1,
         description="Average the weights over the steps with this decay, and evaluate and export "
-        "the average; empty is no average",
+        "the average; it forgets faster at first, so that a short run's is not its beginning. "
+        "Empty is no average",
     )
     augment: bool = Field(
         False,
@@ -39,10 +40,11 @@ class TrainingConfig(ScheduleConfig):
         description="Stop after so many epochs without a better validation robust accuracy "
         "(average + worst class); empty is never",
     )
-    precision: Literal["float32", "bf16"] = Field(
+    precision: Literal["float32", "bf16", "tf32"] = Field(
         "float32",
-        description="Arithmetic of training; bf16 needs a GPU or CPU that has it. Evaluation is in "
-        "float32",
+        description="Arithmetic of training: float32 as it is; bf16, which needs a GPU or CPU that "
+        "has it; tf32, float32 whose factors an NVIDIA GPU rounds to 10 bits. Evaluation and the "
+        "meta step's gradients are in float32",
     )
     channels_last: bool = Field(
         False, description="Keep weights and images with their channels last in memory"
@@ -102,7 +104,7 @@ def clip(
 
     def derivative(direction: dict[str, Tensor]) -> dict[str, Tensor]:
         along = sum((gradients[name] * direction[name]).sum() for name in gradients)
-        lost = along / (norm * shifted)
+        lost = along / (norm * shifted).clamp_min(torch.finfo(norm.dtype).tiny)
         return {name: factor * (direction[name] - lost * gradients[name]) for name in gradients}
 
     return {name: factor * gradient for name, gradient in gradients.items()}, derivative

@@ -14,7 +14,7 @@ from engine.backbone import Classifier
 from engine.card import EvaluationCard, Subject, card_of
 from engine.evaluate import Outcomes
 from engine.evaluation_attack import Conditions
-from engine.modes import eval_mode, without_parameter_gradients
+from engine.modes import arithmetic, eval_mode, without_parameter_gradients
 from engine.released_attack import NUM_STEPS, released_attack
 from engine.seeds import torch_stream
 from engine.space import NormalisedSpace
@@ -38,7 +38,7 @@ def examine_as_released(
     space, on_device = NormalisedSpace(model), images.to(device)
     positions = torch.arange(len(images), device=device)
     clean, attacked = torch.empty_like(positions), torch.empty_like(positions)
-    with eval_mode(model), without_parameter_gradients(model):
+    with eval_mode(model), without_parameter_gradients(model), arithmetic(tf32=False):
         for number, index in enumerate(positions.split(conditions.batch_size)):
             conditions.check()
             batch = on_device.batch(index)

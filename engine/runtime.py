@@ -4,14 +4,22 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 
 import torch
 
 from engine.errors import UserError
+from engine.modes import allow_tf32
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of glibc's malloc.h; 32 MiB is the largest that it takes for the second."""
+
+NEEDS = {
+    "bf16": "a GPU or a CPU with instructions for it (AMX, AVX-512 BF16)",
+    "tf32": "an NVIDIA GPU with instructions for it (Ampere or newer)",
+}
+"""What each arithmetic of training other than float32 is made for."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -36,14 +44,16 @@ def pick_device(name: str) -> torch.device:
 
 
 def configure(device: torch.device, num_threads: int) -> None:
-    """Fix threads and algorithms; call it before the first tensor is made.
+    """Fix threads, algorithms and arithmetic; call it before the first tensor is made.
 
-    On CUDA an operation without a deterministic form warns instead of failing.
+    On CUDA an operation without a deterministic form warns instead of failing. Float32 is float32
+    in the whole process; a training step that may round more says so (`engine.modes.arithmetic`).
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(num_threads)
     _keep_freed_memory()
     torch.set_flush_denormal(True)  # numbers below 1e-38 are slow and worth nothing
+    allow_tf32(False, False)
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
 
 
@@ -62,13 +72,20 @@ def require_precision(precision: str, device: torch.device) -> None:
     """Refuse an arithmetic that the device does not have: another one gives other numbers.
 
     Raises:
-        UserError: bf16 is asked for, and the device has no instructions for it.
+        UserError: bf16 or tf32 is asked for, and the device has no instructions for it.
     """
-    if precision == "bf16" and not _has_bf16(device):
+    has: dict[str, Callable[[torch.device], bool]] = {"bf16": _has_bf16, "tf32": _has_tf32}
+    if precision in has and not has[precision](device):
+        here = ["float32", *(name for name, is_here in has.items() if is_here(device))]
         raise UserError(
-            f"training.precision: 'bf16' needs a GPU or a CPU with instructions for it (AMX, "
-            f"AVX-512 BF16), and {device} here has none; allowed here: float32"
+            f"training.precision: {precision!r} needs {NEEDS[precision]}, and {device} here has "
+            f"none; allowed here: {', '.join(here)}"
         )
+
+
+def _has_tf32(device: torch.device) -> bool:
+    is_nvidia = device.type == "cuda" and torch.version.hip is None
+    return is_nvidia and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def _has_bf16(device: torch.device) -> bool:

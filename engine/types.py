@@ -97,7 +97,7 @@ class Assignment:
         anti_adversary: (B,) b_i, weight of the best-case copy x-.
         bound: (B,) radius of the ball that holds both copies, in pixels.
         step: (B,) step of the attack in that ball, in pixels; None is the threat model's.
-        probability: (B,) above 0 and below 1, chance that a sample gets its adversary and not its
+        probability: (B,) 0 to 1, chance that a sample gets its adversary and not its
             anti-adversary this time; None gives it both.
     """
 
@@ -119,11 +119,11 @@ class Draw:
     """Which of its two copies each sample got, and what that copy's loss counts for.
 
     Dividing by the chance of the draw leaves the expected loss, and so the expected gradient, what
-    it is with both copies.
+    it is with both copies. A copy that has no chance has no share in either.
 
     Attributes:
         is_adversary: (B,) bool.
-        probability: (B,) chance of the adversary.
+        probability: (B,) chance of the adversary, 0 to 1.
     """
 
     is_adversary: Tensor
@@ -132,8 +132,10 @@ class Draw:
     @property
     def scales(self) -> tuple[Tensor, Tensor]:
         """(B,) each: the factor of l_adv, 1[adversary] / p, and of CE(f(x-), y), the other."""
-        drawn = self.is_adversary.to(self.probability.dtype)
-        return drawn / self.probability, (1 - drawn) / (1 - self.probability)
+        drawn, chance = self.is_adversary.to(self.probability.dtype), self.probability
+        # A chance below the last bit of 1 is that bit: such a draw never comes, but 0 / 0 would.
+        last = torch.finfo(chance.dtype).eps
+        return drawn / chance.clamp_min(last), (1 - drawn) / (1 - chance).clamp_min(last)
 
 
 @dataclass(frozen=True)

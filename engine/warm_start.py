@@ -13,7 +13,7 @@ class NaturalStart(Method):
     """c = 1 for every sample, nothing is perturbed, every bound is 0."""
 
     def __init__(self, objective: Objective) -> None:
-        """Look at what the method will look at, so that both record the same columns."""
+        """Record the columns that the method will record; nothing is attacked for them."""
         self.objective = replace(objective, clean=True, adversary=False, anti_adversary=False)
 
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.card import PIXELS
+from engine.card import FLOAT32, PIXELS
 from engine.section import in_255ths
 
 APART = ("method", "label", "seed", "versions")
@@ -33,6 +33,8 @@ def protocol_of(card: Mapping[str, Any] | None, dataset: str) -> Protocol:
     if card is None:
         return {"dataset": dataset}
     same = {name: value for name, value in card.items() if name not in APART}
+    if same.get("arithmetic") == FLOAT32:
+        del same["arithmetic"]  # older cards do not say what all of them were meant to be
     if "checkpoint" in same:
         # Which epoch was best is a result; that the best one was chosen is the protocol.
         same["checkpoint"] = BEST if BEST in str(same["checkpoint"]) else "last epoch"

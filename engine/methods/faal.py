@@ -39,7 +39,7 @@ class FaalConfig(MethodConfig):
 
 
 def worst_distribution(gain: Tensor, tau: float) -> Tensor:
-    """Return argmax_p sum_c p_c gain_c subject to KL(uniform || p) <= tau, (C,) float64 on the CPU.
+    """Return argmax_p sum_c p_c gain_c subject to KL(uniform || p) <= tau, (K,) float64 on the CPU.
 
     The optimum is p_c in proportion to 1 / (nu - gain_c) with nu above every gain; the KL falls as
     nu grows, so nu is found by bisection. Equal gains leave the uniform distribution.
@@ -64,10 +64,13 @@ def _distribution(below: Tensor, log_distance: float) -> Tensor:
 
 
 class Faal(Method):
-    """C p_y times the assignment of PGD-AT (a = 1) or TRADES (c = 1, a = beta).
+    """K p_y times the assignment of PGD-AT (a = 1) or TRADES (c = 1, a = beta).
 
-    p is the worst distribution for the batch's class margins max_{k != y} p_k - p_y on x+, each
-    summed over the class's samples; so the batch is attacked first and weighed after.
+    p is the worst distribution over the K classes that the batch has, for their mean margins
+    max_{k != y} p_k - p_y on x+; so the batch is attacked first and weighed after. The released
+    code sums margins over a class's samples and gives a class without any a margin of 0, which is
+    worse than that of all that the model knows: on imbalanced data, or with as many classes as a
+    batch has samples, most of p then goes to classes that nobody learns from. Ours does neither.
     """
 
     def __init__(self, config: FaalConfig, learner: Learner) -> None:
@@ -101,6 +104,10 @@ class Faal(Method):
         p = step.adversary_logits.softmax(dim=1)
         one_hot = F.one_hot(step.batch.y, self.learner.num_classes).to(p.dtype)
         p_label, p_rival = (p * one_hot).sum(dim=1), (p - 2 * one_hot).amax(dim=1)
-        worst = worst_distribution((p_rival - p_label) @ one_hot, self.config.tau)
-        self.weights = (len(worst) * worst).to(p)
+        count = one_hot.sum(dim=0)
+        present = count > 0
+        margin = ((p_rival - p_label) @ one_hot)[present] / count[present]
+        worst = worst_distribution(margin, self.config.tau)
+        self.weights = torch.ones_like(self.weights)
+        self.weights[present] = (len(worst) * worst).to(self.weights)
         return True

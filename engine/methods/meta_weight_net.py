@@ -1,10 +1,10 @@
 """Meta-Weight-Net: a network gives each clean sample its weight from the sample's own loss."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor, nn
 
 from engine.characteristics import Characteristics
@@ -39,6 +39,19 @@ class MetaWeightNetConfig(MethodConfig):
     meta_lr: float = Field(1e-3, gt=0, le=1, description="Learning rate of the weighting network")
     meta_weight_decay: float = Field(1e-4, ge=0, le=1, description="Its L2 penalty")
     hidden: int = Field(100, ge=1, le=4096, description="Hidden units of the weighting network")
+    meta_batch_norm: Literal["eval", "train"] = Field(
+        "eval",
+        description="Batch norm of the meta loss: by its running statistics, or by the meta "
+        "batch's own as in the released code, which tells wrong labels apart earlier",
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_before_batch_norm(self, as_json: SerializerFunctionWrapHandler) -> Any:
+        """Leave the younger field out at its default: older scenarios keep their fingerprints."""
+        content = as_json(self)
+        if self.meta_batch_norm == "eval":
+            content.pop("meta_batch_norm", None)
+        return content
 
     def build(self, learner: Learner) -> "MetaWeightNet":
         return MetaWeightNet(self, learner)
@@ -119,7 +132,8 @@ class MetaWeightNet(Method):
             return per_sample_losses(predict, step.batch, step.copies, self.objective)
 
         def meta_loss(parameters: Parameters) -> Tensor:
-            return F.cross_entropy(prediction_with(model, parameters, train=False)(meta.x), meta.y)
+            train = self.config.meta_batch_norm == "train"
+            return F.cross_entropy(prediction_with(model, parameters, train=train)(meta.x), meta.y)
 
         return weight_gradient(
             model,

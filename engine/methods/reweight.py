@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from engine.characteristics import Characteristics
-from engine.fairness import class_weights, limited
+from engine.fairness import limited, positive_class_weights
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective
 from engine.section import ShareOfRun
 from engine.types import Assignment, Batch
@@ -50,7 +50,7 @@ class Reweight(Method):
         self.multipliers = torch.zeros(learner.num_classes)
 
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
-        weight = class_weights(self.multipliers).to(batch.y.device)[batch.y]
+        weight = positive_class_weights(self.multipliers).to(batch.y.device)[batch.y]
         zero = torch.zeros_like(weight)
         bound = torch.full_like(weight, self.learner.epsilon)
         return Assignment(zero, weight / weight.mean(), anti_adversary=zero, bound=bound)

@@ -36,8 +36,9 @@ class WatConfig(MethodConfig):
 class Wat(Method):
     """c = v and a = beta v with v = w_y + w_average, so (1/n) sum w_y l + w_average (1/n) sum l.
 
-    Hedge over C + 1 experts, the classes and their average: w_k = C exp(eta S_k) / sum_j exp(eta
-    S_j), where S_k sums expert k's cost CE + beta KL on validation data after each epoch.
+    v is 2 for every sample in the first epoch. Then Hedge over C + 1 experts, the classes and their
+    average: w_k = C exp(eta S_k) / sum_j exp(eta S_j), where S_k sums expert k's cost CE + beta KL
+    on validation data after each epoch.
     """
 
     objective = Objective(climbs="kl", start="normal", clean=True)
@@ -47,7 +48,9 @@ class Wat(Method):
         self.costs = torch.zeros(learner.num_classes + 1, device=learner.device)
 
     def class_weights(self) -> Tensor:
-        """w, (C + 1,); the last is the average's."""
+        """w, (C + 1,), the last is the average's; all are 1 before the first costs, as released."""
+        if not self.costs.any():
+            return torch.ones_like(self.costs)
         return self.learner.num_classes * (self.config.eta * self.costs).softmax(dim=0)
 
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:

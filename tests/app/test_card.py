@@ -37,5 +37,5 @@ def words(attack, n=100):
 def test_a_card_is_said_in_one_line(attack, n, said):
     config = ATTACKS[attack["name"]].model_validate(attack)
     line = words(config, n)
-    assert line == f"{said}; checkpoint: last epoch; seed 3"
+    assert line == f"{said}; checkpoint: last epoch; seed 3; float32"
     assert line != words(with_fields(config, epsilon=0.5), n)

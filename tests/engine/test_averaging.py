@@ -1,7 +1,10 @@
 import itertools
+import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from engine.averaging import WeightAverage
@@ -24,6 +27,52 @@ def test_the_average_by_hand():
     assert state["0.weight"].item() == pytest.approx(5.5)
     assert state["1.running_var"].item() == pytest.approx(5.5)
     assert state["1.num_batches_tracked"].item() == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(0.01, 0.9999),
+    st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=40),
+)
+def test_a_warming_average_is_the_weighted_sum_written_out(decay, values):
+    """Each model's weight is what it took when it joined, times all that later ones left it."""
+    average = WeightAverage(decay, warms_up=True)
+    for value in values:
+        average.update(net(value))
+    kept = [0.0] + [min(decay, (1 + n) / (10 + n)) for n in range(1, len(values))]
+    weights = [(1 - d) * math.prod(kept[k + 1 :]) for k, d in enumerate(kept)]
+    assert sum(weights) == pytest.approx(1)
+    expected = sum(w * value for w, value in zip(weights, values, strict=True))
+    state = average.state()
+    for name in ("0.weight", "1.running_mean"):  # batch norm's statistics as well
+        assert state[name].item() == pytest.approx(expected, rel=1e-4, abs=1e-3)
+
+
+def test_the_first_model_soon_counts_for_nothing():
+    average = WeightAverage(0.999, warms_up=True)
+    average.update(net(1.0))
+    for _ in range(239):
+        average.update(net(0.0))
+    assert average.state()["0.weight"].item() < 1e-6  # 0.999 ** 239 is 0.79
+
+
+def test_an_interrupted_average_goes_on_as_if_it_had_not_been(run, scenario_of, assert_equal):
+    scenario = scenario_of(training={"epochs": 3, "ema_decay": 0.999})
+    whole = run(scenario)
+    again = run(scenario, resume=(1, whole.epochs[0].state))
+    assert_equal(again.epochs[-1].state, whole.epochs[-1].state)
+    assert whole.epochs[-1].state["average_count"].item() == 3 * 4
+
+
+def test_an_average_from_before_the_warm_up_ends_by_its_own_rule(run, scenario_of):
+    scenario = scenario_of(training={"epochs": 2, "ema_decay": 0.9})
+    old = {k: v for k, v in run(scenario).epochs[0].state.items() if k != "average_count"}
+    resumed = run(scenario, resume=(1, old)).epochs[-1].state
+    assert "average_count" not in resumed
+    average = WeightAverage(0.9, warms_up=True)
+    average.load_state({name: value.float() for name, value in net(1.0).state_dict().items()})
+    average.update(net(3.0))
+    assert average.state()["0.weight"].item() == pytest.approx(0.9 * 1 + 0.1 * 3)
 
 
 def test_the_average_stands_in_for_the_model_and_leaves_it_as_it_was():

@@ -1,12 +1,15 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from engine.method import METHODS
-from engine.methods.faal import worst_distribution
+from engine.methods.faal import Faal, FaalConfig, worst_distribution
 
 
 def solved(gain, tau):
@@ -42,7 +45,7 @@ def test_the_worst_distribution_is_the_solvers(num_classes, tau, seed):
     rng = np.random.default_rng(seed)
     gain = rng.normal(size=num_classes) * rng.integers(1, 30, size=num_classes)
     if num_classes > 3:
-        gain[1:3] = 0.0  # classes that the batch has no sample of
+        gain[1:3] = 0.0
     found = worst_distribution(torch.from_numpy(gain), tau).numpy()
     np.testing.assert_allclose(found, solved(gain, tau), atol=1e-6)
 
@@ -76,7 +79,7 @@ def test_one_low_class_among_thousands_still_gives_a_distribution():
 
 
 @pytest.mark.parametrize("loss", ["pgd-at", "trades"])
-def test_the_loss_is_c_over_n_times_the_weighted_sum(loss, learner, batch, step_of):
+def test_the_loss_is_k_over_n_times_the_weighted_sum(loss, learner, batch, step_of):
     faal = METHODS["faal"](loss=loss, beta=2.0, fairness_from=0.0).build(learner)
     faal.start_epoch(1, None)
     step = step_of(faal, learner, batch)
@@ -91,12 +94,45 @@ def test_the_loss_is_c_over_n_times_the_weighted_sum(loss, learner, batch, step_
             for i, y in enumerate(labels)
             if y == c
         ]
-        gain[c] = len(margins) * np.mean(margins)
+        gain[c] = np.mean(margins)
     worst = solved(gain, 0.5)
     losses = step.losses.tolist()
     own = [c + 2.0 * a if loss == "trades" else a for c, a, _ in losses]
     expected = 3 / 10 * sum(worst[y] * value for y, value in zip(labels, own, strict=True))
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 19), min_size=2, max_size=40), st.integers(0, 2**31 - 1))
+def test_only_classes_of_the_batch_share_the_weight_by_their_mean_margins(labels, seed):
+    """Held against a solver that is told the margins written out, class by class."""
+    faal = Faal(FaalConfig(fairness_from=0.0), SimpleNamespace(num_classes=20, device="cpu"))
+    faal._weighs = True
+    y = torch.tensor(labels)
+    logits = torch.randn(len(y), 20, generator=torch.Generator().manual_seed(seed))
+    faal.learn(SimpleNamespace(batch=SimpleNamespace(y=y), adversary_logits=logits))
+    p, present = logits.double().softmax(dim=1).numpy(), sorted(set(labels))
+    margins = [
+        np.mean([np.delete(p[i], c).max() - p[i, c] for i, own in enumerate(labels) if own == c])
+        for c in present
+    ]
+    weights = faal.weights[present].numpy()
+    expected = solved(np.array(margins), 0.5) * len(present) if len(present) > 1 else np.ones(1)
+    np.testing.assert_allclose(weights, expected, atol=2e-3)
+    assert weights.sum() == pytest.approx(len(present), rel=1e-5)
+    assert np.isfinite(faal.weights.numpy()).all()
+
+
+def test_the_number_of_a_classs_samples_does_not_move_its_weight():
+    margins = torch.tensor([[0.0, 3.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
+    found = []
+    for times in (1, 30):
+        y = torch.tensor([0] * times + [1, 2])
+        faal = Faal(FaalConfig(), SimpleNamespace(num_classes=3, device="cpu"))
+        faal._weighs = True
+        faal.learn(SimpleNamespace(batch=SimpleNamespace(y=y), adversary_logits=margins[y]))
+        found.append(faal.weights)
+    torch.testing.assert_close(*found)
 
 
 def test_classes_are_weighed_only_after_their_share_of_the_run(learner, batch, step_of):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from engine import loop, runtime
+from engine.attack import TrainingAttack
 from engine.backbone import Classifier
 from engine.characteristics import NAMES
 from engine.errors import UserError
@@ -409,3 +410,44 @@ def test_the_facts_say_memory_format_and_precision(channels_last, run, scenario_
     )
     weight = trainer.model.backbone[1].conv2.weight
     assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
+
+
+# -- what a warm start costs
+
+
+@pytest.mark.parametrize("method", ["trades", "mart", "caat", "meta-weight-net", "cfa"])
+def test_a_step_of_a_warm_start_is_one_pass_and_one_way_back(method, run, scenario_of, monkeypatch):
+    passes, ways_back, step, backward = [], [], loop.Trainer._step, torch.Tensor.backward
+    forward, grad, inside = Classifier.forward, torch.autograd.grad, []
+
+    def counted(self: Any, epoch: int, number: int, batch: Any) -> Any:
+        inside.append(epoch)
+        try:
+            return step(self, epoch, number, batch)
+        finally:
+            inside.pop()
+
+    def noted(real: Any, into: list[int]) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            into.extend(inside)
+            return real(*arguments, **named)
+
+        return call
+
+    monkeypatch.setattr(loop.Trainer, "_step", counted)
+    monkeypatch.setattr(Classifier, "forward", noted(forward, passes))
+    monkeypatch.setattr(torch.Tensor, "backward", noted(backward, ways_back))
+    monkeypatch.setattr(torch.autograd, "grad", noted(grad, ways_back))
+    run(scenario_of(method, "preact-resnet18", training={"epochs": 2, "warm_start_epochs": 1}))
+    steps = 4
+    assert (passes.count(1), ways_back.count(1)) == (steps, steps)
+    assert passes.count(2) > steps
+
+
+def test_the_gallery_of_a_warm_start_walks_nowhere(conv_net, batch, monkeypatch):
+    attack = TrainingAttack(conv_net, ThreatConfig(), torch.Generator().manual_seed(0))
+    monkeypatch.setattr(torch.autograd, "grad", None)  # any step would call it
+    objective = Objective(climbs="ce", start="uniform", anti_adversary=True)
+    copies = attack(batch, None, torch.zeros(len(batch)), objective)
+    assert torch.equal(copies.adversary, batch.x)
+    assert torch.equal(copies.anti_adversary, batch.x)

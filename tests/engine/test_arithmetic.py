@@ -1,0 +1,87 @@
+"""Float32 is float32 everywhere but in a training step that is told otherwise."""
+
+import pytest
+import torch
+
+from engine import loop, runtime
+from engine.backbone import Classifier
+from engine.errors import UserError
+from engine.method import METHODS
+from engine.modes import arithmetic
+
+
+def flags() -> tuple[bool, bool]:
+    return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.fixture(autouse=True)
+def _as_torch_comes():
+    """Let the process begin as torch does: convolutions may be rounded."""
+    before = flags()
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = True, False
+    yield
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Note the flags of every pass of a model, by what it is for."""
+    found: dict[str, set[tuple[bool, bool]]] = {"training": set(), "looking": set(), "meta": set()}
+    forward, phase = Classifier.forward, ["looking"]
+
+    def watched(self, x):
+        found[phase[-1]].add(flags())
+        return forward(self, x)
+
+    def within(owner, name, what):
+        real = getattr(owner, name)
+
+        def entered(*arguments, **named):
+            phase.append(what)
+            try:
+                return real(*arguments, **named)
+            finally:
+                phase.pop()
+
+        monkeypatch.setattr(owner, name, entered)
+
+    monkeypatch.setattr(Classifier, "forward", watched)
+    monkeypatch.setattr(runtime, "_has_tf32", lambda device: True)
+    within(loop.Trainer, "_step", "training")
+    for kind in ("caat", "meta-weight-net"):
+        policy = METHODS[kind]().build.__annotations__["return"].split(" |")[0]
+        module = __import__(METHODS[kind].__module__, fromlist=[policy])
+        within(getattr(module, policy), "learn", "meta")
+    return found
+
+
+@pytest.mark.parametrize("method", ["caat", "meta-weight-net"])
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_only_a_training_step_in_tf32_may_round(method, precision, run, scenario_of, seen):
+    record = run(scenario_of(method, training={"precision": precision, "epochs": 1}))
+    rounds = precision == "tf32"
+    assert seen["training"] == {(rounds, rounds)}
+    assert seen["looking"] == {(False, False)}
+    assert seen["meta"] == {(False, False)}
+    assert flags() == (False, False)  # what follows in this process is exact, too
+    assert record.facts.precision == precision
+    assert record.final.card.arithmetic == "float32"
+
+
+def test_the_flags_come_back_after_an_error():
+    inside = []
+
+    def fail() -> None:
+        with arithmetic(tf32=False):
+            inside.append(flags())
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert inside == [(False, False)]
+    assert flags() == (True, False)
+
+
+def test_tf32_is_refused_where_the_device_has_none(run, scenario_of):
+    with pytest.raises(UserError, match=r"'tf32' needs an NVIDIA GPU.* allowed here: float32"):
+        run(scenario_of(training={"precision": "tf32"}))
