@@ -303,12 +303,16 @@ def live_attempts(session: Session, host: str, boot_id: str) -> list[Attempt]:
     return list(session.execute(mine).scalars())
 
 
-def take_unrung(session: Session, older_than_seconds: float) -> list[str]:
-    """Return the queued runs whose bell is due, oldest first; only one caller gets each."""
+def take_unrung(session: Session, older_than_seconds: float, at_most: int = 100) -> list[str]:
+    """Return queued runs whose bell is due, oldest first; only one caller gets each.
+
+    A long queue is rung for bit by bit.
+    """
     due = or_(Run.rung_at.is_(None), Run.rung_at < db_now(-older_than_seconds))
+    oldest = select(Run.id).where(Run.status == RunStatus.QUEUED, due).order_by(Run.queued_at)
     statement = (
         update(Run)
-        .where(Run.status == RunStatus.QUEUED, due)
+        .where(Run.status == RunStatus.QUEUED, due, Run.id.in_(oldest.limit(at_most)))
         .values(rung_at=db_now())
         .returning(Run.queued_at, Run.id)
     )

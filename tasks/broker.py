@@ -1,5 +1,6 @@
 """The embedded broker: a real Valkey server in the data directory, on a Unix socket."""
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -13,15 +14,18 @@ _STORED = "appendonlydir"
 
 def is_up(url: str) -> bool:
     """Tell whether a broker answers at a Redis URL."""
-    client = redis.Redis.from_url(
+    with contextlib.closing(client(url)) as asking:
+        try:
+            return bool(asking.ping())
+        except redis.exceptions.RedisError:
+            return False
+
+
+def client(url: str) -> "redis.Redis":
+    """Return a client of a Redis URL that waits for two seconds at most."""
+    return redis.Redis.from_url(
         url.replace("redis+socket://", "unix://"), socket_timeout=2, socket_connect_timeout=2
     )
-    try:
-        return bool(client.ping())
-    except redis.exceptions.RedisError:
-        return False
-    finally:
-        client.close()
 
 
 def server_command() -> list[str]:

@@ -11,7 +11,7 @@ from db import queries
 from tasks import broker
 from tasks.celery_app import celery_app
 from tasks.settings import settings
-from tasks.submit import TASK
+from tasks.messages import TASK
 
 
 def seconds_to_start(studio, run_id: str) -> float:
