@@ -19,7 +19,6 @@ from db.errors import (
 )
 from db.settings import display_url
 
-
 _HINTS = {
     "unsupported startup parameter: options": (
         ": the pooler takes no ?options= in CAAT_DATABASE_URL; take it out, or set "
@@ -139,7 +138,11 @@ class Database:
                 f"no room for the database {self.display_url} ({told}): free some space"
             )
         hint = next((hint for sign, hint in _HINTS.items() if sign in told), "")
-        if hint or isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+        if (
+            hint
+            or isinstance(error, OperationalError | InterfaceError)
+            or error.connection_invalidated
+        ):
             told += hint
             return DatabaseUnreachableError(f"cannot use the database {self.display_url}: {told}")
         return DatabaseError(f"the database {self.display_url} refused: {told}")

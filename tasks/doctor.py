@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import redis
 import sqlalchemy
 
 from db import health, queries
@@ -18,7 +19,7 @@ from db.workers import too_old
 from engine.dataset import datasets
 from engine.errors import UserError
 from engine.runtime import device_name, pick_device, versions
-from tasks import broker
+from tasks import broker, messages
 from tasks.settings import open_database, settings
 
 LOW_DISK = 2 * 10**9
@@ -114,6 +115,7 @@ def _broker() -> Iterator[Finding]:
     url = settings().broker_url
     if broker.is_up(url):
         yield Finding("broker", True, f"answers at {display_broker(url)}")
+        yield from _messages()
         return
     cure = (
         "`caat up` starts it"
@@ -121,6 +123,20 @@ def _broker() -> Iterator[Finding]:
         else "start it, or mend CAAT_BROKER_URL"
     )
     yield Finding("broker", False, f"no answer at {display_broker(url)}: {cure}; runs wait safely")
+
+
+def _messages() -> Iterator[Finding]:
+    try:
+        aside = messages.set_aside_messages()
+    except redis.exceptions.RedisError:
+        return  # it answered a moment ago; the next look says more
+    if aside.count:
+        were = "message" if aside.count == 1 else "messages"
+        text = (
+            f"{aside.count:,} {were} could not be read and {'was' if aside.count == 1 else 'were'}"
+        )
+        cure = "`caat messages` shows them, `caat messages --forget` ends this line"
+        yield Finding("messages", True, f"{text} set aside; no run is harmed: {cure}")
 
 
 def _workers() -> Iterator[Finding]:

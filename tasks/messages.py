@@ -38,6 +38,9 @@ _ASKS_FOR_MORE = ("eta", "expires", "group", "chord", "stamped_headers", "compre
 _QUIET_SECONDS = 60.0
 """Of messages that are set aside the log tells once in so long."""
 
+Client = Any
+"""A client of the broker: redis.Redis, whose types know no bytes."""
+
 log = logging.getLogger(__name__)
 _told_at = float("-inf")
 
@@ -175,7 +178,7 @@ def send(run_ids: Iterable[str]) -> None:
         pipe.execute()
 
 
-def _missing(client: "redis.Redis", messages: list[bytes]) -> list[bytes]:
+def _missing(client: Client, messages: list[bytes]) -> list[bytes]:
     pipe = client.pipeline(transaction=False)
     for one in messages:
         pipe.execute_command("LPOS", KEY, one)
@@ -185,7 +188,7 @@ def _missing(client: "redis.Redis", messages: list[bytes]) -> list[bytes]:
 def withdraw(run_id: str) -> None:
     """Take a run's message out of the queue, as the run waits no longer; best effort."""
     with contextlib.suppress(redis.exceptions.RedisError), _broker() as client:
-        client.lrem(KEY, 0, message(run_id))  # type: ignore[arg-type]  # it takes bytes too
+        client.lrem(KEY, 0, message(run_id))
 
 
 def tidy(num_waiting: int, waiting: Callable[[], Iterable[str]]) -> None:
@@ -202,19 +205,19 @@ def tidy(num_waiting: int, waiting: Callable[[], Iterable[str]]) -> None:
     with _broker() as client:
         try:
             if client.llen(KEY) <= num_waiting:
-                return
+                return None
         except redis.exceptions.ResponseError as error:
             return mend_key(client, error)
         found = list(_entries(client))
         known, seen = set(waiting()), set[str]()
         for entry, run_id in found:
             if run_id not in known or run_id in seen:
-                client.lrem(KEY, 1, entry)  # type: ignore[arg-type]
+                client.lrem(KEY, 1, entry)
             seen.add(run_id)
     return None
 
 
-def _entries(client: "redis.Redis") -> Iterator[tuple[bytes, str]]:
+def _entries(client: Client) -> Iterator[tuple[bytes, str]]:
     """Give the queue's messages with their runs; set the others aside."""
     for start in range(0, client.llen(KEY), _AT_ONCE):
         for entry in client.lrange(KEY, start, start + _AT_ONCE - 1):
@@ -225,9 +228,9 @@ def _entries(client: "redis.Redis") -> Iterator[tuple[bytes, str]]:
                     set_aside(client, entry, str(error))
 
 
-def set_aside(client: "redis.Redis", entry: bytes, reason: str) -> None:
+def set_aside(client: Client, entry: bytes, reason: str) -> None:
     """Keep the beginning of a message that could not be read, and count it."""
-    global _told_at  # noqa: PLW0603 - of this process's log
+    global _told_at
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     note = f"{at} UTC, {reason}: {entry[:_MOST_SHOWN]!r}"
     if time.monotonic() >= _told_at + _QUIET_SECONDS:
@@ -244,7 +247,7 @@ def set_aside(client: "redis.Redis", entry: bytes, reason: str) -> None:
             return
 
 
-def mend_key(client: "redis.Redis", error: redis.exceptions.ResponseError) -> None:
+def mend_key(client: Client, error: redis.exceptions.ResponseError) -> None:
     """Put away what stands in the queue's place and is no queue.
 
     Raises:
@@ -267,11 +270,17 @@ def set_aside_messages() -> SetAside:
     """
     with _broker() as client:
         try:
-            newest = client.lrange(SET_ASIDE, 0, -1)
+            newest = client.lrange(SET_ASIDE, 0, _MOST_KEPT - 1)
             count = int(client.get(SET_ASIDE_COUNT) or 0)
         except (redis.exceptions.ResponseError, ValueError):
             return SetAside(0, [])  # the next one that is set aside puts it right
-    return SetAside(max(count, len(newest)), [note.decode("utf-8", "replace") for note in newest])
+    return SetAside(max(count, len(newest)), [_printable(note) for note in newest])
+
+
+def _printable(note: bytes) -> str:
+    """Return what can be shown anywhere, as others may write into the list too."""
+    told = note[: 10 * _MOST_SHOWN].decode("ascii", "replace")
+    return "".join(letter if letter.isprintable() else "?" for letter in told)
 
 
 def forget() -> None:
@@ -285,6 +294,6 @@ def forget() -> None:
 
 
 @contextlib.contextmanager
-def _broker() -> "Iterator[redis.Redis]":
+def _broker() -> Iterator[Client]:
     with contextlib.closing(broker.client(settings().broker_url)) as client:
         yield client

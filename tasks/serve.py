@@ -99,9 +99,7 @@ def _take_next() -> bool:
         with database.read() as session:
             waiting = queries.claimable(session)
         return any(
-            run_attempt(
-                database, run_id, draining=worker.draining.is_set, claimed=_claimed
-            )
+            run_attempt(database, run_id, draining=worker.draining.is_set, claimed=_claimed)
             for run_id in waiting
         )
     except DatabaseError as error:

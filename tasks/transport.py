@@ -18,19 +18,22 @@ from kombu.transport.redis import Transport as RedisTransport
 from tasks.messages import PREFIX, QUEUE, UnreadableError, mend_key, message, run_id_in, set_aside
 
 
-class Client(PrefixedStrictRedis):  # type: ignore[misc]  # kombu has no types
+class Client(PrefixedStrictRedis):
     """What the worker's consumer reads with."""
 
     def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
         """Return the answer; a message that was popped only in our own words."""
         if command_name != "BRPOP":
-            return super().parse_response(connection, command_name, **options)
+            return self._answer(connection, command_name, **options)
         try:
-            popped = super().parse_response(connection, command_name, **options)
+            popped = self._answer(connection, command_name, **options)
         except redis.exceptions.ResponseError as error:
             mend_key(self._plain(), error)
             return None
         return popped and self._in_our_words(*popped)
+
+    def _answer(self, *words: Any, **options: Any) -> Any:
+        return super().parse_response(*words, **options)  # type: ignore[no-untyped-call]
 
     def _in_our_words(self, key: bytes, entry: bytes) -> tuple[bytes, bytes] | None:
         try:
@@ -47,7 +50,7 @@ class Client(PrefixedStrictRedis):  # type: ignore[misc]  # kombu has no types
         return redis.Redis(connection_pool=self.connection_pool)
 
 
-class Channel(RedisChannel):  # type: ignore[misc]
+class Channel(RedisChannel):
     """One queue, under one key."""
 
     def _get_client(self) -> Any:
@@ -62,13 +65,13 @@ class Channel(RedisChannel):  # type: ignore[misc]
 
     def _size(self, queue: str) -> int:
         try:
-            return int(super()._size(queue))
+            return int(super()._size(queue))  # type: ignore[no-untyped-call]
         except redis.exceptions.ResponseError as error:
             mend_key(redis.Redis(connection_pool=self.pool), error)
             return 0
 
 
-class Transport(RedisTransport):  # type: ignore[misc]
+class Transport(RedisTransport):
     """The transport of every Redis URL of this program."""
 
     Channel = Channel
