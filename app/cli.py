@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
+import redis
 import typer
 
 from app import evaluate_command, foreground, table_command
@@ -22,7 +23,7 @@ from db.errors import DatabaseError, SettingsError
 from db.rows import RunDetail
 from engine.errors import UserError
 from engine.method import METHODS
-from tasks import commands, liveness, serve
+from tasks import commands, liveness, messages, serve
 from tasks import doctor as health
 from tasks import export as files
 from tasks.process import begin, mode_of, require_place
@@ -294,6 +295,25 @@ def doctor(as_json: AsJson = False) -> None:
             say(f"{'ok  ' if finding.ok else 'BAD '} {finding.part:20} {finding.text}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+@cli.command("messages")
+def messages_command(
+    forget: Annotated[bool, typer.Option(help="Forget them")] = False, as_json: AsJson = False
+) -> None:
+    """Show the broker's messages that could not be read and were set aside."""
+    try:
+        aside = messages.set_aside_messages()
+        if forget:
+            messages.forget()
+    except redis.exceptions.RedisError as error:
+        raise UserError("the broker does not answer: `caat doctor` says more") from error
+    if as_json:
+        return _print_json(vars(aside))
+    for note in aside.newest:
+        typer.echo(note)
+    typer.echo(f"{aside.count:,} set aside{' and forgotten' if forget else ''}")
+    return None
 
 
 @db_cli.command("upgrade")

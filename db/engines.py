@@ -18,7 +18,11 @@ BUSY_TIMEOUT_MS = 10_000
 STATEMENT_TIMEOUT_MS = 15_000
 IDLE_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 5
+READS = "caat_reads"
+"""The execution option of an engine that cannot write."""
 _SQLITE_CACHE_KIB = 16_384
+# No prepared statements: behind a pooler the next one may meet a session that has not heard of it.
+_CONNECTING = {"connect_timeout": CONNECT_TIMEOUT_S, "prepare_threshold": None}
 
 SqliteError: type[Exception] = sqlite_driver.Error
 """What the driver in use raises."""
@@ -95,17 +99,25 @@ def _sqlite_engine(url: URL, *, begin: str, pragmas: list[str]) -> Engine:
 
 
 def postgresql_engine(url: URL) -> Engine:
-    """Return the pooled engine of everyday work, with limits on how long anything may take."""
-    options = (
-        f"{url.query.get('options', '')} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
-        f" -c idle_in_transaction_session_timeout={IDLE_TIMEOUT_MS}"
+    """Return the pooled engine of everyday work, with limits on how long anything may take.
+
+    The limits travel with each BEGIN, and nothing is kept in the server's session: behind a pooler
+    the next transaction may find itself in another one.
+    """
+    limits = (
+        f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS};"
+        f" SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}"
     )
-    return create_engine(
-        url,
-        pool_pre_ping=True,
-        isolation_level="READ COMMITTED",
-        connect_args={"options": options.strip(), "connect_timeout": CONNECT_TIMEOUT_S},
-    )
+    # Without autocommit the driver would send a BEGIN of its own first, on a way of its own.
+    engine = create_engine(url, pool_pre_ping=True, connect_args=_CONNECTING | {"autocommit": True})
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Any) -> None:
+        reads = connection.get_execution_options().get(READS, False)
+        kind = f"READ COMMITTED{', READ ONLY' if reads else ''}"
+        connection.exec_driver_sql(f"BEGIN ISOLATION LEVEL {kind}; {limits}")
+
+    return engine
 
 
 def migration_engine(url: URL) -> Engine:
@@ -116,5 +128,5 @@ def migration_engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         return sqlite_writer(url, foreign_keys=False)
     return create_engine(
-        url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_S}
+        url, poolclass=NullPool, isolation_level="READ COMMITTED", connect_args=_CONNECTING
     )

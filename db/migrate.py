@@ -3,7 +3,7 @@
 import fcntl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -12,14 +12,18 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
 from db import modes
 from db.engines import SqliteError, migration_engine, parse_url
-from db.errors import DatabaseError, SchemaMismatchError, SchemaNewerError
+from db.errors import DatabaseBusyError, DatabaseError, SchemaMismatchError, SchemaNewerError
 from db.replaced import replaced
+from db.urls import display_url
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x63616174  # "caat"
+LOCK_SECONDS = 60.0
+"""For so long an upgrade waits for another one on PostgreSQL."""
 _thread_lock = threading.Lock()  # Alembic keeps its state in module globals
 
 
@@ -65,25 +69,32 @@ def upgrade(url: str) -> None:
     engine = migration_engine(parsed)
     file = Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
     try:
-        with _thread_lock, _file_lock(file) if file else _advisory_lock(engine):
-            _upgrade(engine, file)
+        with _thread_lock, _file_lock(file) if file else nullcontext():
+            if file:
+                _keep_copy(engine, file)
+            with engine.begin() as connection:
+                if file is None:
+                    _lock_tables(connection, display_url(url))
+                if _is_behind(current_revision(connection)):
+                    command.upgrade(alembic_config(connection), "head")
     finally:
         engine.dispose()
 
 
-def _upgrade(engine: Engine, file: Path | None) -> None:
+def _is_behind(revision: str | None) -> bool:
+    """Tell whether there is something to do, and refuse tables newer than this program."""
+    if revision is not None and not _is_known(revision):
+        check_revision(revision)
+    return revision != head_revision()
+
+
+def _keep_copy(engine: Engine, file: Path) -> None:
     with engine.connect() as connection:
         revision = current_revision(connection)
         connection.rollback()
-    if revision == head_revision():
-        return
-    if revision is not None and not _is_known(revision):
-        check_revision(revision)
-    if revision is not None and file is not None:
+    if revision is not None and _is_behind(revision):
         before = file.with_name(f"{file.name}.before-{head_revision()}")
         backup_sqlite(engine, before, modes.file_mode(file.parent))
-    with engine.begin() as connection:
-        command.upgrade(alembic_config(connection), "head")
 
 
 def backup_sqlite(engine: Engine, target: Path, mode: int) -> None:
@@ -127,8 +138,23 @@ def _make(folder: Path) -> None:
         modes.make(folder)
 
 
-@contextmanager
-def _advisory_lock(engine: Engine) -> Iterator[None]:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
-        yield  # closing the connection unlocks
+def _lock_tables(connection: Connection, where: str) -> None:
+    """Keep other migrations out until the transaction ends, whatever becomes of this process.
+
+    A lock of the session would stay behind where a pooler keeps the server's session.
+    """
+    limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+    wait = f"SET LOCAL lock_timeout = {round(LOCK_SECONDS * 1000)}"
+    connection.exec_driver_sql(f"{limits}; {wait}")
+    try:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    except OperationalError as error:
+        if type(error.orig).__name__ != "LockNotAvailable":
+            raise
+        raise DatabaseBusyError(
+            f"another process has held the tables of {where} for {LOCK_SECONDS:g} s: wait until "
+            "its upgrade is done; if there is none, a session of an earlier version kept its lock: "
+            "SELECT pg_terminate_backend(pid) FROM pg_locks "
+            f"WHERE locktype = 'advisory' AND objid = {_ADVISORY_LOCK} AND granted"
+        ) from error
+    connection.exec_driver_sql("SET LOCAL lock_timeout TO DEFAULT")

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.orm import Session
 
 from db import migrate
-from db.engines import parse_url, postgresql_engine, sqlite_reader, sqlite_writer
+from db.engines import READS, parse_url, postgresql_engine, sqlite_reader, sqlite_writer
 from db.errors import (
     DatabaseBusyError,
     DatabaseError,
@@ -19,6 +19,18 @@ from db.errors import (
 )
 from db.modes import PRIVATE_FILE
 from db.urls import display_url, redact, split
+
+_HINTS = {
+    "unsupported startup parameter: options": (
+        ": the pooler takes no ?options= in CAAT_DATABASE_URL; take it out, or set "
+        "ignore_startup_parameters = options in PgBouncer"
+    ),
+    "not allowed in statement pooling mode": (
+        ": set pool_mode = transaction or session in PgBouncer"
+    ),
+    "in a read-only transaction": (": it takes no changes now, as a standby does until it leads"),
+}
+"""What to do about an error of the server or of a pooler before it, by words that it says."""
 
 
 class Database:
@@ -34,7 +46,7 @@ class Database:
             self._reader = sqlite_reader(self.url)
         else:
             self._writer = postgresql_engine(self.url)
-            self._reader = self._writer.execution_options(postgresql_readonly=True)
+            self._reader = self._writer.execution_options(**{READS: True})
 
     def __repr__(self) -> str:
         return f"Database({self.display_url!r})"
@@ -131,7 +143,13 @@ class Database:
             return DatabaseFullError(
                 f"no room for the database {self.display_url} ({told}): free some space"
             )
-        if isinstance(error, OperationalError | InterfaceError):
+        hint = next((hint for sign, hint in _HINTS.items() if sign in told), "")
+        if (
+            hint
+            or isinstance(error, OperationalError | InterfaceError)
+            or error.connection_invalidated
+        ):
+            told += hint
             return DatabaseUnreachableError(f"cannot use the database {self.display_url}: {told}")
         return DatabaseError(f"the database {self.display_url} refused: {told}")
 

@@ -316,12 +316,16 @@ def _times(session: Session, run_id: str, reason: str | None) -> int:
     return session.execute(mine.where(*such, since)).scalar_one()
 
 
-def take_unrung(session: Session, older_than_seconds: float) -> list[str]:
-    """Return the queued runs whose bell is due, oldest first; only one caller gets each."""
+def take_unrung(session: Session, older_than_seconds: float, at_most: int = 100) -> list[str]:
+    """Return queued runs whose bell is due, oldest first; only one caller gets each.
+
+    A long queue is rung for bit by bit.
+    """
     due = or_(Run.rung_at.is_(None), _older_than(Run.rung_at, older_than_seconds))
+    oldest = select(Run.id).where(Run.status == RunStatus.QUEUED, due).order_by(Run.queued_at)
     statement = (
         update(Run)
-        .where(Run.status == RunStatus.QUEUED, due)
+        .where(Run.status == RunStatus.QUEUED, due, Run.id.in_(oldest.limit(at_most)))
         .values(rung_at=db_now())
         .returning(Run.queued_at, Run.id)
     )

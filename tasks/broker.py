@@ -1,5 +1,6 @@
 """The embedded broker: a real Valkey server in the data directory, on a Unix socket."""
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -26,17 +27,20 @@ def why_down(url: str) -> str | None:
     """
     if url == broker_url.IN_MEMORY:
         return None
-    client = redis.Redis.from_url(
+    with contextlib.closing(client(url)) as asking:
+        try:
+            return None if asking.ping() else "no answer"
+        except redis.exceptions.AuthenticationError:
+            return "the user or the password is refused"
+        except (redis.exceptions.RedisError, OSError) as error:
+            return f"no answer ({type(error).__name__})"
+
+
+def client(url: str) -> "redis.Redis":
+    """Return a client of a Redis URL that waits for two seconds at most."""
+    return redis.Redis.from_url(
         broker_url.for_redis(url), socket_timeout=2, socket_connect_timeout=2
     )
-    try:
-        return None if client.ping() else "no answer"
-    except redis.exceptions.AuthenticationError:
-        return "the user or the password is refused"
-    except (redis.exceptions.RedisError, OSError) as error:
-        return f"no answer ({type(error).__name__})"
-    finally:
-        client.close()
 
 
 def server_command() -> list[str]:

@@ -6,8 +6,12 @@ import click
 from celery import Celery
 
 from db.errors import SettingsError
+from tasks import transport
+from tasks.messages import PREFIX, QUEUE
 from tasks.secrecy import hide_in_logs
 from tasks.settings import settings
+
+transport.install()
 
 
 class SettingsMistake(click.ClickException):
@@ -41,23 +45,26 @@ celery_app.conf.update(
     result_backend=None,
     task_serializer="json",
     accept_content=["json"],
-    task_default_queue="caat",
+    task_default_queue=QUEUE,
     task_create_missing_queues=False,
-    task_queues={"caat": {}},
+    task_queues={QUEUE: {}},
     # Solo: the task only wakes the worker's main thread, which supervises (see tasks/serve.py).
     worker_pool="solo",
     worker_concurrency=1,
     worker_prefetch_multiplier=1,
     worker_disable_prefetch=True,  # no message waits behind a ten-hour run
     worker_send_task_events=False,
+    # Who reaches the broker could end every worker by it; `caat` needs none of it.
+    worker_enable_remote_control=False,
     worker_hijack_root_logger=False,
     broker_transport_options={
-        "visibility_timeout": 3600,
+        "ack_emulation": False,  # nothing is kept in the broker that could be redelivered
+        "priority_steps": [0],
         # Who rings waits this long at most: the run is queued already, and is rung again.
         "socket_connect_timeout": 2,
         "max_retries": 1,
         "interval_start": 0.1,
         "interval_step": 0,
-        "global_keyprefix": "caat:",
+        "global_keyprefix": PREFIX,
     },
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import redis
 
 from db import health, queries
 from db.engines import journal_mode
@@ -23,7 +24,7 @@ from db.workers import too_old
 from engine.dataset import datasets
 from engine.errors import UserError
 from engine.runtime import device_name, pick_device, versions
-from tasks import broker, sharing
+from tasks import broker, messages, sharing
 from tasks.settings import Settings, make_data_dir, open_database, settings
 
 LOW_DISK = 2 * 10**9
@@ -162,6 +163,7 @@ def _broker() -> Iterator[Finding]:
     why = broker.why_down(url)
     if why is None:
         yield Finding("broker", True, f"answers at {display_url(url)}")
+        yield from _messages()
         return
     cure = (
         "`caat up` starts it"
@@ -169,6 +171,20 @@ def _broker() -> Iterator[Finding]:
         else "start it, or mend CAAT_BROKER_URL"
     )
     yield Finding("broker", False, f"{why} at {display_url(url)}: {cure}; runs wait safely")
+
+
+def _messages() -> Iterator[Finding]:
+    try:
+        aside = messages.set_aside_messages()
+    except redis.exceptions.RedisError:
+        return  # it answered a moment ago; the next look says more
+    if aside.count:
+        were = "message" if aside.count == 1 else "messages"
+        text = (
+            f"{aside.count:,} {were} could not be read and {'was' if aside.count == 1 else 'were'}"
+        )
+        cure = "`caat messages` shows them, `caat messages --forget` ends this line"
+        yield Finding("messages", True, f"{text} set aside; no run is harmed: {cure}")
 
 
 def _workers() -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from db.errors import DatabaseError
 from tasks import worker
 from tasks.celery_app import celery_app
 from tasks.host import identity
+from tasks.messages import QUEUE, withdraw
 from tasks.settings import make_data_dir, open_database, prepare_data_dir, settings
 from tasks.supervise import run_attempt
 from tasks.train import bells
@@ -55,7 +56,7 @@ def _listen(name: str) -> None:
         with contextlib.suppress(SystemExit):  # it tells its reason to the log
             celery_app.Worker(
                 hostname=name,
-                queues="caat",
+                queues=QUEUE,
                 loglevel="WARNING",
                 quiet=True,
                 without_gossip=True,
@@ -86,6 +87,12 @@ def _rung() -> bool:
     return True
 
 
+def _claimed(run_id: str) -> None:
+    """Note the run, and take away its message, at a broker that may take its time."""
+    worker.Presence.holds(run_id)
+    threading.Thread(target=withdraw, args=(run_id,), name="withdraw", daemon=True).start()
+
+
 def _take_next() -> bool:
     """See the oldest queued run through that can be had; False if there is none."""
     try:
@@ -93,9 +100,7 @@ def _take_next() -> bool:
         with database.read() as session:
             waiting = queries.claimable(session)
         return any(
-            run_attempt(
-                database, run_id, draining=worker.draining.is_set, claimed=worker.Presence.holds
-            )
+            run_attempt(database, run_id, draining=worker.draining.is_set, claimed=_claimed)
             for run_id in waiting
         )
     except DatabaseError as error:

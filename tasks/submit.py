@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import kombu.exceptions
 import redis.exceptions
 
-from db import transitions
+from db import queries, transitions
+from db.models import RunStatus
 from db.session import Database
 from db.transitions import NewRun
 from engine.dataset import require_every_label
@@ -13,10 +13,9 @@ from engine.errors import UserError
 from engine.fingerprint import fingerprint
 from engine.names import require_name
 from engine.scenario import Scenario
-from tasks.celery_app import celery_app
+from tasks import messages
 from tasks.settings import open_database, settings
 
-TASK = "tasks.train.train_run"
 UNHEARD = "Queued \u2013 broker unreachable, will start by itself"
 """What is said of a run whose bell could not be rung."""
 
@@ -92,12 +91,21 @@ def _require_names(name: str, study: str | None) -> None:
 
 
 def ring(database: Database) -> bool:
-    """Send the bell of every queued run whose bell is due; return whether the broker answered."""
+    """Send the message of each queued run whose turn it is; return whether the broker answered.
+
+    A message that still waits is not sent again, and one whose run does not wait is taken away.
+    """
     with database.write() as session:
         due = transitions.take_unrung(session, settings().ring_again_seconds)
+        num_waiting = queries.queue_length(session)
     try:
-        for run_id in due:
-            celery_app.send_task(TASK, args=[run_id], queue="caat", retry=False)
-    except (kombu.exceptions.OperationalError, redis.exceptions.RedisError, OSError):
-        return False  # rung again by the next sweep
+        messages.send(due)
+        messages.tidy(num_waiting, lambda: _waiting(database))
+    except (redis.exceptions.RedisError, OSError):
+        return False  # sent again by a later sweep
     return True
+
+
+def _waiting(database: Database) -> list[str]:
+    with database.read() as session:
+        return queries.runs_with_status(session, RunStatus.QUEUED)

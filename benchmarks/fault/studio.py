@@ -22,8 +22,9 @@ from db.session import Database
 from tasks.broker import is_up
 from tasks.broker_url import of_socket
 from tasks.celery_app import celery_app
+from tasks.messages import TASK
 from tasks.settings import Settings, socket_path
-from tasks.submit import TASK, new_run
+from tasks.submit import new_run
 
 CAAT = [sys.executable, "-m", "app.cli"]
 SCENARIO = """
@@ -125,9 +126,9 @@ class Studio:
             return transitions.create_run(session, run, "benchmark")[0]
 
     def ring(self, run_ids: list[str]) -> None:
-        """Send one message each, as the product does, and count every queued run as rung."""
+        """Send one message each by Celery's own words, and count every queued run as rung."""
         with self.database.write() as session:
-            transitions.take_unrung(session, 0)
+            transitions.take_unrung(session, 0, at_most=1_000_000)
         with celery_app.connection_for_write(of_socket(self.socket)) as connection:
             for run_id in run_ids:
                 celery_app.send_task(TASK, args=[run_id], queue="caat", connection=connection)

@@ -10,8 +10,8 @@ from app.children import Broker, Child
 from db import queries
 from tasks import broker
 from tasks.celery_app import celery_app
+from tasks.messages import TASK
 from tasks.settings import settings
-from tasks.submit import TASK
 
 
 def seconds_to_start(studio, run_id: str) -> float:

@@ -1,0 +1,228 @@
+"""Whatever is in the broker is looked at once, rings at most for nothing, and never piles up."""
+
+import base64
+import json
+import time
+import zlib
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.fault import stand_in
+from benchmarks.fault.studio import Studio
+from db import transitions
+from db.models import RunStatus
+from tasks.messages import (
+    KEY,
+    MOST_BYTES,
+    SET_ASIDE,
+    SET_ASIDE_COUNT,
+    TASK,
+    UnreadableError,
+    message,
+    run_id_in,
+)
+
+RUN_ID = "0123456789abcdef" * 2
+NOTHING = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+OTHER = {"task": "celery.backend_cleanup", "args": [], "kwargs": {}, "options": {}}
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def changed(*, also: dict[str, object] | None = None, body: object = None, **fields: object):
+    """A run's message with something else in some places, and with other headers also."""
+    told = json.loads(message(RUN_ID))
+    told["headers"] |= also or {}
+    if body is not None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        told["body"] = base64.b64encode(data).decode()
+    return json.dumps(told | fields).encode()
+
+
+BOMB = base64.b64encode(zlib.compress(bytes(5_000_000)))
+POISON = {
+    "garbage": b"\x00\xff not JSON",
+    "empty": b"",
+    "a number": b"7",
+    "a list": b"[]",
+    "deep": b"[" * 12_000,
+    "a huge number": b"9" * 10_000,
+    "an empty object": b"{}",
+    "body not base64": changed() .replace(b'"body": "', b'"body": "!!'),
+    "body not JSON": changed(body=b"\x80\x04}."),
+    "body an object": changed(body={"a": 1}),
+    "body too short": changed(body=[[RUN_ID]]),
+    "body too long": changed(body=[[RUN_ID], {}, NOTHING, 1]),
+    "body null": changed(body=b"null"),
+    "body no text": changed().replace(b'"body": "', b'"body": 1, "bodx": "'),
+    "arguments no list": changed(body=["a", {}, NOTHING]),
+    "named arguments no object": changed(body=[[RUN_ID], [], NOTHING]),
+    "embedded no object": changed(body=[[RUN_ID], {}, None]),
+    "no argument": changed(body=[[], {}, NOTHING]),
+    "two arguments": changed(body=[[RUN_ID, RUN_ID], {}, NOTHING]),
+    "an argument by name": changed(body=[[], {"run_id": RUN_ID}, NOTHING]),
+    "a run id with an escape": changed(body=[["\x1b[2J" + RUN_ID[4:]], {}, NOTHING]),
+    "a run id with a newline": changed(body=[[RUN_ID + "\n"], {}, NOTHING]),
+    "a run id that is a path": changed(body=[["../../etc/passwd"], {}, NOTHING]),
+    "a run id that is a number": changed(body=[[1], {}, NOTHING]),
+    "a callback": changed(body=[[RUN_ID], {}, NOTHING | {"callbacks": [OTHER]}]),
+    "an error callback": changed(body=[[RUN_ID], {}, NOTHING | {"errbacks": [OTHER]}]),
+    "a chain": changed(body=[[RUN_ID], {}, NOTHING | {"chain": [OTHER]}]),
+    "a chord": changed(body=[[RUN_ID], {}, NOTHING | {"chord": OTHER}]),
+    "another task": changed(also={"task": "no.such.task"}),
+    "a task of Celery": changed(also={"task": "celery.backend_cleanup"}, body=[[], {}, NOTHING]),
+    "a task that is a list": changed(also={"task": [TASK]}),
+    "a time in ten years": changed(also={"eta": "2036-01-01T00:00:00"}),
+    "a time that is none": changed(also={"eta": "tomorrow"}),
+    "an expiry": changed(also={"expires": {"a": 1}}),
+    "a group": changed(also={"group": "g"}),
+    "no headers": changed(headers=[]),
+    "no properties": changed(properties=None),
+    "another encoding": changed(properties={"body_encoding": "rot13"}),
+    "pickle": changed(**{"content-type": "application/x-python-serialize"}),
+    "yaml": changed(**{"content-type": "application/x-yaml"}),
+    "compressed": changed(also={"compression": "application/x-gzip"}, body=[[RUN_ID], {}, {}]),
+    "a bomb": changed(also={"compression": "zlib"}).replace(b'"body": "', b'"body": "' + BOMB),
+    "huge": changed(body=[[RUN_ID], {}, NOTHING], padding="x" * 20_000_000),
+    "Celery's first protocol": json.dumps(
+        {"task": TASK, "id": "1", "args": [RUN_ID], "kwargs": {}}
+    ).encode(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", POISON.values(), ids=POISON.keys())
+def test_what_is_not_the_message_of_one_run_is_refused_with_a_short_reason(entry):
+    with pytest.raises(UnreadableError) as refused:
+        run_id_in(entry)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 150
+
+
+@given(st.text(alphabet="0123456789abcdef", min_size=32, max_size=32))
+def test_a_run_is_read_from_its_own_message(run_id):
+    assert run_id_in(message(run_id)) == run_id
+    assert len(message(run_id)) < MOST_BYTES
+
+
+@given(st.binary(max_size=200) | ANY_JSON.map(lambda value: json.dumps(value).encode()))
+def test_arbitrary_bytes_and_json_never_fail_in_another_way(entry):
+    with pytest.raises(UnreadableError):
+        run_id_in(entry)
+
+
+@given(
+    st.sampled_from(["headers", "properties", "content-type", "body"]),
+    ANY_JSON,
+    ANY_JSON,
+)
+def test_with_anything_in_any_place_the_only_answer_is_the_run_or_a_refusal(place, inside, body):
+    entry = json.loads(changed(body=body)) | {place: inside}
+    with pytest.raises(UnreadableError):
+        run_id_in(json.dumps(entry).encode())
+
+
+def broker_of(studio: Studio) -> "redis.Redis":
+    return redis.Redis(unix_socket_path=str(studio.socket))
+
+
+def output(studio: Studio) -> str:
+    return (studio.folder / "output.txt").read_text(errors="replace")
+
+
+def starts_at_a_bell(studio: Studio) -> None:
+    run_id = studio.queue()
+    broker_of(studio).lpush(KEY, message(run_id))
+    studio.wait_for(lambda: studio.run(run_id).attempt == 1, "the claim", 60)
+    studio.wait_for(lambda: studio.run(run_id).status != "running", "the end")
+
+
+@pytest.fixture
+def quiet_studio(sqlite_studio):
+    """An installation in which only a message starts a run, with a stand-in for the trainer."""
+    sqlite_studio.environment["CAAT_SWEEP_SECONDS"] = "600"
+    for name, value in stand_in.SETTINGS.items():
+        sqlite_studio.environment.setdefault(f"CAAT_{name.upper()}", str(value))
+    stand_in.put_in(sqlite_studio)
+    sqlite_studio.start_broker()
+    return sqlite_studio
+
+
+def test_a_worker_sets_every_poison_aside_after_one_look_and_hears_the_messages_between(
+    quiet_studio,
+):
+    studio, client = quiet_studio, broker_of(quiet_studio)
+    client.sadd("caat:_kombu.binding.caat", "garbage", "a\x06\x16b\x06\x16elsewhere", b"\xff")
+    client.hset("caat:unacked", "tag", "garbage")
+    client.zadd("caat:unacked_index", {"tag": 0})
+    client.lpush("caat:caat\x06\x163", b"garbage in a step of priority")
+    client.set(SET_ASIDE_COUNT, "no number")
+    worker = studio.start_worker()
+    starts_at_a_bell(studio)
+    for entry in POISON.values():
+        client.lpush(KEY, entry)
+    client.lpush(KEY, message("f" * 32))  # of a run that is not there
+    starts_at_a_bell(studio)
+    control = {"method": "shutdown", "arguments": {}, "destination": None}
+    for entry in (b"garbage", changed(body=control)):
+        client.publish("caat:/0.celery.pidbox", entry)
+    client.delete(KEY)
+    client.set(KEY, "no list of messages")
+    studio.wait_for(lambda: client.exists(KEY) == 0, "the key's mending")
+    starts_at_a_bell(studio)
+    studio.wait_for(lambda: studio.num_messages() == 0, "the last message")
+    assert worker.poll() is None
+    kept = client.lrange(SET_ASIDE, 0, -1)
+    assert len(kept) == len(POISON) + 1  # and the key itself
+    assert max(map(len, kept)) < 2000
+    assert client.exists("caat:elsewhere") == 0
+    told = output(studio)
+    assert "Traceback" not in told
+    assert told.count("set aside") == 1
+    client.close()
+
+
+def test_waiting_messages_are_never_more_than_waiting_runs_and_come_back_after_a_loss(
+    sqlite_studio,
+):
+    studio = sqlite_studio
+    hurry = {"ring_again_seconds": 0.2, "sweep_seconds": 0.1, **stand_in.SETTINGS}
+    studio.environment |= {f"CAAT_{name.upper()}": str(value) for name, value in hurry.items()}
+    stand_in.put_in(studio)
+    studio.start_broker()
+    client = broker_of(studio)
+    held = studio.queue()
+    stand_in.hold(studio, held)
+    studio.start_worker()
+    studio.wait_for(lambda: held in stand_in.started(studio), "a busy worker")
+    waiting = [studio.queue() for _ in range(110)]
+    studio.wait_for(lambda: client.llen(KEY) == len(waiting), "a message for each run")
+    until = time.monotonic() + 4  # twenty times the pause after which a message is sent again
+    while time.monotonic() < until:
+        assert client.llen(KEY) == len(waiting)
+        time.sleep(0.01)
+    pushed = client.info("commandstats")["cmdstat_lpush"]["calls"]
+    assert pushed <= len(waiting) + 2
+
+    client.flushall()
+    studio.wait_for(lambda: client.llen(KEY) == len(waiting), "the messages again")
+    with studio.database.write() as session:
+        for run_id in waiting[10:]:
+            assert transitions.request_stop(session, run_id, "tester") is RunStatus.CANCELLED
+    for entry in (b"garbage", message("f" * 32), message(waiting[0]), changed(body=[[], {}, {}])):
+        client.lpush(KEY, entry)
+    studio.wait_for(lambda: client.llen(KEY) == 10, "the messages of the cancelled runs to go")
+    assert client.llen(SET_ASIDE) == 2
+
+    stand_in.let_go(studio, held)
+    studio.wait_for(lambda: stand_in.started(studio).keys() >= set(waiting[:10]), "every start")
+    studio.wait_for(lambda: client.llen(KEY) == 0, "an empty queue")
+    assert all(len(starts) == 1 for starts in stand_in.started(studio).values())
+    client.close()
