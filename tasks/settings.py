@@ -5,11 +5,12 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from db.errors import SchemaNewerError
 from db.session import Database
 from db.settings import DatabaseSettings
+from tasks import public_url
 
 LONGEST_SOCKET_PATH = 100
 """A Unix socket's path has room for 108 bytes on Linux and 104 on macOS."""
@@ -26,6 +27,9 @@ class Settings(DatabaseSettings):
     dashboard_address: str = Field("127.0.0.1", description="Where the dashboard listens")
     dashboard_public: bool = Field(
         False, description="Consent to a dashboard without login beyond this machine"
+    )
+    public_url: str = Field(
+        "", description="The address that people open, behind a proxy: https://HOST[:PORT][/PATH/]"
     )
     device: str = Field("auto", description="Where this machine's worker computes")
     lease_seconds: float = Field(
@@ -47,6 +51,11 @@ class Settings(DatabaseSettings):
     max_lost_attempts: int = Field(
         3, ge=1, description="Attempts in a row that may be lost without a finished epoch"
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url(cls, url: str) -> str:
+        return public_url.normalised(url)
 
     @property
     def dataset_dir(self) -> Path:

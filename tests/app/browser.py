@@ -20,6 +20,15 @@ OWN = re.compile(r"^((http|ws)://127\.0\.0\.1:\d+/|data:|blob:|about:)")
 _PATHS = "|".join(link.path.strip("/") for link in PAGES if link.path != "/")
 PROBE = re.compile(rf"/({_PATHS})/_stcore/(health|host-config)$")
 """Streamlit looks for its server below a page's path first, and is told 404."""
+SERVE = """
+import sys
+from pathlib import Path
+from app.address import Address
+from app.dashboard import serve
+
+serve(Path(sys.argv[1]), Address.of("127.0.0.1", int(sys.argv[2])), on_start=lambda: None)
+"""
+"""Serves a script as `caat dashboard` serves ours."""
 
 
 @contextmanager
@@ -33,7 +42,7 @@ def served(script: Path, data_dir: Path) -> Iterator[str]:
         "CAAT_DATA_DIR": str(data_dir),
         "CAAT_BROKER_URL": "redis://127.0.0.1:1/0",
     }
-    command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}"]
+    command = [sys.executable, "-c", SERVE, str(script), str(port)]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
