@@ -43,7 +43,6 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
 
@@ -92,6 +91,10 @@ class Names:
             return None
         return Refusal(403, FOREIGN, "Origin")
 
+    def is_trustworthy(self, host: str) -> bool:
+        """Whether a browser takes the page of a Host for one that nobody changed on its way."""
+        return self.public_url.startswith("https:") or _is_loopback(host.rpartition(":")[0] or host)
+
     def _is_public(self, host: str) -> bool:
         """Whether a Host is that of the public URL; proxies often leave its port out."""
         if not self.public_url:
@@ -106,9 +109,9 @@ class Names:
         if found is None or (found[2] and int(found[2]) >= 2**16):
             return False
         name, port = found[1], int(found[2] or 80)
-        address = as_address(name)
-        if name == "localhost" or (address is not None and address.is_loopback):
+        if _is_loopback(name):
             return True
+        address = as_address(name)
         if not isinstance(served, Iterable):
             return False
         served_address, served_port = served
@@ -116,6 +119,11 @@ class Names:
             address is not None and address == as_address(str(served_address))
         )
         return is_here and port == served_port
+
+
+def _is_loopback(name: str) -> bool:
+    address = as_address(name)
+    return name == "localhost" or (address is not None and address.is_loopback)
 
 
 @dataclass
@@ -145,7 +153,7 @@ class Gate:
         )
         if refusal is None and _CLOSED.search(scope["path"]):
             refusal = Refusal(404, "Not found")
-        guarded = self._with_headers(send, "" if refusal else host[0])
+        guarded = _with_headers(send, self._headers("" if refusal else host[0].lower()))
         if refusal is not None:
             self._tell(refusal, {"Host": host, "Origin": origin})
             await PlainTextResponse(refusal.text, refusal.status)(scope, receive, guarded)
@@ -161,25 +169,16 @@ class Gate:
             value = ascii(", ".join(sent[refusal.header])[:200])
             typer.echo(f"caat: refused {refusal.header} {value}. {refusal.text}", err=True)
 
-    def _with_headers(self, send: Send, host: str) -> Send:
-        added = {**HEADERS, "content-security-policy": self._policy(host)}
-        encoded = [(name.encode(), value.encode()) for name, value in added.items()]
-
-        async def guarded(message: Message) -> None:
-            if message["type"].endswith("http.response.start"):
-                kept = [
-                    (name, _as_path(value) if name == b"location" else value)
-                    for name, value in message["headers"]
-                    if name.decode() not in added
-                ]
-                message = {**message, "headers": [*kept, *encoded]}
-            await send(message)
-
-        return guarded
+    def _headers(self, host: str) -> dict[str, str]:
+        """Return what goes with each answer to a request for a Host, or for none of ours."""
+        headers = {**HEADERS, "content-security-policy": self._policy(host)}
+        if self.names.is_trustworthy(host):  # elsewhere browsers ignore it, and complain
+            headers["cross-origin-opener-policy"] = "same-origin"
+        return headers
 
     def _policy(self, host: str) -> str:
         """Return what a page of this dashboard may load: its own, nothing else."""
-        sockets = [f"ws://{host.lower()}"] if host else []
+        sockets = [f"ws://{host}"] if host else []
         if self.names.public_origin:
             sockets.append(self.names.public_origin.replace("http", "ws", 1))
         rules = {
@@ -196,6 +195,23 @@ class Gate:
             "frame-ancestors": "'none'",
         }
         return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+def _with_headers(send: Send, added: dict[str, str]) -> Send:
+    """Return a way to send answers with these headers, and with no leave for other origins."""
+    encoded = [(name.encode(), value.encode()) for name, value in added.items()]
+
+    async def guarded(message: Message) -> None:
+        if message["type"].endswith("http.response.start"):
+            kept = [
+                (name, _as_path(value) if name == b"location" else value)
+                for name, value in message["headers"]
+                if name.decode() not in added and not name.startswith(b"access-control-")
+            ]
+            message = {**message, "headers": [*kept, *encoded]}
+        await send(message)
+
+    return guarded
 
 
 def _as_path(location: bytes) -> bytes:
