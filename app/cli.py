@@ -13,6 +13,7 @@ import typer
 
 from app import evaluate_command, foreground, table_command
 from app import up as everything
+from app.dashboard import serve_dashboard
 from app.os_errors import explained
 from app.report import command as report_command
 from app.scenario_input import read_scenario
@@ -125,9 +126,12 @@ def up(
 
 
 @cli.command()
-def dashboard(port: Annotated[int, typer.Option(min=1, max=65535)] = 8501) -> None:
+def dashboard(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
+    announce: Annotated[bool, typer.Option(hidden=True)] = True,
+) -> None:
     """Start the dashboard alone."""
-    everything.serve_dashboard(port)
+    serve_dashboard(port, announce=announce)
 
 
 @cli.command()

@@ -17,7 +17,7 @@ from db.modes import is_shared
 from db.session import Database
 from db.settings import DatabaseSettings, given_password, read_settings
 from db.urls import UrlError
-from tasks import broker_url, sharing
+from tasks import broker_url, public_url, sharing
 
 _ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
@@ -49,6 +49,9 @@ class Settings(DatabaseSettings):
     )
     shared_group: str | None = Field(
         None, description="The group that may use the data directory too; without one, nobody may"
+    )
+    public_url: str = Field(
+        "", description="The address that people open, behind a proxy: https://HOST[:PORT][/PATH/]"
     )
     device: str = Field("auto", description="Where this machine's worker computes")
     lease_seconds: Seconds = Field(
@@ -107,6 +110,11 @@ class Settings(DatabaseSettings):
         except KeyError:
             raise ValueError("must be the name of a group of this machine") from None
         return name
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url(cls, url: str) -> str:
+        return public_url.normalised(url)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Settings":

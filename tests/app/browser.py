@@ -16,24 +16,37 @@ from typing import Any
 from app.navigation import PAGES
 
 ROOT = Path(__file__).parents[2]
-OWN = re.compile(r"^((http|ws)://127\.0\.0\.1:\d+/|data:|blob:|about:)")
 _PATHS = "|".join(link.path.strip("/") for link in PAGES if link.path != "/")
 PROBE = re.compile(rf"/({_PATHS})/_stcore/(health|host-config)$")
 """Streamlit looks for its server below a page's path first, and is told 404."""
+SERVE = """
+import sys
+from pathlib import Path
+from app.address import Address
+from app.dashboard import serve
+
+serve(Path(sys.argv[1]), Address.of("127.0.0.1", int(sys.argv[2])), on_start=lambda: None)
+"""
+"""Serves a script as `caat dashboard` serves ours."""
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 @contextmanager
 def served(script: Path, data_dir: Path) -> Iterator[str]:
     """Serve a script on a free port; give its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "CAAT_DATA_DIR": str(data_dir),
         "CAAT_BROKER_URL": "redis://127.0.0.1:1/0",
     }
-    command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}"]
+    command = [sys.executable, "-c", SERVE, str(script), str(port)]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -80,7 +93,8 @@ class Visit:
         self.page.on("websocket", lambda ws: ws.on("framereceived", self._count))
 
     def _note(self, url: str) -> None:
-        if not OWN.match(url):
+        own = self.address.rstrip("/") + "/"
+        if not url.startswith((own, own.replace("http", "ws", 1), "data:", "blob:", "about:")):
             self.outside.append(url)
 
     def _note_failure(self, response: Any) -> None:

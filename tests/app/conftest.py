@@ -23,6 +23,7 @@ from engine.summary import class_distributions
 from tasks import commands
 from tasks import settings as tasks_settings
 from tests.app.browser import Visit, served, visiting
+from tests.app.proxy import PUBLIC_NAME
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 NAMES = [f"class {letter}" for letter in "abcdefghij"]
@@ -33,6 +34,7 @@ CHROMIUM_ARGUMENTS = [
     "--enable-unsafe-swiftshader",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
+    f"--host-resolver-rules=MAP {PUBLIC_NAME} 127.0.0.1",
 ]
 
 

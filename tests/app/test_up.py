@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ import pytest
 from db import queries
 from db.session import Database
 from db.settings import sqlite_url
-from tests.app.browser import visiting
+from tests.app.browser import free_port, visiting
 
 PATIENCE = 90_000
 
@@ -25,9 +24,7 @@ PATIENCE = 90_000
 @pytest.fixture
 def installation(data_dir: Path, tmp_path: Path) -> Iterator[tuple[str, Path, Any]]:
     """Everything on one machine, on an empty database: address, data directory, process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     log = tmp_path / "up.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
