@@ -1,5 +1,6 @@
 """Everything on one machine: broker, workers, dashboard, and a first thing to look at."""
 
+import contextlib
 import signal
 import sys
 import time
@@ -13,7 +14,8 @@ from app.presets import PRESETS
 from db import queries
 from db.session import Database
 from engine.scenario import Scenario
-from tasks import broker
+from tasks import broker, reconcile
+from tasks.patience import AWAY
 from tasks.settings import open_database, prepare_data_dir, settings
 from tasks.submit import submit
 
@@ -49,6 +51,8 @@ def up(*, port: int, num_workers: int, demo: bool) -> None:
         _see_it_answer(children[-1], address, children[:-1])
         while True:
             _keep_alive(children, pause=0.5)
+            if num_workers == 0:
+                _end_lost(database)
     except KeyboardInterrupt:
         typer.echo("Stopping; runs in work are paused and go on next time", err=True)
     finally:
@@ -90,6 +94,12 @@ def _keep_alive(children: list[Child], *, pause: float) -> None:
     for child in children:
         child.keep_alive()
     time.sleep(pause)
+
+
+def _end_lost(database: Database) -> None:
+    """Write down which runs have lost their worker, where no worker of ours does."""
+    with contextlib.suppress(*AWAY):  # pages say that it is away; the next look is half a second on
+        reconcile.end_lost(database)
 
 
 def _started(child: Child) -> Child:
