@@ -1,15 +1,20 @@
 """Every page, empty, while a run trains and when it is done."""
 
 import re
+from types import SimpleNamespace
 from urllib.parse import parse_qs
 
 import pytest
+from sqlalchemy import update
 
 from app import data, lasting
 from app.run_tabs import TABS
-from db import transitions
+from db import queries, transitions
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
-from db.models import RunStatus
+from db.models import Attempt, RunStatus
+from tasks import lock
+from tasks.host import identity
+from tasks.settings import settings
 
 
 def words(page) -> str:
@@ -50,14 +55,43 @@ def test_filters_come_from_the_link(studio, open_page):
     assert "No run matches" in words(page)
 
 
-def test_a_worker_that_no_longer_renews_its_lease_is_said_to_be_cut_off(studio, open_page):
+def test_a_worker_that_no_longer_renews_its_lease_is_said_to_be_cut_off(
+    studio, open_page, monkeypatch
+):
     run_id = studio.running("Alone")
     told = "Worker cannot reach the database"
-    assert told not in words(open_page("run", id=run_id))
     with studio.database.write() as session:
-        transitions.heartbeat(session, run_id, 1, 40)  # of 60
+        session.execute(update(Attempt).values(lease_seconds=60))
+    clock = SimpleNamespace(monotonic=lambda: clock.now, now=1000.0)
+    monkeypatch.setattr("tasks.liveness.time", clock)
+    assert told not in words(open_page("run", id=run_id))
+    clock.now += 14
+    data.forget_runs()
+    assert told not in words(open_page("run", id=run_id))
+    clock.now += 2
     data.forget_runs()
     assert told in words(open_page("run", id=run_id))
+    with studio.database.write() as session:
+        transitions.heartbeat(session, run_id, 1, 60)
+    data.forget_runs()
+    assert told not in words(open_page("run", id=run_id))
+
+
+def test_a_run_whose_worker_is_gone_is_shown_as_lost_with_what_can_be_done(studio, open_page):
+    studio.worker = identity()
+    run_id = studio.running("Orphan")
+    with lock.held(settings().run_dir(run_id)):
+        page = open_page("run", id=run_id)
+        assert "Worker lost" not in words(page)
+    data.forget_runs()
+    page = open_page("run", id=run_id)
+    assert "Worker lost" in words(page)
+    assert "Its worker is gone; a worker that starts goes on" in words(page)
+    assert [b.label for b in page.button if b.label in ("Stop", "Resume")] == ["Stop", "Resume"]
+    (status,) = open_page("runs").dataframe[0].value["status"]
+    assert status == ["▲ Worker lost"]
+    with studio.database.read() as session:
+        assert queries.get_run(session, run_id).status == "running"  # a look writes nothing
 
 
 def test_a_worker_that_is_too_old_is_named_and_not_counted_on(studio, open_page, monkeypatch):
@@ -337,6 +371,7 @@ def test_resume_queues_a_failed_run_again(studio, open_page):
 
 
 def test_delete_asks_first_and_then_deletes_the_run_that_it_named(studio, open_page):
+    studio.worker = identity()  # its files are on this host
     run_id, other = studio.finished("Old"), studio.finished("Kept")
     page = open_page("run", id=run_id)
     page.button(key="header-delete").click().run()
