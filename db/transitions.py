@@ -125,7 +125,8 @@ def heartbeat(
 
     It locks the attempt only, so that a long transaction of the recorder never delays it.
     """
-    if not update_attempt(session, run_id, attempt, lease_until=db_now(lease_seconds)):
+    lease = {"lease_until": db_now(lease_seconds), "lease_seconds": lease_seconds}
+    if not update_attempt(session, run_id, attempt, **lease):
         return None
     held = select(Run.status).where(Run.id == run_id, Run.attempt == attempt, Run.status.in_(HELD))
     return session.execute(held).scalar()

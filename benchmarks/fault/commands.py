@@ -19,6 +19,7 @@ from benchmarks.fault.studio import opened
 from db import queries, transitions
 from db.session import Database
 from tasks import commands
+from tasks.host import host_name
 from tasks.settings import open_database, settings
 from tasks.submit import submit
 from tasks.supervise import run_attempt
@@ -94,7 +95,7 @@ def _one_wins(database: Database) -> bool:
     def claim() -> None:
         barrier.wait()
         with database.write() as session:
-            transitions.claim(session, run_id, worker(1), 60)
+            transitions.claim(session, run_id, worker(1, host_name()), 60)
 
     claimer = threading.Thread(target=claim)
     claimer.start()

@@ -19,6 +19,7 @@ from db.session import Database
 from engine.errors import UserError
 from engine.scenario import Scenario
 from tasks import commands, reconcile
+from tasks.host import host_name
 from tasks.settings import open_database
 from tasks.submit import submit
 
@@ -110,7 +111,7 @@ class Sessions(RuleBasedStateMachine):
     @rule(place=RUNS)
     def claim(self, place: int) -> None:
         with self.database.write() as session:
-            number = transitions.claim(session, self._of(place), worker(1), 60)
+            number = transitions.claim(session, self._of(place), worker(1, host_name()), 60)
         assert self._follows("claim", self._of(place), CLAIM) == (number is not None)
 
     @precondition(lambda self: self.runs)

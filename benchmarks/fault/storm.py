@@ -15,6 +15,7 @@ from db.rows import EventRow
 from db.session import Database
 from engine.errors import UserError
 from tasks import commands, reconcile
+from tasks.host import host_name
 from tasks.submit import submit
 
 SESSIONS, WORKERS, NEWEST = 4, 2, 6
@@ -85,7 +86,7 @@ class Storm:
             self.runs.append(stored.run_id)
 
     def _worker(self, number: int) -> None:
-        rng, me = random.Random(-1 - self.seed * WORKERS - number), worker(number)
+        rng, me = random.Random(-1 - self.seed * WORKERS - number), worker(number, host_name())
         while not self._over.is_set():
             with self.database.read() as session:
                 queued = queries.runs_with_status(session, RunStatus.QUEUED)
@@ -114,13 +115,13 @@ class Storm:
         while not self._over.wait(0.02):
             reconcile.sweep(self.database)
 
-    def _finish_deletion(self, database: Database, run_id: str) -> None:
+    def _finish_deletion(self, database: Database, run_id: str, **options: Any) -> None:
         """Keep the events of what is about to be deleted."""
         with database.read() as session:
             events = queries.events(session, run_id)
         if events:
             self.gone[run_id] = events
-        _finish_deletion(database, run_id)
+        _finish_deletion(database, run_id, **options)
 
     def _check(self) -> None:
         for run_id, events in self.gone.items():

@@ -25,9 +25,10 @@ from db.records import MetricRow
 from db.session import Database
 from db.transitions import WorkerIdentity
 from engine.observer import Progress
-from tasks import reconcile
+from tasks import lock, reconcile
 from tasks.host import identity
 from tasks.recorder import Recorder, ReplacedError
+from tasks.settings import settings
 
 TITLE = "An owner that wakes up late"
 CONTROLS = 10
@@ -136,7 +137,8 @@ class Race:
         self.database, self.write = database, write
         self.run_id = queued_run(database)
         lease = 60 if who == identity() else -1  # there the lock speaks, elsewhere the lease
-        self.attempt = claimed(database, self.run_id, who, lease)
+        with lock.held(settings().run_dir(self.run_id)):  # as a worker does, which then died
+            self.attempt = claimed(database, self.run_id, who, lease)
         self.paused = Paused(database, place)
         stopped: Any = self.paused
         self.owner = Recorder(stopped, self.run_id, self.attempt, "digest", lambda: False)
