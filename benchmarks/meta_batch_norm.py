@@ -70,7 +70,7 @@ def measured(mode: str, seed: int, epochs: int) -> tuple[float, float, float]:
                 "test_size": 1000,
                 "noise": {"kind": "flip1", "ratio": 0.4},
             },
-            "model": {"backbone": "preact-resnet18", "width": 4},
+            "model": {"backbone": "resnet32", "width": 4},
             "method": {"name": "meta-weight-net"},
             "training": {"epochs": epochs, "batch_size": 128},
             "evaluation": {"val_num_steps": 1, "num_steps": 1},
