@@ -50,11 +50,11 @@ def test_a_bell_is_heard_before_the_next_look_also_after_the_broker_had_refused_
     assert seconds_to_start(sqlite_studio, first) < 60
     sqlite_studio.wait_for_status(first, "succeeded")
     client = redis.Redis(unix_socket_path=str(sqlite_studio.folder / "broker" / "broker.sock"))
-    client.set("caat:caat", "no list of messages")
+    client.execute_command("ACL SETUSER default -brpop")
     told = sqlite_studio.folder / "output.txt"
     sqlite_studio.wait_for(lambda: "cannot be used as it is" in told.read_text(), "the warning")
     assert worker.poll() is None
-    client.flushall()
+    client.execute_command("ACL SETUSER default +brpop")
     client.close()
     assert seconds_to_start(sqlite_studio, sqlite_studio.launch()) < 60
 
