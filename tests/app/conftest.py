@@ -20,7 +20,7 @@ from db.records import NUM_QUANTILES, ClassMetricRow, ClassSummaryRow, MetricRow
 from db.session import Database
 from engine.scenario import Scenario
 from engine.summary import class_distributions
-from tasks import commands
+
 from tasks import settings as tasks_settings
 from tests.app.browser import Visit, served, visiting
 
@@ -353,8 +353,7 @@ def studio(
 
 
 def silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have nobody look for a broker or for lost runs."""
-    monkeypatch.setattr(commands, "sweep", lambda: False)
+    """Have nobody look for a broker."""
     monkeypatch.setattr("tasks.submit.ring", lambda database: True)
     monkeypatch.setattr("tasks.commands.ring", lambda database: True)
     monkeypatch.setattr("tasks.study.ring", lambda database: True)
