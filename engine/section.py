@@ -170,13 +170,13 @@ def _say(detail: dict[str, Any], field: FieldInfo | None) -> str:
             return "is required"
         case "model_type" | "union_tag_not_found":
             return f"{value} is not valid; write a table of fields"
-    if detail["type"] in _UNREAD and isinstance(detail["input"], str):
-        comma = _DECIMAL_COMMA.search(detail["input"])
-        if comma is not None:
-            return _say_comma(comma.group())
+    return _say_comma(detail) or _say_range(detail, field)
+
+
+def _say_range(detail: dict[str, Any], field: FieldInfo | None) -> str:
     allowed = allowed_values(field) if field else ""
     reason = f"allowed: {allowed}" if allowed else detail["msg"].lower()
-    return f"{value} is not valid; {reason}"
+    return f"{_shorten(detail['input'])} is not valid; {reason}"
 
 
 _UNREAD = ("float_parsing", "int_parsing", "tuple_type")
@@ -184,10 +184,18 @@ _UNREAD = ("float_parsing", "int_parsing", "tuple_type")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*(,[0-9]+)+")
 
 
-def _say_comma(number: str) -> str:
+def _say_comma(detail: dict[str, Any]) -> str:
+    """Say how a number is written, where the text has a decimal comma; else nothing."""
+    text = detail["input"]
+    if detail["type"] not in _UNREAD or not isinstance(text, str):
+        return ""
+    found = _DECIMAL_COMMA.search(text)
+    if found is None:
+        return ""
+    number = found.group()
     if number.count(",") > 1:
-        return f"{number!r} is not a number; write {number.replace(',', '')} without commas"
-    return f"{number!r} is not a number; write {number.replace(',', '.')} with a point"
+        return f"{_shorten(number)} is not a number; write it without commas"
+    return f"{_shorten(number)} is not a number; write {number.replace(',', '.')[:60]} with a point"
 
 
 def _listed(detail: dict[str, Any]) -> str:

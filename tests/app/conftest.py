@@ -20,7 +20,6 @@ from db.records import NUM_QUANTILES, ClassMetricRow, ClassSummaryRow, MetricRow
 from db.session import Database
 from engine.scenario import Scenario
 from engine.summary import class_distributions
-
 from tasks import settings as tasks_settings
 from tests.app.browser import Visit, served, visiting
 

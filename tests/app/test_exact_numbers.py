@@ -239,7 +239,7 @@ def test_in_a_browser_a_clone_stays_the_same_scenario_and_a_decimal_comma_is_tol
     rate.press("Tab")
     rate.fill("0,05")
     page.get_by_label("Seed", exact=True).fill("1,5")
-    page.get_by_label("Name", exact=True).fill("Clone")
+    page.get_by_label("Name", exact=True).first.fill("Clone")
     page.keyboard.press("Enter")
     page.get_by_text("'0,05' is not a number; write 0.05 with a point").first.wait_for()
     page.get_by_text("'1,5' is not a number; write 1.5 with a point").first.wait_for()
