@@ -234,7 +234,7 @@ def test_in_a_browser_a_clone_stays_the_same_scenario_and_a_decimal_comma_is_tol
     old = studio.queued("Old", **settings)
     page = visit.go(f"/new?like={old}")
     rate = page.get_by_label("Learning rate", exact=True)
-    expect(rate).to_have_value(repr(0.1 + 0.2))
+    expect(rate).to_have_value(repr(0.1 + 0.2), timeout=30_000)
     rate.focus()
     rate.press("Tab")
     rate.fill("0,05")
