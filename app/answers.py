@@ -4,6 +4,7 @@ The answers live in the session, one entry a field, so that they can be validate
 is drawn and each mistake can stand beside its field.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,10 +14,14 @@ from pydantic import BaseModel, Field, ValidationError
 from app.fields import Place, places
 from engine.new_scenario import new_scenario
 from engine.scenario import Scenario
-from engine.section import Section, error_lines, in_255ths
+from engine.section import Section, error_lines, exact_pixels, exactly, parse_number
 
 PREFIX = "scenario"
 """Every answer's key in the session begins with this."""
+
+NORM = f"{PREFIX}.threat.norm"
+FILLED = "scenario-filled"
+"""Where the session keeps the lengths that were filled in, and the norm that they are of."""
 
 METHOD = "method"
 """The plug-in's field of which several may be chosen: each is a run of its own."""
@@ -74,34 +79,93 @@ def every_field(
 
 
 def as_widget(place: Place, value: Any) -> Any:
-    """Return a field's value as its widget holds it."""
+    """Return a field's value as its widget holds it: `as_value` gives back the same value.
+
+    A number is text, as the browser's own fields for numbers round it, or drop a comma and go on.
+    """
+    if value is None:
+        return ""
     match place.kind:
         case "pixels":
-            return "" if value is None else in_255ths(value)
+            return exact_pixels(value)
         case "numbers":
-            return ", ".join(f"{number:g}" for number in value)
-        case "choice" | "text":
-            return "" if value is None else str(value)
+            return ", ".join(map(exactly, value))
         case "float":
-            return None if value is None else float(value)
+            return exactly(value)
+        case "int" | "choice" | "text":
+            return str(value)
         case _:
             return value
 
 
 def as_value(place: Place, answer: Any) -> Any:
-    """Return what a widget holds as the model reads it."""
-    if answer == "" and place.is_optional:
+    """Return what a widget holds as the model reads it; text that is no number stays text."""
+    if not isinstance(answer, str):
+        return answer
+    if answer.strip() == "" and place.is_optional:
         return None
-    if place.kind == "numbers" and isinstance(answer, str):
-        return _numbers(answer)
-    return answer
+    match place.kind:
+        case "int":
+            return _whole(answer)
+        case "float":
+            number = parse_number(answer)
+            return answer if number is None else number
+        case "numbers":
+            return _numbers(answer)
+        case _:
+            return answer
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"\s*[+-]?[0-9]{1,4000}\s*", text) else text
 
 
 def _numbers(text: str) -> list[float] | str:
-    try:
-        return [float(part) for part in text.replace(";", ",").split(",") if part.strip()]
-    except ValueError:
-        return text
+    """Read numbers apart by semicolons, or by commas with a space, as a comma may be a point."""
+    parts = [part for part in re.split(r";|,(?=\s|$)", text) if part.strip()]
+    found = [parse_number(part) for part in parts]
+    numbers = [number for number in found if number is not None]
+    return numbers if len(numbers) == len(parts) else text
+
+
+def untouched(place: Place) -> Any:
+    """Return what a field's widget holds before anybody wrote into it."""
+    return "" if place.is_derived else as_widget(place, place.default)
+
+
+def derived(place: Place) -> Any:
+    """Return what an empty field stands for, as the norm and the images in the form give it."""
+    threat = {"norm": st.session_state.get(NORM, "linf")}
+    data = {"dataset": st.session_state.get(f"{PREFIX}.data.dataset", "")}
+    scenario = Scenario.model_validate({"threat": threat, "data": data if data["dataset"] else {}})
+    return as_widget(place, getattr(scenario.threat, place.name))
+
+
+def fill_scenario(scenario: Scenario) -> None:
+    """Put a scenario into the form, and keep in mind of which norm its lengths are."""
+    fill(scenario)
+    lengths = {place.path: st.session_state[place.key] for place in _lengths()}
+    st.session_state[FILLED] = (scenario.threat.norm, lengths)
+
+
+def _lengths() -> list[Place]:
+    return [place for place in every_field() if place.kind == "pixels"]
+
+
+def _of_another_norm() -> Iterator[tuple[str, str]]:
+    """Yield each length that was filled in for another norm and stands untouched: path, mistake."""
+    norm, lengths = st.session_state.get(FILLED, (None, {}))
+    now = st.session_state.get(NORM, norm)
+    if norm == now:
+        return
+    for place in _lengths():
+        text = st.session_state.get(place.key)
+        if text and text == lengths.get(place.path):
+            yield (
+                place.path,
+                f"{text} was filled in as a length in {norm}, and the norm is {now}; "
+                f"write one in {now}, or empty the field",
+            )
 
 
 def fill(model: BaseModel, path: str = "", key: str = PREFIX) -> None:
@@ -115,6 +179,8 @@ def fill(model: BaseModel, path: str = "", key: str = PREFIX) -> None:
                 several = place.path == METHOD
                 st.session_state[plugin_key(place)] = [value.name] if several else value.name
                 fill(value, place.path, f"{place.key}[{value.name}]")
+            case _ if place.is_derived and place.name not in model.model_fields_set:
+                st.session_state[place.key] = ""
             case _:
                 st.session_state[place.key] = as_widget(place, value)
 
@@ -141,7 +207,7 @@ def answers(
                 inner = answers(chosen[name], place.path, f"{place.key}[{name}]") if name else {}
                 found[place.name] = {**inner, "name": name}
             case _:
-                answer = st.session_state.get(place.key, as_widget(place, place.default))
+                answer = st.session_state.get(place.key, untouched(place))
                 found[place.name] = as_value(place, answer)
     return found
 
@@ -156,7 +222,7 @@ def validated() -> tuple[list[Scenario], dict[str, str]]:
     if not methods:
         return [], {METHOD: "no method is chosen; choose one or several"}
     found: list[Scenario] = []
-    errors: dict[str, str] = {}
+    errors = dict(_of_another_norm())
     num_seeds = _num_seeds(errors)
     for method in methods:
         try:

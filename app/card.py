@@ -5,7 +5,42 @@ from typing import Any
 
 from db.rows import RunDetail
 from engine.card import PIXELS
-from engine.section import in_255ths
+from engine.section import exactly, in_255ths
+
+
+def ball(norm: str, epsilon: float) -> str:
+    """Write a norm and a radius, which stand beside every robust number: ``linf 8/255``."""
+    radius = in_255ths(epsilon)
+    plain = exactly(epsilon)
+    return f"{norm} {plain if norm == 'l2' and len(plain) <= len(radius) else radius}"
+
+
+def threat_of(scenario: Mapping[str, Any], card: Mapping[str, Any] | None = None) -> str:
+    """Return the ball in which errors were measured: of the card, else of the run's scenario.
+
+    Nothing where neither tells it, as in what another version has stored.
+    """
+    if card and card.get("epsilon") is not None:
+        return ball(str(card.get("norm", "linf")), float(card["epsilon"]))
+    threat = scenario.get("threat") or {}
+    radius = (scenario.get("evaluation") or {}).get("epsilon")
+    radius = threat.get("epsilon") if radius is None else radius
+    return "" if radius is None else ball(str(threat.get("norm", "linf")), float(radius))
+
+
+def threat_in_training(scenario: Mapping[str, Any]) -> str:
+    """Return the ball in which a scenario trains."""
+    return threat_of({"threat": scenario.get("threat")})
+
+
+def under(threat: str) -> str:
+    """Write a ball behind the number that it belongs to: `` (linf 8/255)``."""
+    return f" ({threat})" if threat else ""
+
+
+def threat_of_run(run: RunDetail) -> str:
+    """Return the ball in which a run's errors were measured."""
+    return threat_of(run.scenario, run.evaluation_card if run.result_split == "test" else None)
 
 
 def card_in_words(run: RunDetail, split: str) -> str:
@@ -13,11 +48,9 @@ def card_in_words(run: RunDetail, split: str) -> str:
     if split == "test" and run.evaluation_card:
         return words_of(run.evaluation_card)
     evaluation = run.scenario.get("evaluation", {})
-    radius = evaluation.get("epsilon")
-    if radius is None:
-        radius = run.scenario.get("threat", {}).get("epsilon", 0.0)
     steps = evaluation.get("val_num_steps" if split == "validation" else "num_steps")
-    return f"{str(evaluation.get('attack', '')).upper()}-{steps}, ε = {in_255ths(radius)}, {split}"
+    attack = f"{str(evaluation.get('attack', '')).upper()}-{steps}"
+    return ", ".join(part for part in (attack, threat_of(run.scenario), split) if part)
 
 
 def words_of(card: Mapping[str, Any]) -> str:

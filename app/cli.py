@@ -13,6 +13,7 @@ import typer
 
 from app import evaluate_command, foreground, table_command
 from app import up as everything
+from app.card import threat_of, under
 from app.dashboard import serve_dashboard
 from app.os_errors import explained
 from app.report import command as report_command
@@ -147,13 +148,14 @@ def worker(
 @cli.command()
 def run(file: File, set_: Set = None, as_json: AsJson = False) -> None:
     """Train in the foreground, with the same records as a worker's, without a broker."""
-    result = foreground.run(read_scenario(file, set_ or []), ACTOR, quiet=as_json)
+    scenario = read_scenario(file, set_ or [])
+    result = foreground.run(scenario, ACTOR, quiet=as_json)
     if as_json:
         _print_json(result)
     elif result["run_id"]:
         how = f"{result['status']} in {result['seconds']:.1f} s"
         say(f"{result['run_id']} {how}, {result['method']}")
-        _print_errors(result["metrics"])
+        _print_errors(result["metrics"], threat_of(scenario.as_json()))
     if result["status"] != "succeeded":
         if result["message"]:
             say(f"caat: {result['message']}", err=True)
@@ -223,14 +225,15 @@ def _show_run(run: RunDetail, metrics: dict[str, Any] | None, as_json: bool) -> 
     for name in ("run_id", "status", "method", "message", "epoch", "epochs", "attempt"):
         if told[name] is not None:
             say(f"{name:8} {told[name]}")
-    return _print_errors(metrics)
+    return _print_errors(metrics, threat_of(run.scenario, run.evaluation_card))
 
 
-def _print_errors(metrics: dict[str, Any] | None) -> None:
+def _print_errors(metrics: dict[str, Any] | None, threat: str) -> None:
     for name, value in (metrics or {}).items():
+        attacked = "" if name.startswith("natural") else under(threat)
         say(
             f"{name.replace('_', ' '):15} {value['average']:6.1%}   "
-            f"worst class {value['worst_class']}: {value['worst']:.1%}"
+            f"worst class {value['worst_class']}: {value['worst']:.1%}{attacked}"
         )
 
 

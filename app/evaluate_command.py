@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from app.card import threat_of, under
 from app.terminal import say, say_json
 from engine.section import in_255ths
 from tasks import commands
@@ -56,7 +57,7 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
         typer.echo()
         _print_errors(told["as_released"])
         say(f"  {told['as_released']['evaluation_card']['space']}")
-    _print_curve(told.get("curve"))
+    _print_curve(told.get("curve"), told["evaluation_card"]["norm"])
     _print_masking(told.get("masking"))
 
 
@@ -65,17 +66,18 @@ def _print_errors(told: dict[str, Any]) -> None:
     say(f"{told['name']}; {card['split']}, n = {card['n']:,}; {card['checkpoint']}")
     for name, value in told["metrics"].items():
         low, high = value["worst_interval"]
+        attacked = "" if name.startswith("natural") else under(threat_of({}, card))
         say(
             f"  {name.replace('_', ' '):15} {value['average']:6.1%}   worst class "
-            f"{value['worst_class']}: {value['worst']:.1%} ({low:.1%} to {high:.1%})"
+            f"{value['worst_class']}: {value['worst']:.1%} ({low:.1%} to {high:.1%}){attacked}"
         )
 
 
-def _print_curve(told: dict[str, Any] | None) -> None:
+def _print_curve(told: dict[str, Any] | None, norm: str) -> None:
     if told is None:
         return
     findings = told["findings"]
-    typer.echo("\nrobust error by radius")
+    typer.echo(f"\nrobust error by radius in {norm}")
     for epsilon, wrong in zip(findings["epsilon"], findings["wrong"], strict=True):
         typer.echo(f"  {in_255ths(epsilon):8} {sum(wrong) / sum(findings['count']):6.1%}")
 

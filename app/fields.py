@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from app.words import literal
 from engine.dataset import datasets
 from engine.registry import Registry
-from engine.section import allowed_values, parse_fraction
+from engine.section import Derived, allowed_values, parse_fraction
 
 Kind = Literal["section", "plugin", "choice", "bool", "int", "float", "pixels", "numbers", "text"]
 
@@ -85,7 +85,13 @@ class Place:
 
     @property
     def is_optional(self) -> bool:
-        return type(None) in get_args(self.info.annotation)
+        """Whether it may be empty."""
+        return self.is_derived or type(None) in get_args(self.info.annotation)
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether the other fields decide what an empty one stands for."""
+        return any(isinstance(rule, Derived) for rule in self.info.metadata)
 
     @property
     def registry(self) -> Registry[Any] | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from app.card import threat_of_run, under
 from db import queries
 from db.models import RunStatus
 from db.rows import RunDetail
@@ -157,5 +158,6 @@ def _show(bar: "tqdm[Any]", run: RunDetail, steps_per_epoch: int) -> None:
     bar.set_description(f"epoch {run.epoch}/{run.num_epochs}{again}", refresh=False)
     if run.natural_error is not None and run.robust_error is not None:
         errors = f"natural {run.natural_error:.1%}, robust {run.robust_error:.1%}"
+        errors += under(threat_of_run(run))
         bar.set_postfix_str(f"{run.result_split} error: {errors}", refresh=False)
     bar.refresh()

@@ -4,7 +4,6 @@ A field that a model gains is drawn without a change here; so are a new method, 
 their own fields.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +11,16 @@ from typing import Any
 import streamlit as st
 from pydantic import BaseModel
 
-from app.answers import METHOD, Seeds, as_widget, chosen_plugins, fields, plugin_fields, plugin_key
+from app.answers import (
+    METHOD,
+    Seeds,
+    chosen_plugins,
+    derived,
+    fields,
+    plugin_fields,
+    plugin_key,
+    untouched,
+)
 from app.fields import Place
 from app.words import count, literal
 from engine.scenario import Scenario
@@ -124,7 +132,7 @@ def draw_mistake(path: str, errors: Mapping[str, str]) -> None:
 
 def _draw_field(place: Place) -> None:
     """Draw the one widget of a field that is no table."""
-    st.session_state.setdefault(place.key, as_widget(place, place.default))
+    st.session_state.setdefault(place.key, untouched(place))
     shared: dict[str, Any] = {"key": place.key, "help": place.help, "persist_state": "session"}
     match place.kind:
         case "choice":
@@ -140,29 +148,13 @@ def _draw_field(place: Place) -> None:
         case "bool":
             st.space("xsmall")
             st.toggle(place.label, **shared)
-        case "int" | "float":
-            _draw_number(place, shared)
         case _:
-            empty = place.empty_means if place.is_optional else None
-            st.text_input(place.label, placeholder=empty, **shared)
+            # Numbers as well: without a browser's rounding, and what is wrong is kept and told.
+            st.text_input(place.label, placeholder=_placeholder(place), **shared)
 
 
-def _draw_number(place: Place, shared: dict[str, Any]) -> None:
-    # Without limits of its own: the widget would keep a value outside of them to itself, and the
-    # one before would be launched. The model says what is allowed.
-    whole = place.kind == "int"
-    options: dict[str, Any] = {
-        "value": None if place.is_optional else (0 if whole else 0.0),
-        "step": _step(place),
-        "format": "%d" if whole else "%g",
-        "placeholder": place.empty_means if place.is_optional else None,
-    }
-    st.number_input(place.label, **options, **shared)
-
-
-def _step(place: Place) -> int | float:
-    """Return a step that fits the default's size; where that is 0, the range decides."""
-    if place.kind == "int":
-        return 10 if (place.default or 0) >= 100 else 1
-    size = abs(place.default or (place.edges[1] or 1) / 2)
-    return float(10.0 ** (math.floor(math.log10(size)) - (size == 1)))
+def _placeholder(place: Place) -> str | None:
+    """Return what an empty field stands for."""
+    if place.is_derived:
+        return str(derived(place))
+    return place.empty_means if place.is_optional else None

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
+from app.card import threat_in_training, threat_of, under
 from app.page import title_of
 from app.run_line import time_left
 from app.words import NOTHING, STATUSES, ago, count, literal, percent, tagged
@@ -16,7 +17,6 @@ from db.listing import Overview
 from db.rows import RunRow
 from engine.dataset import DataConfig, training_counts
 from engine.realised import imbalance_factor
-from engine.section import in_255ths
 
 PILLS = {
     "queued": "#66727f",
@@ -56,7 +56,9 @@ COLUMNS = {
     "time_left": st.column_config.TextColumn("Time left", width=72),
     "method": st.column_config.TextColumn("Method", width=90),
     "scenario": st.column_config.TextColumn(
-        "Scenario", width=150, help="Dataset, label noise, class imbalance, radius of the attack"
+        "Scenario",
+        width=150,
+        help="Dataset, label noise, class imbalance, norm and radius of the attack",
     ),
     "curve": st.column_config.LineChartColumn(
         "Robust accuracy",
@@ -110,15 +112,16 @@ def _percents(share: float | None) -> float | None:
 
 
 def in_short(scenario: Mapping[str, Any], dataset: str) -> str:
-    """Say a scenario without its method in a few words: ``digits, pair 20 %, imbalance 10``."""
+    """Say a scenario without its method in a few words: ``digits, pair 20 %, linf 8/255``."""
     corrupted = scenario.get("data", {})
     noise, imbalance = corrupted.get("noise") or {}, corrupted.get("imbalance") or {}
-    radius = scenario.get("threat", {}).get("epsilon")
+    trained, tested = threat_in_training(scenario), threat_of(scenario)
     parts = [
         dataset,
         f"{noise.get('kind')} {percent(noise['ratio'], 0)}" if noise.get("ratio") else "",
         _imbalance(scenario) if imbalance.get("factor", 1) > 1 else "",
-        f"ε {in_255ths(radius)}" if radius is not None else "",
+        trained,
+        f"tested in {tested}" if tested != trained else "",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -140,13 +143,13 @@ def _realised_factor(data: str, seed: int) -> float | None:
         return None
 
 
-def say_overview(found: Overview) -> None:
-    """Answer the page's question in words."""
+def say_overview(found: Overview, newest: Mapping[str, Any]) -> None:
+    """Answer the page's question in words; ``newest`` is the newest result's scenario."""
     number = {group: sum(found.counts.get(name, 0) for name in _SAID[group]) for group in _SAID}
     training = number.pop("in training")
     now = f"{count(training, 'run')} in training" if training else "Nothing is in training"
     parts = [now, *(f"{many} {group}" for group, many in number.items() if many)]
-    st.markdown(f"**{', '.join(parts)}.** {_newest_result(found.newest_result)}")
+    st.markdown(f"**{', '.join(parts)}.** {_newest_result(found.newest_result, newest)}")
 
 
 _SAID: dict[str, tuple[str, ...]] = {
@@ -158,11 +161,11 @@ _SAID: dict[str, tuple[str, ...]] = {
 }
 
 
-def _newest_result(run: RunRow | None) -> str:
+def _newest_result(run: RunRow | None, scenario: Mapping[str, Any]) -> str:
     if run is None or run.robust_error is None:
         return ""
     worst = percent(run.worst_robust_error)
     return (
-        f"Newest result: *{literal(title_of(run))}* has {percent(run.robust_error)} robust error "
-        f"on average and {worst} in its worst class."
+        f"Newest result: *{literal(title_of(run))}* has {percent(run.robust_error)} robust error"
+        f"{literal(under(threat_of(scenario)))} on average and {worst} in its worst class."
     )

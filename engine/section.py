@@ -1,5 +1,7 @@
 """What every table of a scenario has in common, and how its mistakes are told."""
 
+import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast, get_args, get_origin
@@ -18,23 +20,56 @@ class Section(BaseModel):
     )
 
 
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def parse_number(text: str) -> float | None:
+    """Read a plain decimal number with a point, ``0.05`` or ``5e-2``; None where it is none."""
+    number = float(text) if _NUMBER.fullmatch(text.strip()) else math.inf
+    return number if math.isfinite(number) else None
+
+
 def parse_fraction(value: object) -> object:
     """Read ``"8/255"`` as a number; leave anything else for the field to judge."""
     if not isinstance(value, str):
         return value
     numerator, slash, denominator = value.partition("/")
-    try:
-        return float(numerator) / float(denominator if slash else 1)
-    except (ValueError, ZeroDivisionError):
-        return value
+    over, under = parse_number(numerator), parse_number(denominator if slash else "1")
+    return over / under if over is not None and under else value
+
+
+def exactly(value: float) -> str:
+    """Write a number in the fewest digits that are read back as the same number."""
+    return repr(float(value)).removesuffix(".0")
+
+
+def exact_pixels(value: float) -> str:
+    """Write a pixel distance so that the field reads back the same number.
+
+    That is ``8/255`` where 255ths give it in a few digits; where they do not, or a plain number is
+    as short as in l2's ``0.5``, the number itself: ``0.031``.
+    """
+    plain = exactly(value)
+    numerator = round(value * 255, 4)
+    fraction = f"{exactly(numerator)}/255"
+    whole = numerator == int(numerator) or len(plain) > len(fraction)
+    is_same = value <= 1 and repr(parse_fraction(fraction)) == repr(float(value))
+    return fraction if whole and is_same else plain
 
 
 def in_255ths(value: float) -> str:
-    """Write a pixel distance the way the field writes it: ``8/255``, or ``2`` above 1."""
-    if value > 1:
-        return f"{value:g}"
-    numerator = round(value * 255, 4)
-    return f"{numerator:g}/255"
+    """Write a pixel distance to be looked at: as the field writes it, or to four digits of 255ths.
+
+    What somebody has chosen is short and told exactly; what was computed may have 17 digits.
+    """
+    exact = exact_pixels(value)
+    if len(exact) <= _LONG:
+        return exact
+    return f"{value:g}" if value > 1 else f"{round(value * 255, 4):g}/255"
+
+
+_LONG = 12
+"""Characters of a number that nobody has chosen, only computed."""
 
 
 def count_of(number: int, noun: str) -> str:
@@ -135,9 +170,32 @@ def _say(detail: dict[str, Any], field: FieldInfo | None) -> str:
             return "is required"
         case "model_type" | "union_tag_not_found":
             return f"{value} is not valid; write a table of fields"
+    return _say_comma(detail) or _say_range(detail, field)
+
+
+def _say_range(detail: dict[str, Any], field: FieldInfo | None) -> str:
     allowed = allowed_values(field) if field else ""
     reason = f"allowed: {allowed}" if allowed else detail["msg"].lower()
-    return f"{value} is not valid; {reason}"
+    return f"{_shorten(detail['input'])} is not valid; {reason}"
+
+
+_UNREAD = ("float_parsing", "int_parsing", "tuple_type")
+"""Text that is no number, or no list of numbers."""
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*(,[0-9]+)+")
+
+
+def _say_comma(detail: dict[str, Any]) -> str:
+    """Say how a number is written, where the text has a decimal comma; else nothing."""
+    text = detail["input"]
+    if detail["type"] not in _UNREAD or not isinstance(text, str):
+        return ""
+    found = _DECIMAL_COMMA.search(text)
+    if found is None:
+        return ""
+    number = found.group()
+    if number.count(",") > 1:
+        return f"{_shorten(number)} is not a number; write it without commas"
+    return f"{_shorten(number)} is not a number; write {number.replace(',', '.')[:60]} with a point"
 
 
 def _listed(detail: dict[str, Any]) -> str:

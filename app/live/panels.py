@@ -1,10 +1,11 @@
 """Which panels a run's history has, and the points of each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from app.card import under
 from app.chart import charts
 from app.live.curves import Panel
 from app.words import metric, percent
@@ -82,20 +83,31 @@ PLANS = (
 )
 
 
-def panels(history: pd.DataFrame, steps_per_epoch: int | None, num_validation: int) -> list[Panel]:
+def panels(
+    history: pd.DataFrame, steps_per_epoch: int | None, num_validation: int, threat: str = ""
+) -> list[Panel]:
     """Return the panels that have data.
 
     Args:
         history: split, name, step, epoch, value; values are shares of 1 where they are errors.
         steps_per_epoch: To place what is recorded within an epoch; None: read from the history.
         num_validation: Images behind each validation error; 0 where that is not known.
+        threat: Norm and radius of the attack on validation data, which robust errors depend on.
     """
     known = history.dropna(subset=["value"])
     steps = steps_per_epoch or _steps_per_epoch(known)
     placed = known.assign(epoch=known["step"] / steps)
     return [
-        _panel(plan, table) for plan in PLANS if len(table := _points(plan, placed, num_validation))
+        _panel(_told(plan, threat), table)
+        for plan in PLANS
+        if len(table := _points(plan, placed, num_validation))
     ]
+
+
+def _told(plan: PanelPlan, threat: str) -> PanelPlan:
+    """Say in a panel's title in which ball its robust errors were measured."""
+    robust = any(name.endswith("robust_error") for name in plan.names)
+    return replace(plan, title=f"{plan.title}{under(threat)}") if robust else plan
 
 
 def _steps_per_epoch(history: pd.DataFrame) -> float:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from app import data
 from app import evaluation_data as looks
-from app.card import card_in_words, words_of
+from app.card import card_in_words, threat_of, threat_of_run, under, words_of
 from app.chart import charts
 from app.live.panels import panels
 from app.page import title_of
@@ -67,10 +67,10 @@ def _classes(run: RunDetail) -> Iterator[Section]:
     robust = newest[newest["name"] == "robust_error"].dropna(subset=["value"])
     shown = robust.nlargest(MAX_CLASSES, "value")["class_index"]
     drawn = newest[newest["class_index"].isin(shown)].assign(card=card_in_words(run, split))
-    of = count(len(shown), "class", "classes")
+    of, attacked = count(len(shown), "class", "classes"), under(threat_of_run(run))
     drawings = [
         Drawing(
-            "Natural, boundary and robust error; whiskers are 95 % intervals",
+            f"Natural, boundary and robust error{attacked}; whiskers are 95 % intervals",
             f"Natural, boundary and robust error of {of}",
             charts()["class_errors"].draw(drawn),
         )
@@ -78,7 +78,8 @@ def _classes(run: RunDetail) -> Iterator[Section]:
     history = data.class_errors(run.id, data.mark(run), "validation")
     history = history[history["name"] == "robust_error"].dropna(subset=["value"])
     if history["epoch"].nunique() > 1:
-        title = "Robust error on validation data after every epoch"
+        attacked = under(threat_of(run.scenario))
+        title = f"Robust error{attacked} on validation data after every epoch"
         drawings.append(Drawing(title, title, charts()["class_history"].draw(history)))
     yield Section("Errors by class", _answer(run, robust, split), drawings, _class_table(newest))
 
@@ -86,8 +87,8 @@ def _classes(run: RunDetail) -> Iterator[Section]:
 def _answer(run: RunDetail, robust: pd.DataFrame, split: str) -> list[str]:
     where = "test data" if split == "test" else f"validation data after epoch {run.epoch}"
     lines = [
-        f"{percent(run.natural_error)} natural and {percent(run.robust_error)} robust error on "
-        f"{where}."
+        f"{percent(run.natural_error)} natural and {percent(run.robust_error)} robust error"
+        f"{under(threat_of_run(run))} on {where}."
     ]
     if len(robust):
         worst = robust.nlargest(1, "value").to_dict("records")[0]
@@ -142,7 +143,7 @@ def _checks(run: RunDetail, found: list[EvaluationRow]) -> Iterator[Section]:
     curve, masking = newest.get("curve"), newest.get("masking")
     if curve and curve.findings:
         figure = charts()["security_curve"].draw(looks.curve(run.id, curve.findings))
-        title = "Robust accuracy by the radius of the attack"
+        title = f"Robust accuracy by the radius of the attack in {curve.card.get('norm', 'linf')}"
         yield Section("Security curve", [words_of(curve.card)], [Drawing(title, title, figure)])
     if masking and masking.findings:
         lines = [

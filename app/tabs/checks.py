@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from app import evaluation_data as looks
-from app.card import words_of
+from app.card import ball, words_of
 from app.chart import charts
 from app.page import show_chart, show_table
 from app.words import count, literal, percent
@@ -27,8 +27,9 @@ def _draw_curve(run: RunDetail, row: EvaluationRow) -> None:
     st.subheader("How far does the robustness reach?", anchor=False)
     average = table[table["name"] == "average"].sort_values("epsilon")
     lost = average[average["value"] < average["value"].iloc[0] / 2]
+    norm = str(row.card.get("norm", "linf"))
     half = (
-        f"Half of the clean accuracy is lost at a radius of {in_255ths(lost['epsilon'].iloc[0])}."
+        f"Half of the clean accuracy is lost at {ball(norm, lost['epsilon'].iloc[0])}."
         if len(lost)
         else "More than half of the clean accuracy is left at the largest radius."
     )

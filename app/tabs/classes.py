@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from app import data
-from app.card import card_in_words
+from app.card import card_in_words, threat_of, under
 from app.chart import charts
 from app.page import nothing_here, show_chart, show_table
 from app.palette import ERRORS
@@ -40,7 +40,8 @@ def draw(run: RunDetail) -> None:
         bind="query-params",
     )
     newest = _newest(found[split or there[0]])
-    _say_worst(newest, split or there[0])
+    card = run.evaluation_card if (split or there[0]) == "test" else None
+    _say_worst(newest, split or there[0], threat_of(run.scenario, card))
     _draw_errors(run, newest, split or there[0])
     _draw_history(run, found["validation"])
 
@@ -50,7 +51,7 @@ def _newest(table: pd.DataFrame) -> pd.DataFrame:
     return known.query("epoch == epoch.max()")
 
 
-def _say_worst(table: pd.DataFrame, split: str) -> None:
+def _say_worst(table: pd.DataFrame, split: str, threat: str) -> None:
     robust = table[(table["name"] == "robust_error") & (table["n"] > 0)].dropna(subset=["value"])
     if robust.empty:
         return
@@ -58,7 +59,8 @@ def _say_worst(table: pd.DataFrame, split: str) -> None:
     ordered = robust.sort_values("value", ascending=False).to_dict("records")
     worst, best = ordered[0], ordered[-1]
     st.markdown(
-        f"#### Worst class: {literal(worst['class'])}, {percent(worst['value'], 0)} robust error, "
+        f"#### Worst class: {literal(worst['class'])}, {percent(worst['value'], 0)} robust error"
+        f"{literal(under(threat))}, "
         f"{points(worst['value'] - average)} over the average",
     )
     where = "test data" if split == "test" else f"validation data after epoch {worst['epoch']}"
@@ -100,7 +102,8 @@ def _draw_history(run: RunDetail, table: pd.DataFrame) -> None:
     if robust["epoch"].nunique() < 2:
         return
     st.subheader("When did a class collapse?", anchor=False)
-    st.caption(f"{metric('robust_error')} on validation data after every epoch.")
+    attacked = literal(under(threat_of(run.scenario)))
+    st.caption(f"{metric('robust_error')}{attacked} on validation data after every epoch.")
     alt = "Robust error of every class on validation data over the epochs"
     show_chart(charts()["class_history"].draw(robust), key="class-history", alt=alt)
     columns = ["epoch", "class_index", "class", "value", "low", "high", "n"]

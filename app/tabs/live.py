@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from app import data
+from app.card import threat_of, threat_of_run, under
 from app.live.curves import live_curves
 from app.live.panels import panels
 from app.page import nothing_here, show_frame
@@ -49,7 +50,10 @@ def _draw_curves(run_id: str) -> None:
         return
     _say_where_it_stands(run)
     drawn = panels(
-        history, data.fact(run, "steps_per_epoch"), data.fact(run, "num_validation") or 0
+        history,
+        data.fact(run, "steps_per_epoch"),
+        data.fact(run, "num_validation") or 0,
+        threat_of(run.scenario),
     )
     live_curves(drawn, key=f"curves-{run.id}")
 
@@ -62,6 +66,7 @@ def _say_where_it_stands(run: RunDetail) -> None:
     worst = literal(data.class_name(names, run.worst_class)) if run.worst_class is not None else "?"
     where = "Test data" if run.result_split == "test" else f"Validation data, epoch {run.epoch}"
     st.markdown(
-        f"**{percent(run.natural_error)} natural and {percent(run.robust_error)} robust error**, "
+        f"**{percent(run.natural_error)} natural and {percent(run.robust_error)} robust error"
+        f"{literal(under(threat_of_run(run)))}**, "
         f"{percent(run.worst_robust_error)} in the worst class (*{worst}*). :gray[{where}.]"
     )

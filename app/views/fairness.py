@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import data
+from app.card import threat_of, under
 from app.chart import charts
 from app.compare import fairness as tables
 from app.compare import runs as comparison
@@ -101,7 +102,8 @@ def _say_answer(runs: list[Finished], table: pd.DataFrame, name: str) -> bool:
             st.markdown(f"**{literal(title)}** · {literal(line)}")
         return False
     headline, doubt = (say.one_run if len(runs) == 1 else say.several_runs)(found, name)
-    st.markdown(f"#### {literal(headline)}")
+    attacked = "" if name.startswith("natural") else under(threat_of({}, runs[0].protocol))
+    st.markdown(f"#### {literal(f'{headline}{attacked}')}")
     st.caption(f"{literal(doubt)} Protocol: {literal(in_words(runs[0].protocol))}.")
     return True
 

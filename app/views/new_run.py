@@ -5,7 +5,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import data
-from app.answers import Seeds, fill, validated
+from app.answers import Seeds, fill, fill_scenario, validated
 from app.chart import charts
 from app.forms import scenario_form
 from app.launch import draw_launch
@@ -45,12 +45,12 @@ def _start() -> None:
     st.session_state[STARTED] = like or True
     filled = like is not None and _fill_like(like)
     if first and not filled:
-        fill(PRESETS["demo"].scenario())
+        fill_scenario(PRESETS["demo"].scenario())
 
 
 def _fill(scenario: Scenario) -> None:
     """Put one run into the form."""
-    fill(scenario)
+    fill_scenario(scenario)
     fill(Seeds())
 
 
@@ -90,7 +90,7 @@ def _draw_presets() -> None:
 
 
 def _use_preset(key: str) -> None:
-    fill(PRESETS[key].scenario())
+    fill_scenario(PRESETS[key].scenario())
 
 
 def _draw_preview(scenario: Scenario) -> None:

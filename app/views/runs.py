@@ -53,7 +53,9 @@ def _board(*, live: bool) -> None:
     if asked() or (live and not _is_live()):
         st.rerun()
     if found.counts:
-        say_overview(found)
+        newest = found.newest_result
+        stored = data.run_scenarios((newest.id,)) if newest else {}
+        say_overview(found, stored.get(newest.id, {}) if newest else {})
         _draw_runs(_filters(found.token))
     else:
         nothing_here(

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from app.card import card_in_words
+from app.card import card_in_words, threat_of
+from app.run_table import in_short
 from engine.card import Subject, card_of
 from engine.evaluation_attack import ATTACKS, Conditions
 from engine.perturb import ThreatConfig
@@ -39,3 +40,24 @@ def test_a_card_is_said_in_one_line(attack, n, said):
     line = words(config, n)
     assert line == f"{said}; checkpoint: last epoch; seed 3; float32"
     assert line != words(with_fields(config, epsilon=0.5), n)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "card", "said"),
+    [
+        ({"threat": {"norm": "linf", "epsilon": 8 / 255}}, None, "linf 8/255"),
+        ({"threat": {"norm": "l2", "epsilon": 0.5}}, None, "l2 0.5"),
+        ({"threat": {"norm": "l2", "epsilon": 2}, "evaluation": {"epsilon": 1}}, None, "l2 1"),
+        ({"threat": {"norm": "linf", "epsilon": 0.1}}, {"norm": "l2", "epsilon": 0.2}, "l2 0.2"),
+        ({}, None, ""),
+    ],
+)
+def test_the_ball_of_a_robust_number_is_the_cards_else_the_scenarios(scenario, card, said):
+    assert threat_of(scenario, card) == said
+
+
+def test_the_list_of_runs_tells_norms_and_another_radius_of_the_test_apart():
+    linf = {"threat": {"norm": "linf", "epsilon": 8 / 255}}
+    assert in_short(linf, "digits") == "digits, linf 8/255"
+    l2 = {"threat": {"norm": "l2", "epsilon": 0.5}, "evaluation": {"epsilon": 0.25}}
+    assert in_short(l2, "digits") == "digits, l2 0.5, tested in l2 0.25"

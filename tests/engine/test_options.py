@@ -438,7 +438,7 @@ def test_a_step_of_a_warm_start_is_one_pass_and_one_way_back(method, run, scenar
     monkeypatch.setattr(Classifier, "forward", noted(forward, passes))
     monkeypatch.setattr(torch.Tensor, "backward", noted(backward, ways_back))
     monkeypatch.setattr(torch.autograd, "grad", noted(grad, ways_back))
-    run(scenario_of(method, "preact-resnet18", training={"epochs": 2, "warm_start_epochs": 1}))
+    run(scenario_of(method, "resnet32", training={"epochs": 2, "warm_start_epochs": 1}))
     steps = 4
     assert (passes.count(1), ways_back.count(1)) == (steps, steps)
     assert passes.count(2) > steps
