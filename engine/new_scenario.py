@@ -33,7 +33,7 @@ from engine.types import IntArray
 Rule = Callable[[Scenario], Iterator[Mistake]]
 CORNERS = 3
 """Steps that a triangle of the learning rate needs: up, the top, down."""
-_NEARLY = 1 - 1e-9
+_NEARLY = 1 - 1e-4
 """So that n steps of 1/n of the radius do reach its edge."""
 
 

@@ -1,7 +1,7 @@
 """The theory lab's parameters: widgets whose values stand in the link, and what they mean together.
 
-Widgets take any number, so that a link or a step beyond the theory's range is told beside its
-field and not silently changed.
+Widgets take any text, so that a link beyond the theory's range, or a decimal comma, is told beside
+its field and not silently changed.
 """
 
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
+from app.answers import as_value, as_widget
 from app.fields import Place, places
 from app.forms import draw_mistake
 from engine.mixture import Setting
@@ -38,7 +39,6 @@ LABELS = {
     "eta": "Eta",
     "sigma": "Sigma",
 }
-STEPS = {"rho_plus": 0.02, "rho_minus": 0.02, "k": 0.25, "prior_ratio": 0.1, "dim": 1}
 LOSSES = {"zero-one": "0-1", "logistic": "Logistic"}
 
 FIELDS = {place.name: place for place in places(Setting, "", "theory")}
@@ -46,8 +46,8 @@ FIELDS = {place.name: place for place in places(Setting, "", "theory")}
 
 def fill(setting: Setting) -> None:
     """Put a setting's values into the widgets; call it before they are drawn."""
-    for name in FIELDS:
-        st.session_state[name] = getattr(setting, name)
+    for name, place in FIELDS.items():
+        st.session_state[name] = as_widget(place, getattr(setting, name))
 
 
 def setting_form() -> Setting | None:
@@ -86,13 +86,12 @@ def _draw(place: Place, disabled: bool) -> Any:
             format_func=lambda name: LOSSES[name],
             **shared,
         )
-    whole = place.kind == "int"
-    return st.number_input(
+    # Text: the browser's own number fields round, and drop a comma and go on.
+    answer = st.text_input(
         label,
-        value=place.default,
-        step=STEPS.get(place.name, 0.05),
-        format="%d" if whole else "%g",
+        value=as_widget(place, place.default),
         placeholder="By label" if place.is_optional else None,
         disabled=disabled,
         **shared,
     )
+    return as_value(place, answer)

@@ -20,7 +20,7 @@ def words(page) -> str:
 
 
 def values(page, *names: str) -> list[object]:
-    return [page.number_input(key=name).value for name in names]
+    return [float(page.text_input(key=name).value) for name in names]
 
 
 def verdicts(claim: str, **changes: object) -> list[bool]:
@@ -48,10 +48,16 @@ def test_parameters_come_from_the_link(open_page):
 
 def test_a_changed_parameter_changes_the_answer(open_page):
     page = open_page("theory")
-    page.number_input(key="rho_plus").set_value(0.1)
-    page.number_input(key="rho_minus").set_value(0.1).run()
+    page.text_input(key="rho_plus").set_value("0.1")
+    page.text_input(key="rho_minus").set_value("0.1").run()
     assert "30.4 % natural error" in words(page)
     assert "Boundary at b = -0.3178" in words(page)
+
+
+def test_a_decimal_comma_is_refused_beside_its_field(open_page):
+    page = open_page("theory")
+    page.text_input(key="rho_plus").set_value("0,05").run()
+    assert "'0,05' is not a number; write 0.05 with a point" in words(page)
 
 
 @pytest.mark.parametrize("key", CLAIMS)
