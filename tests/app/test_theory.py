@@ -20,7 +20,8 @@ def words(page) -> str:
 
 
 def values(page, *names: str) -> list[object]:
-    return [float(page.text_input(key=name).value) for name in names]
+    answers = [page.text_input(key=name).value for name in names]
+    return [float(answer) if answer else None for answer in answers]
 
 
 def verdicts(claim: str, **changes: object) -> list[bool]:
