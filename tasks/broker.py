@@ -37,7 +37,13 @@ def why_down(url: str) -> str | None:
 
 
 def client(url: str) -> "redis.Redis":
-    """Return a client of a Redis URL that waits for two seconds at most."""
+    """Return a client of a Redis URL that waits for two seconds at most.
+
+    Raises:
+        redis.exceptions.ConnectionError: The broker is the memory of one process.
+    """
+    if url == broker_url.IN_MEMORY:
+        raise redis.exceptions.ConnectionError("nobody else reaches a broker in memory")
     return redis.Redis.from_url(
         broker_url.for_redis(url), socket_timeout=2, socket_connect_timeout=2
     )

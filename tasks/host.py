@@ -25,23 +25,35 @@ def boot_id() -> str:
     return path.read_text().strip() if path.exists() else f"{uuid.getnode():x}"
 
 
-@cache
 def identity() -> WorkerIdentity:
     """Return who this process is, as a worker.
-
-    Its id is its own even where two hosts, or containers, have the same name.
 
     Raises:
         UserError: The device of the settings is not here.
         OSError: The data directory cannot be written to.
     """
-    pid, data_dir = os.getpid(), settings().data_dir
+    return _identity(settings().data_dir, settings().device)
+
+
+@cache
+def _identity(data_dir: Path, device: str) -> WorkerIdentity:
+    return new_identity(data_dir, device)
+
+
+def new_identity(data_dir: Path, device: str) -> WorkerIdentity:
+    """Return a worker's identity that nobody else has, even of a host or container of this name.
+
+    Raises:
+        UserError: The device of the settings is not here.
+        OSError: The data directory cannot be written to.
+    """
+    pid = os.getpid()
     return WorkerIdentity(
         id=f"{host_name()[:80]}-{pid}-{secrets.token_hex(2)}",
         host=host_name(),
         boot_id=boot_id(),
         pid=pid,
-        device=str(pick_device(settings().device)),
+        device=str(pick_device(device)),
         lock_domain=made(data_dir),
         data_dir=str(data_dir),
     )

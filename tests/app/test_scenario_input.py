@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from app import scenario_input
 from app.scenario_input import LARGEST, read_scenario
 from engine.errors import UserError
+from engine.names import visible
 
 TEXT = 'name = "Größe"\nseed = 7\n'
 
@@ -18,7 +19,7 @@ def refusal(file) -> str:
     with pytest.raises(UserError) as refused:
         read_scenario(file, [])
     (line,) = str(refused.value).splitlines()
-    assert line.startswith(f"{file}: ")
+    assert line.startswith(f"{visible(str(file))}: ")
     return line
 
 

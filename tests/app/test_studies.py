@@ -124,7 +124,7 @@ def test_what_was_not_measured_alike_has_a_table_of_its_own(studio, open_page):
     page = open_page("studies", study="S")
     said = words(page)
     assert "measured in 2 ways and are ranked within each only" in said
-    assert "What differs is ε: 25.5/255 or 8/255" in said
+    assert "What differs is ε: 0.1 or 8/255" in said
     assert len(page.get("plotly_chart")) == 2
     assert "has the lowest" not in said
 

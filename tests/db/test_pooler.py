@@ -13,9 +13,10 @@ from sqlalchemy.engine import URL
 from benchmarks.fault import pooler, servers
 from db import migrate
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
+from db.leases import holders, lock_silent
 from db.models import RunStatus
 from db.session import Database
-from db.transitions import WorkerIdentity, claim, expired_attempts, fence, heartbeat
+from db.transitions import WorkerIdentity, claim, fence, heartbeat
 from tests.db.test_migrations import _upgrade
 from tests.db.test_transitions import at_once
 
@@ -109,7 +110,9 @@ def test_a_run_is_claimed_once_and_its_lease_is_kept_behind_a_pooler(pooled_data
         with database.write() as beat:
             assert heartbeat(beat, run_id, 1, -1) is RunStatus.RUNNING
     with database.write() as session:
-        assert [attempt.run_id for attempt in expired_attempts(session)] == [run_id]
+        (holder,) = holders(session)
+        assert (holder.run_id, holder.lease_left < 0) == (run_id, True)
+        assert lock_silent(session, holder)
 
 
 @needs_pooler

@@ -407,5 +407,5 @@ def test_every_dataset_takes_the_smallest_subset_that_a_mistake_names():
 def test_a_few_steps_of_an_evaluation_reach_the_edge_of_its_ball():
     assert Pgd(epsilon=0.1, num_steps=2).reaching().step == 0.05
     assert Pgd(epsilon=0.1, num_steps=40).reaching().step == pytest.approx(0.025)
-    with pytest.raises(ValueError, match=r"2 of 2\.55/255 do not reach .* at least 10"):
+    with pytest.raises(ValueError, match=r"2 of 0\.01 do not reach .* at least 10"):
         Pgd(epsilon=0.1, num_steps=2, step_size=0.01).reaching()

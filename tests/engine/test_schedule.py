@@ -172,7 +172,7 @@ WRONG = {
     "half precision": (
         {"training": {"precision": "fp16"}},
         "training.precision",
-        "'fp16' is not valid; allowed: float32, bf16",
+        "'fp16' is not valid; allowed: float32, bf16, tf32",
     ),
     "the worst checkpoint": (
         {"evaluation": {"checkpoint": "worst"}},

@@ -23,14 +23,13 @@ class Foreground:
 
     def __init__(self, studio, *words: str, ignoring: int | None = None) -> None:
         self.studio = studio
-        ignore = (lambda: signal.signal(ignoring, signal.SIG_IGN)) if ignoring else None
         self.process = subprocess.Popen(
             [*CAAT, "run", str(studio.scenario), "--json", *words],
             env=studio.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=ignore,
+            preexec_fn=lambda: _hears(ignoring),
         )
         studio.processes.append(self.process)
 
@@ -57,9 +56,10 @@ def studio(request):
     return request.getfixturevalue(f"{request.param}_studio")
 
 
-def kill_trainer(studio, run_id: str) -> None:
-    (trainer,) = studio.trainers(run_id)
-    trainer.kill()
+def _hears(ignoring: int | None) -> None:
+    """Hear every signal but one, whatever this test was started with."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN if number == ignoring else signal.SIG_DFL)
 
 
 def events(studio, run_id: str) -> list[tuple[int, str, str]]:
@@ -170,6 +170,7 @@ def test_a_terminal_that_closes_stops_the_run_and_leaves_no_process(studio):
 
 
 def _take_terminal(terminal: int) -> None:
+    _hears(None)
     import fcntl
     import termios
 

@@ -1,6 +1,7 @@
 """Whether the worker of a run lives is told by its own evidence, and a look changes nothing."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -23,7 +24,7 @@ from db.rows import Holder
 from db.session import Database
 from db.transitions import WorkerIdentity
 from tasks import liveness, lock, reconcile
-from tasks.host import boot_id, host_name, identity
+from tasks.host import boot_id, host_name, new_identity
 from tasks.liveness import is_gone, judged, lock_says
 from tasks.lock_domain import NAME, domain_of, files_of, made
 from tasks.settings import _database, settings
@@ -254,14 +255,13 @@ def test_who_acts_on_a_lost_run_has_its_end_written_first(studio, command):
     assert "waits for a worker (attempt 2)" in lost.message  # nobody here resumes it
 
 
-def test_two_workers_of_one_host_name_and_process_id_have_two_names(monkeypatch):
+def test_two_workers_of_one_host_name_and_process_id_have_two_names(monkeypatch, tmp_path):
     monkeypatch.setattr(socket, "gethostname", lambda: "twin")
-    names = set()
-    for _ in range(8):
-        identity.cache_clear()
-        names.add(identity().id)
-    identity.cache_clear()
+    host_name.cache_clear()
+    names = {new_identity(tmp_path, "cpu").id for _ in range(8)}
+    host_name.cache_clear()
     assert len(names) == 8
+    assert all(name.startswith(f"twin-{os.getpid()}-") for name in names)
 
 
 def test_a_damaged_domain_is_made_anew_and_an_attempt_of_the_old_one_is_left_to_its_lease(studio):

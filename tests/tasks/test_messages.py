@@ -29,7 +29,11 @@ RUN_ID = "0123456789abcdef" * 2
 NOTHING = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 OTHER = {"task": "celery.backend_cleanup", "args": [], "kwargs": {}, "options": {}}
 ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_subnormal=False)
+    | st.text(max_size=20),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4)
     ),
