@@ -167,5 +167,5 @@ def _newest_result(run: RunRow | None, scenario: Mapping[str, Any]) -> str:
     worst = percent(run.worst_robust_error)
     return (
         f"Newest result: *{literal(title_of(run))}* has {percent(run.robust_error)} robust error"
-        f"{literal(under(threat_of(scenario)))} on average and {worst} in its worst class."
+        f"{under(literal(threat_of(scenario)))} on average and {worst} in its worst class."
     )

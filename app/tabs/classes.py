@@ -60,7 +60,7 @@ def _say_worst(table: pd.DataFrame, split: str, threat: str) -> None:
     worst, best = ordered[0], ordered[-1]
     st.markdown(
         f"#### Worst class: {literal(worst['class'])}, {percent(worst['value'], 0)} robust error"
-        f"{literal(under(threat))}, "
+        f"{under(literal(threat))}, "
         f"{points(worst['value'] - average)} over the average",
     )
     where = "test data" if split == "test" else f"validation data after epoch {worst['epoch']}"
@@ -102,7 +102,7 @@ def _draw_history(run: RunDetail, table: pd.DataFrame) -> None:
     if robust["epoch"].nunique() < 2:
         return
     st.subheader("When did a class collapse?", anchor=False)
-    attacked = literal(under(threat_of(run.scenario)))
+    attacked = under(literal(threat_of(run.scenario)))
     st.caption(f"{metric('robust_error')}{attacked} on validation data after every epoch.")
     alt = "Robust error of every class on validation data over the epochs"
     show_chart(charts()["class_history"].draw(robust), key="class-history", alt=alt)

@@ -67,6 +67,6 @@ def _say_where_it_stands(run: RunDetail) -> None:
     where = "Test data" if run.result_split == "test" else f"Validation data, epoch {run.epoch}"
     st.markdown(
         f"**{percent(run.natural_error)} natural and {percent(run.robust_error)} robust error"
-        f"{literal(under(threat_of_run(run)))}**, "
+        f"{under(literal(threat_of_run(run)))}**, "
         f"{percent(run.worst_robust_error)} in the worst class (*{worst}*). :gray[{where}.]"
     )

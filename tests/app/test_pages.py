@@ -247,8 +247,7 @@ def test_the_classes_tab_names_the_worst_class_in_words(studio, open_page):
     page = open_page("run", id=studio.finished(), tab="Classes")
     said = words(page)
     assert (
-        "Worst class: class j, 70 % robust error \\(linf 8/255\\), +30 points over the average"
-        in said
+        "Worst class: class j, 70 % robust error (linf 8/255), +30 points over the average" in said
     )
     assert "n = 10" in said
     assert "test data" in said
