@@ -108,6 +108,7 @@ class Asking:
 
     def __init__(self, database: Database, *, locked: bool) -> None:
         self.database, self.locked, self.asked = database, locked, threading.Event()
+        self.is_sqlite = database.is_sqlite
 
     def read(self) -> Any:
         return self.database.read()
