@@ -218,6 +218,7 @@ def _show_run(run: RunDetail, metrics: dict[str, Any] | None, as_json: bool) -> 
         "epoch": run.epoch,
         "epochs": run.num_epochs,
         "attempt": run.attempt,
+        "evaluation_card": run.evaluation_card,
         "metrics": metrics,
     }
     if as_json:

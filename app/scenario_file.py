@@ -10,7 +10,9 @@ from pydantic import BaseModel
 from app.fields import Place, places
 from engine.names import nearest_name, visible
 from engine.scenario import NAME_LENGTH, Scenario
-from engine.section import in_255ths
+from engine.section import exact_pixels, exactly
+
+DISTANCES = ("epsilon", "step_size", "val_step_size", "trained_epsilon")
 
 
 def as_toml(scenario: Mapping[str, Any]) -> str:
@@ -74,15 +76,11 @@ def _meaning(place: Place | None) -> str:
 
 
 def in_words(name: str, value: Any) -> str:
-    """Write one value of a setting or of an evaluation card; distances as n/255."""
+    """Write one value of a setting or of a card, to its last digit; distances as n/255."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(in_words(name, item) for item in value)
     if isinstance(value, float):
-        return (
-            in_255ths(value)
-            if name in ("epsilon", "step_size", "trained_epsilon")
-            else f"{value:.6g}"
-        )
+        return exact_pixels(value) if name in DISTANCES else exactly(value)
     return str(value)

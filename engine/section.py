@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
@@ -18,6 +25,19 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _yes_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse true and false for numbers, which pydantic would read as 1 and 0."""
+        field = cls.model_fields[info.field_name] if info.field_name else None
+        if isinstance(value, bool) and field is not None and _is_number(field.annotation):
+            raise ValueError(f"{str(value).lower()} is not valid; allowed: {allowed_values(field)}")
+        return value
+
+
+def _is_number(annotation: object) -> bool:
+    return annotation in (int, float) or any(map(_is_number, get_args(annotation)))
 
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -181,6 +201,7 @@ def _say_range(detail: dict[str, Any], field: FieldInfo | None) -> str:
 
 _UNREAD = ("float_parsing", "int_parsing", "tuple_type")
 """Text that is no number, or no list of numbers."""
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*(,[0-9]+)+")
 
 
@@ -193,6 +214,10 @@ def _say_comma(detail: dict[str, Any]) -> str:
     if found is None:
         return ""
     number = found.group()
+    if detail["type"] == "int_parsing" and _THOUSANDS.fullmatch(number):
+        return (
+            f"{_shorten(number)} is not a number; write {number.replace(',', '')} without a comma"
+        )
     if number.count(",") > 1:
         return f"{_shorten(number)} is not a number; write it without commas"
     return f"{_shorten(number)} is not a number; write {number.replace(',', '.')[:60]} with a point"

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from app.card import threat_of
 from app.compare.protocol import Protocol, digest_of, protocol_of
 from db.comparison import FinishedRow
 from engine.names import visible
@@ -27,7 +28,13 @@ class Finished:
     @property
     def label(self) -> str:
         """What the run is called where several may have one name."""
-        return f"{self.title} · seed {self.seed} · {self.id[:8]}"
+        parts = [self.title, f"seed {self.seed}", self.threat, self.id[:8]]
+        return " · ".join(part for part in parts if part)
+
+    @property
+    def threat(self) -> str:
+        """Norm and radius that its robust errors were measured in; nothing without a card."""
+        return threat_of({}, self.protocol)
 
 
 def shaped(row: FinishedRow) -> Finished:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.card import FLOAT32, PIXELS
-from engine.section import in_255ths
+from engine.section import exactly, in_255ths
 
 APART = ("method", "label", "seed", "versions")
 """Of a card, what two results of one protocol may differ in; the label repeats other entries."""
@@ -68,10 +68,27 @@ def differences(protocols: Sequence[Protocol]) -> list[str]:
     names = dict.fromkeys(name for protocol in protocols for name in protocol)
     told = []
     for name in names:
-        values = list(dict.fromkeys(_said(name, protocol.get(name)) for protocol in protocols))
+        values = list(dict.fromkeys(_known(name, protocol.get(name)) for protocol in protocols))
         if len(values) > 1:
-            told.append(f"{WORDS.get(name, name.replace('_', ' '))}: {' or '.join(values)}")
+            said = _apart(name, values)
+            told.append(f"{WORDS.get(name, name.replace('_', ' '))}: {' or '.join(said)}")
     return told
+
+
+def _known(name: str, value: Any) -> Any:
+    """Return an entry as it is compared: a distance by its value, never by its words."""
+    if name in DISTANCES:
+        return None if value is None else float(value)
+    return _said(name, value)
+
+
+def _apart(name: str, values: Sequence[Any]) -> list[str]:
+    """Say values that differ so that their words do, digit by digit where they must."""
+    said = [_said(name, value) for value in values]
+    return [
+        exactly(value) if isinstance(value, float) and said.count(words) > 1 else words
+        for value, words in zip(values, said, strict=True)
+    ]
 
 
 def _said(name: str, value: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from app.card import threat_of, under
 from app.compare.protocol import differences, in_words
 from app.compare.study import DIGITS, StudyTable, best
 from app.words import NOTHING
@@ -38,7 +39,7 @@ def as_markdown(tables: Sequence[StudyTable]) -> str:
 
 def markdown_table(table: StudyTable, escaped: Callable[[str], str] = for_markdown) -> str:
     """Write one table alone; ``escaped`` makes of a name what Markdown shows as it is."""
-    heads = ["Method", "Seeds", *HEADERS.values()]
+    heads = ["Method", "Seeds", *headers(table).values()]
     rule = ["---", *["---:"] * (len(heads) - 1)]
     lines = [heads, rule, *_cells(table, escaped, "**{}**".format, " ± ")]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -49,7 +50,7 @@ def as_latex(tables: Sequence[StudyTable]) -> str:
     parts = [_latex_comment(apart(tables))] if len(tables) > 1 else []
     for table in tables:
         cells = _cells(table, for_latex, "\\textbf{{{}}}".format, " $\\pm$ ")
-        frame = pd.DataFrame(cells, columns=["Method", "Seeds", *HEADERS.values()])
+        frame = pd.DataFrame(cells, columns=["Method", "Seeds", *headers(table).values()])
         columns = "l" + "r" * (len(HEADERS) + 1)
         body = frame.to_latex(index=False, escape=False, column_format=columns)
         parts.append(f"{_latex_comment(f'Protocol: {in_words(table.protocol)}')}\n{body}")
@@ -97,6 +98,14 @@ def apart(tables: Sequence[StudyTable]) -> str:
         f"These results were measured in {len(tables)} ways and are ranked within each only. "
         f"What differs is {told}."
     )
+
+
+def headers(table: StudyTable) -> dict[str, str]:
+    """Return the heads of the columns of errors, norm and radius beside what an attack decides."""
+    attacked = under(threat_of({}, table.protocol))
+    return {
+        name: head if "natural" in name else f"{head}{attacked}" for name, head in HEADERS.items()
+    }
 
 
 def _cells(

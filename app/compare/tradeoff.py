@@ -37,9 +37,10 @@ def title_of(runs: Sequence[Finished]) -> str:
 def points(runs: Sequence[Finished], accuracies: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return one row per scenario, with what its seeds say.
 
-    Columns: group, title, method, n (seeds), seeds, card; for each of `QUANTITIES` the mean over
-    the seeds and its ``_min``, ``_max``, ``_low`` and ``_high`` (Student's 95 % interval; NaN for
-    one seed); front, whether no other scenario is as good in both that ``measure`` names.
+    Columns: group, title, method, n (seeds), seeds, card, threat (norm and radius); for each of
+    `QUANTITIES` the mean over the seeds and its ``_min``, ``_max``, ``_low`` and ``_high``
+    (Student's 95 % interval; NaN for one seed); front, whether no other scenario is as good in
+    both that ``measure`` names.
 
     Args:
         runs: Newest first, of one protocol.
@@ -57,6 +58,7 @@ def points(runs: Sequence[Finished], accuracies: pd.DataFrame, measure: str) -> 
             "n": len(seeds),
             "seeds": ", ".join(str(run.seed) for run in seeds),
             "card": in_words(seeds[0].protocol),
+            "threat": seeds[0].threat,
         }
         of_seeds = values[[place[run.id] for run in seeds]]
         for name, found in zip(QUANTITIES, of_seeds.T, strict=True):

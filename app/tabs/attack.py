@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import evaluation_data as looks
-from app.card import words_of
+from app.card import threat_of, under, words_of
 from app.chart import charts
 from app.page import nothing_here, show_chart, show_frame, show_table
 from app.tabs import checks
@@ -61,7 +61,8 @@ def _say_worst(table: pd.DataFrame, errors: pd.DataFrame, chosen: EvaluationRow)
     )
     worst = _robust(errors).nlargest(1, "value").to_dict("records")[0]
     st.caption(
-        f"Worst class: {literal(worst['class'])}, {percent(worst['value'], 0)} robust error "
+        f"Worst class: {literal(worst['class'])}, {percent(worst['value'], 0)} robust error"
+        f"{literal(under(threat_of({}, chosen.card)))} "
         f"(95 % interval {percent(worst['low'], 0)} to {percent(worst['high'], 0)}, "
         f"n = {worst['n']:,}). {literal(words_of(chosen.card))}."
     )

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import data
-from app.card import threat_of, under
+from app.card import under
 from app.chart import charts
 from app.compare import fairness as tables
 from app.compare import runs as comparison
@@ -102,27 +102,34 @@ def _say_answer(runs: list[Finished], table: pd.DataFrame, name: str) -> bool:
             st.markdown(f"**{literal(title)}** · {literal(line)}")
         return False
     headline, doubt = (say.one_run if len(runs) == 1 else say.several_runs)(found, name)
-    attacked = "" if name.startswith("natural") else under(threat_of({}, runs[0].protocol))
-    st.markdown(f"#### {literal(f'{headline}{attacked}')}")
+    st.markdown(f"#### {literal(f'{headline}{_attacked(runs, name)}')}")
     st.caption(f"{literal(doubt)} Protocol: {literal(in_words(runs[0].protocol))}.")
     return True
 
 
+def _attacked(runs: list[Finished], name: str) -> str:
+    """Return an error's norm and radius, where an attack counts and all runs have the same."""
+    balls = {run.threat for run in runs}
+    return "" if name.startswith("natural") or len(balls) > 1 else under(balls.pop())
+
+
 def _draw_errors(runs: list[Finished], table: pd.DataFrame, name: str) -> None:
     st.subheader("Errors by class", anchor=False)
+    attacked = literal(_attacked(runs, name))
     errors = table[table["name"] == name]
     worst = errors.groupby("class_index")["value"].mean().nlargest(MAX_CLASSES).index
     note = "" if len(worst) == errors["class_index"].nunique() else f" The {MAX_CLASSES} worst."
     about = f"{count(len(worst), 'class', 'classes')}"
     if len(runs) == 1:
         st.caption(
-            "Robust error = natural + boundary: wrong without an attack, or only under it. "
+            f"Robust error{literal(_attacked(runs, ROBUST))} = natural + boundary: wrong without "
+            "an attack, or only under it. "
             f"Whiskers are 95 % intervals.{note}"
         )
         figure = charts()["class_errors"].draw(table[table["class_index"].isin(worst)])
         alt = f"Natural, boundary and robust error of {about}, worst robust error on top"
     else:
-        st.caption(f"{metric(name)} on test data. Whiskers are 95 % intervals.{note}")
+        st.caption(f"{metric(name)}{attacked} on test data. Whiskers are 95 % intervals.{note}")
         figure = charts()["class_comparison"].draw(errors[errors["class_index"].isin(worst)])
         alt = f"{metric(name)} of {about} in {len(runs)} runs, worst on top"
     show_chart(figure, key="errors", alt=alt)

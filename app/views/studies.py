@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app import data, study_data
+from app.card import threat_of, under
 from app.chart import charts
 from app.compare.choice import choose_one, keep
 from app.compare.protocol import in_words
@@ -201,7 +202,8 @@ def _say_answer(table: StudyTable, name: str, study: StudyRow) -> None:
     lead = "has the lowest" if len(rows) > 1 else "has a"
     called = metric(name.removeprefix("worst_")).lower()
     where = "in its worst class" if name.startswith("worst_") else "on average"
-    line = f"{first['title']} {lead} {called} {where}: {percent(first['value'], 2)}"
+    attacked = "" if "natural" in name else under(threat_of({}, table.protocol))
+    line = f"{first['title']} {lead} {called} {where}: {percent(first['value'], 2)}{attacked}"
     st.markdown(f"#### {literal(line)}")
     waits = _doubt(rows) + (
         " Not every run has finished, so this may change." if study.is_active else ""

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app.card import under
 from app.chart import CONFIG, charts
 from app.compare import runs as comparison
 from app.compare import tradeoff as tables
@@ -124,15 +125,16 @@ def _say_answer(table: pd.DataFrame, measure: str) -> None:
     best_natural = table.sort_values([natural, robust]).iloc[-1]
     best_robust = table.sort_values([robust, natural]).iloc[-1]
     of = "" if measure == "average" else " in the worst class"
+    attacked = under(table["threat"].iloc[0])
     if best_natural["group"] == best_robust["group"]:
         line = (
             f"{best_robust['title']} is best at both: {percent(best_robust[natural])} natural and "
-            f"{percent(best_robust[robust])} robust accuracy{of}"
+            f"{percent(best_robust[robust])} robust accuracy{of}{attacked}"
         )
     else:
         line = (
-            f"Most robust: {best_robust['title']}, {percent(best_robust[robust])}{of}; most "
-            f"accurate without an attack: {best_natural['title']}, "
+            f"Most robust: {best_robust['title']}, {percent(best_robust[robust])}{of}{attacked}; "
+            f"most accurate without an attack: {best_natural['title']}, "
             f"{percent(best_natural[natural])}{of}"
         )
     st.markdown(f"#### {literal(line)}")
@@ -189,7 +191,9 @@ def _draw_details(runs: Sequence[Finished], table: pd.DataFrame, measure: str) -
 
 def _draw_links(seeds: Sequence[Finished], row: "pd.Series[Any]") -> None:
     parts = [
-        f"{label} {percent(row[name])}" + _interval(row, name)
+        f"{label} {percent(row[name])}"
+        + (under(row["threat"]) if name.endswith("robust") else "")
+        + _interval(row, name)
         for label, name in (
             ("Natural", "natural"),
             ("robust", "robust"),

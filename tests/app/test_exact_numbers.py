@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from app import answers as answering
 from app.answers import answers, as_value, as_widget, every_field, fill, fill_scenario, validated
 from app.fields import Place, places
 from app.presets import PRESETS
-from app.scenario_file import as_toml
+from app.scenario_file import as_table, as_toml
 from app.scenario_input import read_scenario
 from db import queries
 from engine.errors import UserError
@@ -191,6 +192,43 @@ def test_a_decimal_comma_is_refused_on_the_command_line(tmp_path, field):
     with pytest.raises(UserError) as error:
         read_scenario(file, [f"{field}=0,05"])
     assert str(error.value) == f"{field}: '0,05' is not a number; write 0.05 with a point"
+
+
+@pytest.mark.parametrize(
+    "place", [p for p in FIELDS if p.path != "num_seeds"], ids=lambda place: place.key
+)
+def test_yes_and_no_are_no_numbers_in_any_field(place):
+    value = [True] if place.kind == "numbers" else True
+    *tables, field = place.path.split(".")
+    values = {field: value} | {"name": next(iter(chosen_for(place).values()), "")}
+    if not chosen_for(place):
+        del values["name"]
+    for table in reversed(tables):
+        values = {table: values}
+    with pytest.raises(ValidationError):
+        Scenario.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1,000", "'1,000' is not a number; write 1000 without a comma"),
+        ("0,5", "'0,5' is not a number; write 0.5 with a point"),
+        ("true", "true is not valid; allowed: a whole number, 1 to 1000"),
+    ],
+)
+def test_what_a_count_of_epochs_might_be_is_asked_for_in_one_line(tmp_path, text, said):
+    file = tmp_path / "scenario.toml"
+    file.write_text("")
+    with pytest.raises(UserError) as error:
+        read_scenario(file, [f"training.epochs={text}"])
+    assert str(error.value) == f"training.epochs: {said}"
+
+
+@given(st.sampled_from([p for p in FIELDS if p.kind in ("float", "pixels")]), st.floats(1e-12, 1))
+def test_the_table_of_settings_tells_a_number_to_its_last_digit(place, value):
+    told = as_table({place.name: value}).loc[0, "value"]
+    assert repr(parse_fraction(told)) == repr(value)
 
 
 def test_an_untouched_radius_follows_the_norm_and_the_images(session):

@@ -75,10 +75,9 @@ def test_runs_of_one_protocol_are_ranked_by_their_worst_class(studio, open_page)
     studio.measured(hard, HARD)
     page = open_page("fairness", runs=[hard, even])
     said = words(page)
-    assert (
-        f"caat · Even · seed 0 · {even[:8]} spares its worst class most: 20 % robust error" in said
-    )
-    assert f"caat · Hard · seed 1 · {hard[:8]} least: 100 % in class class j" in said
+    best = f"caat · Even · seed 0 · linf 8/255 · {even[:8]}"
+    assert f"{best} spares its worst class most: 20 % robust error" in said
+    assert f"caat · Hard · seed 1 · linf 8/255 · {hard[:8]} least: 100 % in class class j" in said
     assert "Seeds: 0, 1" in said
     assert not page.warning
     table = spreads_of(page)
@@ -100,6 +99,8 @@ def test_runs_measured_otherwise_stand_side_by_side_and_are_not_ranked(studio, o
     assert "differ in ε: 8/255 or 16/255." in page.warning[0].value.replace("\\", "")
     said = words(page)
     assert "spares its worst class most" not in said
+    assert f"seed 0 · linf 8/255 · {one[:8]}" in said
+    assert f"seed 0 · linf 16/255 · {other[:8]}" in said
     assert "Not compared image by image" in said
     assert "another protocol (ε: 8/255 or 16/255)" in said
     assert len(figures(page)) == 2
@@ -125,7 +126,7 @@ def test_rho_adds_the_relative_gains_of_the_worst_class_and_of_the_average(studi
     studio.measured(other, [0.3] * 9 + [0.5])
     page = open_page("fairness", runs=[base, other], baseline=base)
     gain = (0.5 - 0.4) / 0.4 + (0.68 - 0.76) / 0.76
-    assert f"trades · Other · seed 0 · {other[:8]}: {gain:+.2f}." in words(page)
+    assert f"trades · Other · seed 0 · linf 8/255 · {other[:8]}: {gain:+.2f}." in words(page)
     page = open_page("fairness", runs=[base, other], baseline=base, error="Boundary error")
     assert "rho" not in words(page)
 

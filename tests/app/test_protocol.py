@@ -1,6 +1,10 @@
 """Which results may stand in one ranking."""
 
+import math
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.compare.protocol import differences, digest_of, in_words, protocol_of
 
@@ -53,6 +57,24 @@ def test_anything_else_is_and_is_named(change, told):
     assert digest_of(one) != digest_of(other)
     (line,) = differences([one, other, one])
     assert line.startswith(told)
+
+
+POSITIVE = st.floats(1e-12, 300)
+
+
+@given(POSITIVE, POSITIVE | st.integers(1, 9))
+def test_two_radii_that_differ_in_any_digit_are_told_apart(radius, step):
+    """An integer is a number of steps to the next float, as close as two numbers can be."""
+    other = radius if isinstance(step, int) else step
+    for _ in range(step if isinstance(step, int) else 0):
+        other = math.nextafter(other, math.inf)
+    found = differences([protocol_of({**CARD, "epsilon": e}, "d") for e in (radius, other)])
+    if radius == other:
+        assert found == []
+        return
+    (line,) = found
+    one, two = line.removeprefix("ε: ").split(" or ")
+    assert one != two
 
 
 def test_the_best_epoch_of_two_runs_may_be_another_one():
