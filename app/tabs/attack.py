@@ -62,7 +62,7 @@ def _say_worst(table: pd.DataFrame, errors: pd.DataFrame, chosen: EvaluationRow)
     worst = _robust(errors).nlargest(1, "value").to_dict("records")[0]
     st.caption(
         f"Worst class: {literal(worst['class'])}, {percent(worst['value'], 0)} robust error"
-        f"{literal(under(threat_of({}, chosen.card)))} "
+        f"{under(literal(threat_of({}, chosen.card)))} "
         f"(95 % interval {percent(worst['low'], 0)} to {percent(worst['high'], 0)}, "
         f"n = {worst['n']:,}). {literal(words_of(chosen.card))}."
     )

@@ -102,27 +102,27 @@ def _say_answer(runs: list[Finished], table: pd.DataFrame, name: str) -> bool:
             st.markdown(f"**{literal(title)}** · {literal(line)}")
         return False
     headline, doubt = (say.one_run if len(runs) == 1 else say.several_runs)(found, name)
-    st.markdown(f"#### {literal(f'{headline}{_attacked(runs, name)}')}")
+    st.markdown(f"#### {literal(f'{headline}{under(_ball(runs, name))}')}")
     st.caption(f"{literal(doubt)} Protocol: {literal(in_words(runs[0].protocol))}.")
     return True
 
 
-def _attacked(runs: list[Finished], name: str) -> str:
+def _ball(runs: list[Finished], name: str) -> str:
     """Return an error's norm and radius, where an attack counts and all runs have the same."""
     balls = {run.threat for run in runs}
-    return "" if name.startswith("natural") or len(balls) > 1 else under(balls.pop())
+    return "" if name.startswith("natural") or len(balls) > 1 else balls.pop()
 
 
 def _draw_errors(runs: list[Finished], table: pd.DataFrame, name: str) -> None:
     st.subheader("Errors by class", anchor=False)
-    attacked = literal(_attacked(runs, name))
+    attacked = under(literal(_ball(runs, name)))
     errors = table[table["name"] == name]
     worst = errors.groupby("class_index")["value"].mean().nlargest(MAX_CLASSES).index
     note = "" if len(worst) == errors["class_index"].nunique() else f" The {MAX_CLASSES} worst."
     about = f"{count(len(worst), 'class', 'classes')}"
     if len(runs) == 1:
         st.caption(
-            f"Robust error{literal(_attacked(runs, ROBUST))} = natural + boundary: wrong without "
+            f"Robust error{under(literal(_ball(runs, ROBUST)))} = natural + boundary: wrong without "
             "an attack, or only under it. "
             f"Whiskers are 95 % intervals.{note}"
         )
