@@ -122,8 +122,8 @@ def _draw_errors(runs: list[Finished], table: pd.DataFrame, name: str) -> None:
     about = f"{count(len(worst), 'class', 'classes')}"
     if len(runs) == 1:
         st.caption(
-            f"Robust error{under(literal(_ball(runs, ROBUST)))} = natural + boundary: wrong without "
-            "an attack, or only under it. "
+            f"Robust error{under(literal(_ball(runs, ROBUST)))} = natural + boundary: wrong "
+            "without an attack, or only under it. "
             f"Whiskers are 95 % intervals.{note}"
         )
         figure = charts()["class_errors"].draw(table[table["class_index"].isin(worst)])

@@ -9,7 +9,7 @@ import pytest
 from app.cli import main
 from benchmarks.fault.studio import Studio
 from db.session import Database
-from tasks.settings import settings
+from tasks.settings import _database, settings
 
 
 @pytest.fixture
@@ -22,6 +22,19 @@ def sqlite_studio(data_dir: Path, sqlite_database: Database) -> Iterator[Studio]
 def postgresql_studio(data_dir: Path, postgresql_database: Database) -> Iterator[Studio]:
     """An installation on PostgreSQL."""
     yield from _open(data_dir, postgresql_database)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def studio(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+    """An installation that this process belongs to; its supervisor runs here."""
+    studio: Studio = request.getfixturevalue(f"{request.param}_studio")
+    for name, value in studio.environment.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    yield studio
+    _database(settings().database_url).dispose()
+    _database.cache_clear()
+    settings.cache_clear()
 
 
 def _open(data_dir: Path, database: Database) -> Iterator[Studio]:

@@ -20,22 +20,9 @@ from db.session import Database
 from tasks import lock, serve, strays, worker
 from tasks.exactness import differences, label
 from tasks.host import identity
-from tasks.settings import _database, settings
+from tasks.settings import settings
 from tasks.submit import submit
 from tasks.supervise import run_attempt
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def studio(request, monkeypatch):
-    """An installation that this process belongs to; its supervisor runs here."""
-    studio = request.getfixturevalue(f"{request.param}_studio")
-    for name, value in studio.environment.items():
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    yield studio
-    _database(settings().database_url).dispose()
-    _database.cache_clear()
-    settings.cache_clear()
 
 
 def launch(studio, *changes: str) -> str:

@@ -27,21 +27,8 @@ from tasks import liveness, lock, reconcile
 from tasks.host import boot_id, host_name, new_identity
 from tasks.liveness import is_gone, judged, lock_says
 from tasks.lock_domain import NAME, domain_of, files_of, made
-from tasks.settings import _database, settings
+from tasks.settings import settings
 from tasks.submit import submit
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def studio(request, monkeypatch):
-    """An installation that this process belongs to."""
-    studio = request.getfixturevalue(f"{request.param}_studio")
-    for name, value in studio.environment.items():
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    yield studio
-    _database(settings().database_url).dispose()
-    _database.cache_clear()
-    settings.cache_clear()
 
 
 @pytest.fixture

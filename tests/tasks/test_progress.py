@@ -12,7 +12,7 @@ from app.scenario_input import read_scenario
 from db import queries
 from db.rows import CheckpointRow
 from tasks import checkpoints, commands, reconcile
-from tasks.settings import _database, open_database, settings
+from tasks.settings import open_database, settings
 from tasks.submit import submit
 from tasks.supervise import run_attempt
 
@@ -21,16 +21,7 @@ EPOCHS = st.lists(
 )
 
 
-@pytest.fixture
-def studio(sqlite_studio, monkeypatch):
-    """An installation that this process belongs to."""
-    for name, value in sqlite_studio.environment.items():
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    yield sqlite_studio
-    _database(settings().database_url).dispose()
-    _database.cache_clear()
-    settings.cache_clear()
+on_sqlite = pytest.mark.parametrize("studio", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -62,6 +53,7 @@ def test_what_the_living_attempt_wrote_last_is_always_kept(known, start):
         assert len([item for item in kept if item in usable]) <= keep
 
 
+@on_sqlite
 def test_a_run_whose_checkpoints_are_all_damaged_gets_on_through_the_next_kill(studio):
     run_id = submit(read_scenario(studio.scenario, ["training.epochs=6"]), actor="tester").run_id
     run_attempt_until(studio, run_id, epochs=4)
@@ -82,6 +74,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_gets_on_through_the_next_kill(s
     ]
 
 
+@on_sqlite
 def test_a_checkpoint_of_another_host_is_said_to_be_there_and_kept_for_it(studio, other_host):
     run_id = submit(read_scenario(studio.scenario, ["training.epochs=6"]), actor="tester").run_id
     run_attempt_until(studio, run_id, epochs=4)
@@ -104,6 +97,7 @@ def test_a_checkpoint_of_another_host_is_said_to_be_there_and_kept_for_it(studio
     assert not [told for told in remarks(studio, run_id) if told[0] == 3]  # 4 was whole there
 
 
+@on_sqlite
 def test_from_a_host_without_the_files_nothing_is_claimed_of_them(studio, other_host, tmp_path):
     done = studio.caat("run", str(studio.scenario), "--json")
     run_id = json.loads(done.stdout)["run_id"]
@@ -135,6 +129,7 @@ def test_from_a_host_without_the_files_nothing_is_claimed_of_them(studio, other_
         assert queries.get_run(session, run_id) is None
 
 
+@on_sqlite
 def test_a_run_of_a_host_that_never_comes_back_is_forgotten_without_its_files(studio, other_host):
     run_id = submit(read_scenario(studio.scenario, ["training.epochs=1"]), actor="tester").run_id
     assert run_attempt(open_database(), run_id)
