@@ -192,8 +192,8 @@ def _draw_details(runs: Sequence[Finished], table: pd.DataFrame, measure: str) -
 def _draw_links(seeds: Sequence[Finished], row: "pd.Series[Any]") -> None:
     parts = [
         f"{label} {percent(row[name])}"
-        + (under(row["threat"]) if name.endswith("robust") else "")
         + _interval(row, name)
+        + (under(row["threat"]) if name.endswith("robust") else "")
         for label, name in (
             ("Natural", "natural"),
             ("robust", "robust"),
