@@ -38,7 +38,8 @@ def test_no_page_violates_an_accessibility_rule_gravely(studio, chromium, server
 def violations(page: Any) -> list[str]:
     """Return the grave violations of a page that stands, but those that are Streamlit's own."""
     page.get_by_role("heading").first.wait_for()
-    page.wait_for_function(STANDS_STILL, polling=1000)  # charts and tables are drawn last
+    # Charts and tables are drawn last, and late where much else is at work.
+    page.wait_for_function(STANDS_STILL, polling=1000, timeout=90_000)
     options = {"resultTypes": ["violations"], "iframes": False}
     result = Axe().run(page, options=options).response
     return [

@@ -304,7 +304,9 @@ def test_what_a_proxy_says_of_a_request_counts_nothing(alone):
 
 def test_a_tunnel_with_another_port_shows_the_dashboard(alone, chromium):
     with tunnel(alone.port) as port, visiting(chromium, f"http://127.0.0.1:{port}") as visit:
-        visit.go("/system").get_by_role("heading", name="System").wait_for()
+        title = visit.go("/system").get_by_role("heading", name="System")
+        title.wait_for()
+        assert title.is_visible()
 
 
 def test_a_page_that_is_open_does_not_hold_up_the_end(data_dir, tmp_path):

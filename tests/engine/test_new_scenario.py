@@ -393,12 +393,17 @@ def test_from_the_smallest_subset_on_no_class_is_empty(available, data):
 
 
 def test_every_dataset_takes_the_smallest_subset_that_a_mistake_names():
+    named = 0
     for name, source in datasets().items():
         size = len(source.class_names)
         subset = {"dataset": name, "train_size": size, "test_size": size}
         for path, line in tried({"data": subset})[1].items():
             least = int(line.rpartition("number, ")[2].partition(" to")[0])
-            new_scenario({"data": {"dataset": name, path.removeprefix("data."): least}})
+            field = path.removeprefix("data.")
+            taken = new_scenario({"data": {"dataset": name, field: least}})
+            assert getattr(taken.data, field) == least
+            named += 1
+    assert named
 
 
 # -- attacks of an evaluation
