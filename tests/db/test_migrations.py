@@ -86,16 +86,21 @@ def _upgrade(url: str, start, answers) -> None:
     answers.put("done")
 
 
-def test_eight_processes_may_migrate_an_empty_database_at_once(empty_url):
+def eight_upgrades(url: str) -> list[int | None]:
+    """Upgrade a database by eight processes at once and return their exit codes."""
     spawn = multiprocessing.get_context("forkserver")
     spawn.set_forkserver_preload(["db.session", "db.migrate", "db.models"])
     start, answers = spawn.Barrier(8), spawn.Queue()
-    processes = [spawn.Process(target=_upgrade, args=(empty_url, start, answers)) for _ in range(8)]
+    processes = [spawn.Process(target=_upgrade, args=(url, start, answers)) for _ in range(8)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(timeout=60)
-    assert [process.exitcode for process in processes] == [0] * 8
+        process.join(timeout=90)
+    return [process.exitcode for process in processes]
+
+
+def test_eight_processes_may_migrate_an_empty_database_at_once(empty_url):
+    assert eight_upgrades(empty_url) == [0] * 8
     database = Database(empty_url)
     database.check_schema()
     database.dispose()

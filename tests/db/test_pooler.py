@@ -1,6 +1,5 @@
 """Behind PgBouncer nothing hangs on the server's session, which changes with every transaction."""
 
-import multiprocessing
 import threading
 import time
 from contextlib import closing
@@ -17,12 +16,10 @@ from db.leases import holders, lock_silent
 from db.models import RunStatus
 from db.session import Database
 from db.transitions import WorkerIdentity, claim, fence, heartbeat
-from tests.db.test_migrations import _upgrade
+from tests.db.test_migrations import eight_upgrades
 from tests.db.test_transitions import at_once
 
-needs_pooler = pytest.mark.skipif(
-    not pooler.is_here(), reason=f"{pooler.PROGRAM} is missing: apt-get install pgbouncer"
-)
+needs_pooler = pytest.mark.skipif(pooler.may_be_left_out(), reason=pooler.MISSING)
 
 
 def url_of(pooled: URL, database: URL | str) -> str:
@@ -117,17 +114,7 @@ def test_a_run_is_claimed_once_and_its_lease_is_kept_behind_a_pooler(pooled_data
 
 @needs_pooler
 def test_eight_processes_may_migrate_at_once_behind_a_pooler(pooled_empty_url, pooled):
-    spawn = multiprocessing.get_context("forkserver")
-    spawn.set_forkserver_preload(["db.session", "db.migrate", "db.models"])
-    start, answers = spawn.Barrier(8), spawn.Queue()
-    processes = [
-        spawn.Process(target=_upgrade, args=(pooled_empty_url, start, answers)) for _ in range(8)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=90)
-    assert [process.exitcode for process in processes] == [0] * 8
+    assert eight_upgrades(pooled_empty_url) == [0] * 8
     database = Database(pooled_empty_url)
     database.check_schema()
     with database.read() as session:

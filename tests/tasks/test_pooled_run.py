@@ -7,9 +7,7 @@ from benchmarks.fault.studio import Studio
 from db.session import Database
 
 
-@pytest.mark.skipif(
-    not pooler.is_here(), reason=f"{pooler.PROGRAM} is missing: apt-get install pgbouncer"
-)
+@pytest.mark.skipif(pooler.may_be_left_out(), reason=pooler.MISSING)
 def test_a_real_worker_and_trainer_bring_a_run_to_its_end_behind_a_pooler(
     data_dir, postgresql_server, postgresql_database
 ):
