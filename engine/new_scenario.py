@@ -18,6 +18,7 @@ from engine.dataset import (
     stratified_counts,
     training_counts,
 )
+from engine.names import require_name
 from engine.norm import BALLS
 from engine.realised import (
     drops,
@@ -95,6 +96,17 @@ def _first_epochs(scenario: Scenario) -> dict[str, float]:
         for name, _, share in shares_of_run(scenario.method)
         if own > 1 and share > _latest(own) and share == method.model_fields[name].default
     }
+
+
+# -- what is refused: names
+
+
+def _name_shows_all(scenario: Scenario) -> Iterator[Mistake]:
+    """Refuse a name with what cannot be seen; rows of older versions may have one."""
+    try:
+        require_name(scenario.name)
+    except ValueError as error:
+        yield Mistake(("name",), scenario.name, str(error))
 
 
 # -- what is refused: attacks
@@ -319,6 +331,7 @@ def _latest(own_epochs: int) -> float:
 
 
 RULES: tuple[Rule, ...] = (
+    _name_shows_all,
     _no_class_is_left_empty,
     _imbalance_has_the_images,
     _radius_leaves_images_apart,

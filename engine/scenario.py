@@ -2,16 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from engine.backbone import BACKBONES, BackboneConfig
 from engine.dataset import DataConfig, datasets
 from engine.evaluate import EvaluationConfig
 from engine.method import METHODS, MethodConfig
-from engine.names import require_name
 from engine.norm import default_epsilon, require_within
 from engine.optimise import TrainingConfig
 from engine.perturb import ThreatConfig
@@ -22,7 +20,6 @@ import_plugins("engine.methods")
 import_plugins("engine.backbones")
 
 NAME_LENGTH = 200
-_STORED = object()
 
 
 class Scenario(Section):
@@ -38,16 +35,6 @@ class Scenario(Section):
     method: Annotated[MethodConfig, METHODS] = Field(default_factory=lambda: _default(METHODS))
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-
-    @classmethod
-    def stored(cls, values: Mapping[str, Any]) -> "Scenario":
-        """Read a scenario that was launched, whatever its name: older versions took any."""
-        return cls.model_validate(values, context=_STORED)
-
-    @field_validator("name")
-    @classmethod
-    def _name_shows_all(cls, name: str, info: ValidationInfo) -> str:
-        return name if info.context is _STORED else require_name(name)
 
     @model_validator(mode="before")
     @classmethod

@@ -19,7 +19,7 @@ State = dict[str, Tensor]
 def learned_weight(run: RunDetail) -> LearnedWeight | None:
     """Return the weighting network of a run's method, not yet trained, or None: it has none."""
     try:
-        return Scenario.stored(run.scenario).method.learned_weight()
+        return Scenario.model_validate(run.scenario).method.learned_weight()
     except ValidationError:  # a plug-in's method that is not installed here
         return None
 

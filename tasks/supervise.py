@@ -284,7 +284,7 @@ class Supervisor:
         if was_killed and memory.kills() > self._kills_before:
             run = queries.get_run(session, run_id)
             assert run is not None
-            batch_size = Scenario.stored(run.scenario).training.batch_size
+            batch_size = Scenario.model_validate(run.scenario).training.batch_size
             return causes.OOM, causes.out_of_memory("killed by the system", batch_size)
         how = f"signal {-code}" if code < 0 else f"exit code {code}, see the run's log"
         what = f"the trainer ended with {how}"

@@ -55,7 +55,7 @@ def load_trained(database: Database, run_id: str) -> Trained:
     found = searched.found
     if found is None:
         raise UserError(f"RUN: {run_id}: {searched.why_none()}")
-    scenario, device = Scenario.stored(run.scenario), pick_device(settings().device)
+    scenario, device = Scenario.model_validate(run.scenario), pick_device(settings().device)
     configure(device, scenario.training.num_threads)
     data = prepare(scenario.data, scenario.seed, settings().dataset_dir)
     if (run.facts or {}).get("data_digest") != data.digest():

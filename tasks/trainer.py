@@ -70,7 +70,7 @@ def _train(
     run, rows = patiently(lambda: _stored(database, run_id), PATIENCE_SECONDS)
     if run is None:
         raise ReplacedError(f"run {run_id} is gone")
-    scenario = Scenario.stored(run.scenario)
+    scenario = Scenario.model_validate(run.scenario)
     _require_its_data(scenario, run.data_digest)
     search = checkpoints.search(settings().data_dir, rows)
     resume = search.found
@@ -130,7 +130,7 @@ def _interrupted(database: Database, run_id: str, attempt: int, error: Exception
                 message = causes.disk_full(settings().data_dir, epoch, needed)
             else:
                 reason = causes.OOM
-                batch_size = Scenario.stored(run.scenario).training.batch_size
+                batch_size = Scenario.model_validate(run.scenario).training.batch_size
                 message = causes.out_of_memory("no more could be had", batch_size)
             transitions.interrupt(session, run_id, attempt, reason, message)
 

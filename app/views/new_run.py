@@ -61,7 +61,7 @@ def _fill_like(run_id: str) -> bool:
         st.warning("The run to start from is gone.", icon=":material/link_off:")
         return False
     try:
-        scenario = Scenario.stored(run.scenario)
+        scenario = Scenario.model_validate(run.scenario)
         name = nearest_name(scenario.name, NAME_LENGTH)
         _fill(scenario.model_copy(update={"name": name}))
     except ValidationError:
