@@ -6,11 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from sqlalchemy.engine import URL
 
 from benchmarks.fault import servers
 from db.session import Database
 from db.settings import sqlite_url
+
+
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """Let Hypothesis draw numbers that a run in this process has told the processor to drop."""
+    torch.set_flush_denormal(False)
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture

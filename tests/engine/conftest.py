@@ -106,10 +106,8 @@ def _process_as_it_was() -> Iterator[None]:
     """Compute on one thread, and undo what a run sets for its whole process."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    torch.set_flush_denormal(False)  # Hypothesis draws denormals; a run of another test drops them
     yield
     torch.use_deterministic_algorithms(False)
-    torch.set_flush_denormal(False)
     torch.set_num_threads(before)
 
 
