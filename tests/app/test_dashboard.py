@@ -336,8 +336,8 @@ def test_a_run_is_launched_through_a_proxy_as_the_documents_describe_it(
             page = visit.go("/new")
             page.get_by_role("button", name="Launch").first.click()
             page.get_by_text("Open the run").click()
-            page.get_by_text("Queued").first.wait_for()
-            assert page.url.startswith(f"{public_url}run?id=")
+            page.wait_for_url(f"{public_url}run?id=*")
+            page.locator(".st-key-run-title").get_by_text("Queued").wait_for()
         redirected = server.asked(path.rstrip("/") or "/", Host=PUBLIC_NAME)
         assert redirected.headers.get("location") in (None, path)
         strange = {"Host": PUBLIC_NAME, "Origin": "https://evil.example"}
