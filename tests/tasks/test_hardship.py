@@ -192,7 +192,8 @@ def test_a_trainer_that_hangs_is_told_from_one_that_gets_on_and_stop_ends_it(sql
     run_id = sqlite_studio.launch("training.epochs=500")
     sqlite_studio.wait_for_epoch(run_id, 1)
     (trainer,) = sqlite_studio.trainers(run_id)
-    trainer.send_signal(signal.SIGSTOP)
+    with sqlite_studio.database.write():  # so that it does not hang with the lock in its hands
+        trainer.send_signal(signal.SIGSTOP)
     still = sqlite_studio.run(run_id).seconds_still
     time.sleep(2)
     run = sqlite_studio.run(run_id)
