@@ -198,6 +198,7 @@ def test_a_command_killed_with_its_trainer_leaves_a_run_that_the_next_one_marks(
     run_id = foreground.run_id()
     (trainer,) = studio.trainers(run_id)
     foreground.process.kill()
+    foreground.process.communicate()
     psutil.wait_procs([trainer], timeout=10)
     assert not is_alive(trainer)
     listed = json.loads(studio.caat("status", "--json").stdout)["runs"]
