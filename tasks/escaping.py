@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from engine.names import visible, visible_lines
+from engine.names import unseen, visible, visible_lines
 
 for_terminal = visible
 
@@ -153,5 +153,8 @@ def as_file_name(text: str, ending: str, most: int = 60) -> str:
         letter if unicodedata.category(letter)[0] in "LMN" or letter in "-_" else "-"
         for letter in visible(unicodedata.normalize("NFC", text))
     ]
-    stem = "".join(kept)[:most].strip("-") or "table"
+    stem = "".join(kept)[:most]
+    while hidden := unseen(stem):  # what a letter that is gone now had made visible
+        stem = "".join("-" if place in hidden else letter for place, letter in enumerate(stem))
+    stem = stem.strip("-") or "table"
     return f"{stem}-{ending}.{ending}" if _RESERVED.match(stem) else f"{stem}.{ending}"

@@ -189,12 +189,10 @@ def make_data_dir() -> Path:
         UnusablePlaceError: It cannot be made, or not be written to.
     """
     folder = settings().data_dir
-    try:
-        _settle(folder, settings().shared_group, False)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-    except OSError as error:
-        raise _unusable("CAAT_DATA_DIR", error) from None
+    _settle(folder, settings().shared_group, False)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        closed = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        raise _unusable("CAAT_DATA_DIR", closed)
     return folder
 
 
@@ -212,6 +210,7 @@ def prepare_data_dir(*, thorough: bool = False) -> None:
 
     Raises:
         DatabaseError: The database is a file that is somebody else's.
+        UnusablePlaceError: The data directory cannot be made or given its modes.
     """
     database = _database(settings().database_url)
     file = Path(database.url.database or "") if database.is_sqlite else None
@@ -226,7 +225,10 @@ def prepare_data_dir(*, thorough: bool = False) -> None:
 
 @cache
 def _settle(folder: Path, group: str | None, thorough: bool) -> None:
-    sharing.settle(folder, group, thorough=thorough)
+    try:
+        sharing.settle(folder, group, thorough=thorough)
+    except OSError as error:
+        raise _unusable("CAAT_DATA_DIR", error) from None
 
 
 @cache

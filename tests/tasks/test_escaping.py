@@ -8,7 +8,7 @@ import unicodedata
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -209,6 +209,7 @@ def test_plotly_is_given_no_tag_no_placeholder_and_no_tex(text):
 
 @some
 @given(texts)
+@example("\u23b4\ufe0e")  # a picture's style, whose picture no file name holds
 def test_a_file_name_is_one_plain_file_everywhere(text):
     name = as_file_name(text, "csv")
     stem, dot, ending = name.partition(".")

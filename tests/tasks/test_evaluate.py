@@ -198,7 +198,7 @@ def test_a_run_that_cannot_be_evaluated_says_why(train, caat_here, sqlite_studio
         file.unlink()
     code, told = caat_here("evaluate", run_id)
     assert code == 2
-    assert told.endswith("it has no checkpoint yet: train at least one epoch\n")
+    assert told.endswith("Epoch 1 checkpoint missing: no checkpoint can be used\n")
     assert set(stored(run_id)) == {FINAL}
 
 
