@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import data
 from app.page import show_frame, show_table
-from app.report.document import MIME, SIZE
+from app.report.download import offer_report
 from app.report.run import run_report
 from app.run_facts import card_rows, fact_rows
 from app.scenario_file import as_table, as_toml
@@ -48,16 +48,12 @@ def _draw_scenario(run: RunDetail) -> None:
         on_click="ignore",
         help="Runs again, identically, with caat run FILE.toml",
     )
-    st.download_button(
+    offer_report(
         "Download report (HTML)",
         lambda: run_report(run.id),
         file_name=f"report-{run.id[:8]}.html",
-        mime=MIME,
-        icon=":material/description:",
-        key="report",
-        on_click="ignore",
+        holds="Charts, tables, scenario and versions",
     )
-    st.caption(f"Charts, tables, scenario and versions in one file: {SIZE}.")
 
 
 def _draw_facts(run: RunDetail) -> None:

@@ -17,7 +17,7 @@ from app.compare.runs import Finished
 from app.page import download, nothing_here, page, show_chart, show_frame, show_table
 from app.palette import ERRORS
 from app.report.comparison import comparison_report
-from app.report.document import MIME, SIZE
+from app.report.download import offer_comparison
 from app.words import count, literal, metric
 
 MAX_CLASSES = 30  # more rows make no readable dot plot; the worst ones are drawn then
@@ -52,7 +52,7 @@ def render() -> None:
     if len(runs) > 1:
         _draw_differences(runs, tables.spreads(table), name)
     _draw_history(runs, name)
-    _offer_report(runs, name)
+    offer_comparison(lambda: comparison_report(runs, name))
 
 
 def _say_nothing() -> None:
@@ -233,19 +233,6 @@ def _draw_history(runs: list[Finished], name: str) -> None:
     show_chart(charts()["class_history"].draw(errors), key="history", alt=alt)
     columns = ["epoch", "class_index", "class", "value", "low", "high", "n"]
     show_table(errors[columns], key="history", file_name=f"classes-{run.id[:8]}-history.csv")
-
-
-def _offer_report(runs: list[Finished], name: str) -> None:
-    st.download_button(
-        "Download this comparison (HTML)",
-        lambda: comparison_report(runs, name),
-        file_name="comparison.html",
-        mime=MIME,
-        icon=":material/description:",
-        key="report",
-        on_click="ignore",
-    )
-    st.caption(f"Charts, tables, scenarios and evaluation cards in one file: {SIZE}.")
 
 
 render()

@@ -16,7 +16,7 @@ from app.compare.protocol import differences, in_words
 from app.compare.runs import Finished
 from app.page import nothing_here, page, show_chart, show_table
 from app.report.comparison import comparison_report
-from app.report.document import MIME, SIZE
+from app.report.download import offer_comparison
 from app.words import count, literal, percent
 
 MAX_PATHS = 8  # more trajectories than this make no readable chart
@@ -41,7 +41,7 @@ def render() -> None:
     _say_answer(table, measure)
     _draw_points(table, measure, same_scale=same_scale)
     _draw_details(runs, table, measure)
-    _offer_report(runs)
+    offer_comparison(lambda: comparison_report(runs, "robust_error"))
 
 
 def _say_nothing() -> None:
@@ -247,19 +247,6 @@ def _draw_paths(shown: Sequence[Finished], measure: str, *, whole: bool) -> None
     alt = f"Natural against robust accuracy of {count(len(shown), 'run')}, epoch by epoch"
     show_chart(charts()["tradeoff_path"].draw(path), key="paths-chart", alt=alt)
     show_table(path, key="paths-rows", file_name="trade-off-epochs.csv")
-
-
-def _offer_report(runs: list[Finished]) -> None:
-    st.download_button(
-        "Download this comparison (HTML)",
-        lambda: comparison_report(runs, "robust_error"),
-        file_name="comparison.html",
-        mime=MIME,
-        icon=":material/description:",
-        key="report",
-        on_click="ignore",
-    )
-    st.caption(f"Charts, tables, scenarios and evaluation cards in one file: {SIZE}.")
 
 
 render()

@@ -1,7 +1,5 @@
 """Which classes pay: one run, several, and what may not be compared."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,22 +11,10 @@ from app.compare.words import collapse, compared
 from db.evaluations import FINAL
 from db.models import Evaluation
 from engine.statistics import spread
+from tests.app.shown import figures, words
 
 EVEN = [0.2] * 10
 HARD = [0.1] * 9 + [1.0]
-
-
-def words(page) -> str:
-    """Everything that a page says."""
-    kinds = (page.title, page.subheader, page.markdown, page.caption)
-    boxes = (page.warning, page.error, page.info)
-    return "\n".join(element.value for kind in (*kinds, *boxes) for element in kind).replace(
-        "\\", ""
-    )
-
-
-def figures(page) -> list[dict]:
-    return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
 
 
 def spreads_of(page) -> pd.DataFrame:

@@ -1,7 +1,5 @@
 """What the method gave each sample: with noise, without, for every kind of method."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +12,7 @@ from engine.characteristics import NAMES as TRAITS
 from engine.detection import roc
 from engine.method import METHODS
 from tasks import checkpoints
+from tests.app.shown import figures
 
 N = 200
 
@@ -21,10 +20,6 @@ N = 200
 def says(page) -> str:
     kinds = (page.title, page.subheader, page.markdown, page.caption, page.info)
     return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
-
-
-def figures(page) -> list[dict]:
-    return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
 
 
 def who() -> dict[str, np.ndarray]:

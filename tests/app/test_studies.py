@@ -15,17 +15,9 @@ from app.compare.finished import Finished
 from app.compare.study import best, ranked, read_tables, study_tables
 from app.compare.study_text import as_csv, as_json, as_latex, as_markdown
 from db.comparison import EVERY_OVERALL
+from tests.app.shown import words
 
 EVEN = [0.2] * 10
-
-
-def words(page) -> str:
-    """Everything that a page says."""
-    kinds = (page.title, page.subheader, page.markdown, page.caption)
-    boxes = (page.warning, page.error, page.info)
-    return "\n".join(element.value for kind in (*kinds, *boxes) for element in kind).replace(
-        "\\", ""
-    )
 
 
 def links(page) -> list[str]:

@@ -11,12 +11,7 @@ from app.theory.claims import CLAIMS
 from app.theory.words import place, where, who_pays
 from engine.mixture import Setting
 from engine.theory import draw_errors, solve
-
-
-def words(page) -> str:
-    """Everything that a page says."""
-    kinds = (page.title, page.subheader, page.markdown, page.caption, page.error)
-    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
+from tests.app.shown import words
 
 
 def values(page, *names: str) -> list[object]:

@@ -1,7 +1,5 @@
 """Who is best at what: points over seeds, the front, and what is kept apart."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,22 +8,10 @@ from scipy import stats
 from app.chart import charts
 from app.compare import tradeoff as tables
 from app.compare.runs import Finished
+from tests.app.shown import figures, words
 
 EVEN = [0.2] * 10
 HARD = [0.1] * 9 + [1.0]
-
-
-def words(page) -> str:
-    """Everything that a page says."""
-    kinds = (page.title, page.subheader, page.markdown, page.caption)
-    boxes = (page.warning, page.error, page.info)
-    return "\n".join(element.value for kind in (*kinds, *boxes) for element in kind).replace(
-        "\\", ""
-    )
-
-
-def figures(page) -> list[dict]:
-    return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
 
 
 def links(page) -> list[str]:
