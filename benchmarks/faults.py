@@ -4,7 +4,8 @@
 
 Runs every programme of benchmarks/fault on SQLite and on PostgreSQL. What was found stands in the
 JSON file beside the page, from which the page is written, so that `--only` renews its own rows and
-keeps the others. The exit code is 1 if a target was missed. The test suite runs a tenth of each.
+keeps the others. The exit code is 1 if a target was missed. The test suite runs a thirtieth of
+each.
 """
 
 import argparse

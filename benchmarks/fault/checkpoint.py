@@ -75,7 +75,7 @@ def _measure(plan: Plan) -> list[Figure]:
         for fault in FAULTS
         for at in range(1, len(names) + 1)
     ]
-    chosen = random.Random(plan.seed).sample(every, plan.count(len(every)))
+    chosen = random.Random(plan.seed).sample(every, plan.count(len(every), least=9))
     found = [
         f"{situation.name}, {fault} at {calls[situation][at - 1]}: {problem}"
         for situation, fault, at in chosen

@@ -11,7 +11,7 @@ class Plan:
 
     Attributes:
         seed: Of every random choice.
-        share: Of the full programme; the test suite runs a tenth.
+        share: Of the full programme; the test suite runs a thirtieth.
         kind: ``sqlite`` or ``postgresql``.
         folder: The data directory of this programme: empty, with a short path.
         url: Of an empty database of that kind with all tables.

@@ -51,7 +51,7 @@ BACKBONES = {
     "channels last": "preact-resnet18",
     "bf16": "preact-resnet18",
     "average": "preact-resnet18",
-    "all": "resnet32",
+    "all": "preact-resnet18",
 }
 
 
@@ -66,7 +66,8 @@ def scenario_with(scenario_of):
     def make(option: str, method: str = "caat", **training: Any):
         tables = {name: dict(fields) for name, fields in OPTIONS.get(option, {}).items()}
         tables["training"] = {"epochs": 3, **tables.get("training", {}), **training}
-        return scenario_of(method, BACKBONES.get(option, "small-cnn"), **tables)
+        backbone = BACKBONES.get(option, "small-cnn") if method == "caat" else "small-cnn"
+        return scenario_of(method, backbone, **tables)
 
     return make
 
