@@ -1,7 +1,9 @@
 """``caat run``: be the worker of one run, and draw its progress."""
 
 import contextlib
+import os
 import signal
+import sys
 import time
 from typing import Any
 
@@ -131,7 +133,7 @@ class Bar:
         """Take the id of the run that is drawn from now on."""
         self._run_id = run_id
         if not self._disable:
-            self._bar = tqdm(unit="step", dynamic_ncols=True)
+            self._bar = tqdm(unit="step", **_width())
 
     def draw(self, *, at_once: bool = False) -> None:
         """Draw where the run is, twice a second; what cannot be read or drawn is left out."""
@@ -149,6 +151,15 @@ class Bar:
             self._bar.set_postfix_str("the database does not answer", refresh=False)
         except OSError:  # the terminal is gone
             self._bar = None
+
+
+def _width() -> dict[str, Any]:
+    """Return how wide tqdm draws: a terminal that says 0 columns would be shown nothing."""
+    try:
+        says_it = os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except (OSError, ValueError):  # it is no terminal
+        says_it = True
+    return {"dynamic_ncols": True} if says_it else {"ncols": 80}
 
 
 def _show(bar: "tqdm[Any]", run: RunDetail, steps_per_epoch: int) -> None:

@@ -147,7 +147,7 @@ def test_what_was_started_with_nohup_outlives_its_terminal(studio):
 
 @pytest.mark.parametrize("studio", ["sqlite"], indirect=True)
 def test_a_terminal_that_closes_stops_the_run_and_leaves_no_process(studio):
-    leader, follower = pty.openpty()
+    leader, follower = pty.openpty()  # it says that it has no width
     process = subprocess.Popen(
         [*CAAT, "run", str(studio.scenario), *LONG],
         env=studio.environment,
