@@ -154,12 +154,12 @@ class Bar:
 
 
 def _width() -> dict[str, Any]:
-    """Return how wide tqdm draws: a terminal that says 0 columns would be shown nothing."""
+    """Return how wide tqdm draws: one that says 0 columns would be shown nothing."""
     try:
         says_it = os.get_terminal_size(sys.stderr.fileno()).columns > 0
     except (OSError, ValueError):  # it is no terminal
         says_it = True
-    return {"dynamic_ncols": True} if says_it else {"ncols": 80}
+    return {"dynamic_ncols": True} if says_it else {"ncols": 80, "nrows": 24}
 
 
 def _show(bar: "tqdm[Any]", run: RunDetail, steps_per_epoch: int) -> None:
