@@ -154,7 +154,7 @@ class Bar:
 
 
 def _width() -> dict[str, Any]:
-    """Return how wide tqdm draws: one that says 0 columns would be shown nothing."""
+    """Return the size that tqdm draws in; on a terminal that says 0 columns it shows nothing."""
     try:
         says_it = os.get_terminal_size(sys.stderr.fileno()).columns > 0
     except (OSError, ValueError):  # it is no terminal
