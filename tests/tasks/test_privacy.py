@@ -7,13 +7,14 @@ import pwd
 import re
 import shutil
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,10 +25,13 @@ from hypothesis import strategies as st
 
 from benchmarks.fault.studio import SCENARIO
 from db import modes
+from db.migrate import head_revision
 from tasks import doctor, sharing
 
 ROOT = Path(__file__).parents[2]
 IS_ROOT = os.geteuid() == 0
+OLDER = sorted((ROOT / "tests" / "db" / "released").glob("*.sql"))[-1]
+"""A dump of a database of the revision before the newest."""
 QUICK = {"CAAT_SWEEP_SECONDS": "0.5", "CAAT_RETRY_AFTER_SECONDS": "1"}
 SEVERAL = """
 import sys, time
@@ -350,6 +354,24 @@ def test_the_doctor_says_who_may_look_in_and_what_to_do(caat_here, data_dir):
     ok, text = privacy()
     assert not ok
     assert f"`chmod 700 {data_dir}`" in text
+
+
+@pytest.mark.parametrize(("shared", "value", "expected"), [(False, 0, 0o600), (True, 0o077, 0o660)])
+def test_the_copy_before_a_migration_is_as_open_as_the_data_directory_whatever_the_umask(
+    shared, value, expected, caat_here, data_dir
+):
+    sharing.settle(data_dir, grp.getgrgid(os.getegid()).gr_name if shared else None)
+    (data_dir / "caat.db").unlink()
+    with closing(sqlite3.connect(data_dir / "caat.db")) as older:
+        older.executescript(OLDER.read_text())
+    with umask(value):
+        assert caat_here("db", "upgrade")[0] == 0
+    copy = data_dir / f"caat.db.before-{head_revision()}"
+    assert mode(copy) == expected
+    assert copy.stat().st_gid == data_dir.stat().st_gid
+    with closing(sqlite3.connect(copy)) as kept:
+        assert kept.execute("SELECT version_num FROM alembic_version").fetchone() == (OLDER.stem,)
+        assert kept.execute("SELECT count(*) FROM run").fetchone() == (1,)
 
 
 def test_a_process_started_here_leaves_the_umask_of_this_one(caat_here):
