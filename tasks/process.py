@@ -10,6 +10,7 @@ from typing import BinaryIO
 from db.modes import file_mode
 from db.replaced import replaced
 from engine.errors import UserError
+from tasks.secrecy import hide_in_last_words
 from tasks.settings import settings
 from tasks.sharing import persons_umask, take_umask
 
@@ -18,7 +19,9 @@ def begin() -> None:
     """Set the umask, for this process and its children; call it where a process starts only.
 
     What is made is private whatever happens next; a shared data directory opens it to the group.
+    No secret is in what the process warns or dies of.
     """
+    hide_in_last_words()
     for number in range(3):  # a closed output would be the number of the next file that is opened
         try:
             os.fstat(number)

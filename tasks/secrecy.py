@@ -2,8 +2,12 @@
 
 import contextlib
 import logging
+import sys
+import threading
 import traceback
+import warnings
 from functools import cache
+from types import TracebackType
 from typing import Any
 
 from pydantic import SecretStr
@@ -67,3 +71,31 @@ def _blot(record: logging.LogRecord) -> None:
         told = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
         if (clean := without_secrets(told)) != told:
             record.exc_text = clean
+
+
+def hide_in_last_words() -> None:
+    """Blot the secrets out of this process's warnings, and of what it or a thread of it dies of.
+
+    Python tells these on stderr, not in the log.
+    """
+    worded = warnings.formatwarning
+    warnings.formatwarning = lambda *given, **named: without_secrets(worded(*given, **named))
+    sys.excepthook = _tell_of_death
+    threading.excepthook = _tell_of_a_threads_death
+
+
+def _tell_of_a_threads_death(end: threading.ExceptHookArgs) -> None:
+    if end.exc_type is not SystemExit:
+        name = end.thread.name if end.thread else "unknown"
+        _tell_of_death(end.exc_type, end.exc_value, end.exc_traceback, f"In thread {name}: ")
+
+
+def _tell_of_death(
+    kind: type[BaseException],
+    error: BaseException | None,
+    trace: TracebackType | None,
+    where: str = "",
+) -> None:
+    told = "".join(traceback.format_exception(kind, error, trace))
+    with contextlib.suppress(OSError):  # nobody listens
+        sys.stderr.write(without_secrets(f"{where}{told}"))

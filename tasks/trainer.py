@@ -21,7 +21,7 @@ from tasks.orphan import die_with_parent
 from tasks.patience import patiently
 from tasks.process import begin
 from tasks.recorder import PATIENCE_SECONDS, Recorder, ReplacedError, Start
-from tasks.secrecy import hide_in_logs
+from tasks.secrecy import hide_in_logs, without_secrets
 from tasks.settings import open_database, settings
 
 EXIT_STOPPED = 75
@@ -139,11 +139,12 @@ def _interrupted(database: Database, run_id: str, attempt: int, error: Exception
 
 
 def _fail(database: Database, run_id: str, attempt: int, reason: str, message: str) -> None:
-    log.error("%s", message)
+    told = without_secrets(message)  # it may be a library's
+    log.error("%s", told)
 
     def fail() -> None:
         with database.write() as session:
-            transitions.finish(session, run_id, attempt, RunStatus.FAILED, reason, message)
+            transitions.finish(session, run_id, attempt, RunStatus.FAILED, reason, told)
 
     patiently(fail, PATIENCE_SECONDS)
 

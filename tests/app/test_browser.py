@@ -146,6 +146,8 @@ def test_a_link_opens_the_same_view_in_a_fresh_browser(studio, visit, chromium, 
     context = chromium.new_context()
     fresh = Visit(context.new_page(), server).go(page.url.removeprefix(server))
     fresh.get_by_text("Bound: highest mean").wait_for()
+    expect(fresh.get_by_role("tab", name="Samples")).to_have_attribute("aria-selected", "true")
+    assert fresh.url == page.url
     context.close()
 
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from db import queries
+from db.rows import RunDetail
 from db.session import Database
 from db.settings import sqlite_url
 from tests.app.browser import free_port, visiting
@@ -64,7 +65,7 @@ def test_a_run_is_configured_watched_and_inspected_in_the_browser(installation, 
 def test_a_run_is_configured_launched_and_stopped_by_keyboard_and_survives_its_trainer(
     installation, chromium
 ):
-    address, _, up = installation
+    address, data_dir, up = installation
     with visiting(chromium, address) as visit:
         page = visit.go("/")
         page.set_default_timeout(PATIENCE)
@@ -88,6 +89,21 @@ def test_a_run_is_configured_launched_and_stopped_by_keyboard_and_survives_its_t
         page.get_by_role("dialog").get_by_text("By keyboard").wait_for()
         press(page, page.get_by_role("button", name="Stop the run"))
         title.get_by_text("Stopped").wait_for()
+    run = only_run(data_dir)
+    assert (run.name, run.num_epochs) == ("By keyboard", 500)
+    assert (run.status, run.reason) == ("cancelled", "user")
+    assert [attempt.outcome for attempt in run.attempts] == ["lost", "cancelled"]
+    assert 2 <= run.epoch < 500
+
+
+def only_run(data_dir: Path) -> RunDetail:
+    database = Database(sqlite_url(data_dir / "caat.db"))
+    with database.read() as session:
+        (row,) = queries.list_runs(session)
+        run = queries.get_run(session, row.id)
+    database.dispose()
+    assert run is not None
+    return run
 
 
 def press(page: Any, target: Any) -> None:

@@ -1,8 +1,12 @@
+import pytest
 import torch
 import torch.nn.functional as F
-from torch.func import functional_call
+from pydantic import ValidationError
 
 from engine.method import METHODS
+from engine.new_scenario import new_scenario
+from engine.scenario import Scenario
+from engine.section import error_lines
 from engine.types import Batch
 
 
@@ -30,11 +34,30 @@ def test_a_weight_is_the_sigmoid_of_the_network_of_the_samples_own_loss(learner,
     assert (given.anti_adversary == 0).all()
 
 
-def test_the_gradient_of_the_network_is_that_of_double_backward(learner, batch, step_of):
+def logits_by_hand(parameters, buffers, x, mode):
+    """Compute the test's network layer by layer, batch norm by its formula."""
+    weights = {name.removeprefix("backbone."): value for name, value in parameters.items()}
+    z = F.conv2d(x, weights["0.weight"], weights["0.bias"], padding=1)
+    if mode == "train":
+        mean = z.mean(dim=(0, 2, 3), keepdim=True)
+        variance = (z - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    else:
+        mean, variance = (
+            buffers[f"backbone.1.running_{name}"].view(1, -1, 1, 1) for name in ("mean", "var")
+        )
+    gain, shift = (weights[f"1.{name}"].view(1, -1, 1, 1) for name in ("weight", "bias"))
+    h = torch.tanh((z - mean) / (variance + 1e-5).sqrt() * gain + shift)
+    return h.flatten(start_dim=1) @ weights["4.weight"].T + weights["4.bias"]
+
+
+@pytest.mark.parametrize(("mode", "other"), [("eval", "train"), ("train", "eval")])
+def test_the_gradient_is_that_of_double_backward_with_the_batch_norm_that_is_asked_for(
+    mode, other, learner, batch, step_of
+):
     learner.model.double()
     learner.meta = Batch(learner.meta.x.double(), learner.meta.y, learner.meta.index)
     batch = Batch(batch.x.double(), batch.y, batch.index)
-    method = build(learner, meta_weight_decay=0)
+    method = build(learner, meta_weight_decay=0, meta_batch_norm=mode)
     method.network.double()
     learner.model.train()
     step = step_of(method, learner, batch)
@@ -50,18 +73,41 @@ def test_the_gradient_of_the_network_is_that_of_double_backward(learner, batch, 
         name: value - 0.1 * slope  # the first step of SGD: momentum has no past
         for (name, value), slope in zip(parameters.items(), slopes, strict=True)
     }
-    learner.model.eval()
-    logits = functional_call(learner.model, {**landed, **buffers}, (learner.meta.x,))
-    learner.model.train()
-    expected = torch.autograd.grad(
-        F.cross_entropy(logits, learner.meta.y),
-        list(method.network.parameters()),
-        retain_graph=True,
-    )
+
+    def gradients(of):
+        logits = logits_by_hand(landed, buffers, learner.meta.x, of)
+        meta_loss = F.cross_entropy(logits, learner.meta.y)
+        return torch.autograd.grad(meta_loss, list(method.network.parameters()), retain_graph=True)
+
+    expected, wrong = gradients(mode), gradients(other)
     assert method.learn(step)
-    for parameter, gradient in zip(method.network.parameters(), expected, strict=True):
+    for parameter, gradient, unlike in zip(
+        method.network.parameters(), expected, wrong, strict=True
+    ):
         assert gradient.norm() > 0
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-6, atol=1e-12)
+        assert (parameter.grad - unlike).norm() > 0.01 * gradient.norm()
+    assert learner.model.training
+    for name, value in learner.model.named_buffers():
+        assert torch.equal(value, buffers[name]), name
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_a_scenario_may_name_either_batch_norm_of_the_meta_loss(mode):
+    scenario = new_scenario({"method": {"name": "meta-weight-net", "meta_batch_norm": mode}})
+    assert scenario.method.meta_batch_norm == mode
+    assert Scenario.model_validate(scenario.as_json()).method == scenario.method
+
+
+@pytest.mark.parametrize("mode", ["Train", "batch", "", True, 0, None])
+def test_any_other_batch_norm_is_refused_in_one_line(mode):
+    with pytest.raises(ValidationError) as refused:
+        new_scenario({"method": {"name": "meta-weight-net", "meta_batch_norm": mode}})
+    ((field, text),) = error_lines(refused.value, Scenario).items()
+    assert field == "method.meta_batch_norm"
+    assert "\n" not in text
+    assert "eval" in text
+    assert "train" in text
 
 
 def test_a_meta_step_is_taken_every_so_many_batches(learner, batch, step_of):

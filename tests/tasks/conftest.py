@@ -46,20 +46,31 @@ def _open(data_dir: Path, database: Database) -> Iterator[Studio]:
 
 
 @pytest.fixture
-def caat_here(
+def told_here(
     sqlite_studio: Studio, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str]]]:
-    """Run a command in this process; give its exit code and what it wrote on stderr."""
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """Run a command in this process; give its exit code and what it wrote on stdout and stderr."""
     for name, value in sqlite_studio.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(sqlite_studio.folder)
     settings.cache_clear()
 
-    def run(*words: str) -> tuple[int, str]:
+    def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["caat", *words])
         with pytest.raises(SystemExit) as end:
             main()
-        return int(end.value.code or 0), capsys.readouterr().err
+        return int(end.value.code or 0), *capsys.readouterr()
 
     yield run
     settings.cache_clear()
+
+
+@pytest.fixture
+def caat_here(told_here: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str]]:
+    """Run a command in this process; give its exit code and what it wrote on stderr."""
+
+    def run(*words: str) -> tuple[int, str]:
+        code, _, err = told_here(*words)
+        return code, err
+
+    return run

@@ -35,6 +35,11 @@ with replaced(Path(sys.argv[1]), 0o600) as path:
     path.write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
+ABOUT_FILES = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENOENT, errno.ENOTDIR),
+    *(errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP),
+    *(errno.EMFILE, errno.ENFILE),
+}
 FULL_DISK = "full disk" if os.geteuid() == 0 else "size limit"
 """Only root can make a small disk."""
 OutOfRoom = tuple[Path, Callable[[], AbstractContextManager[None]]]
@@ -198,6 +203,7 @@ def test_what_names_no_run_touches_none(caat_here, asked):
 @pytest.mark.parametrize("number", sorted(errno.errorcode))
 def test_every_error_about_a_file_is_one_line_that_names_it(number):
     told = os_errors.explained(OSError(number, os.strerror(number), "/no/such\nfile"))
+    assert (told is not None) == (number in ABOUT_FILES)
     if told is not None:
         line, code = told
         assert len(line.splitlines()) == 1

@@ -230,3 +230,55 @@ def test_waiting_messages_are_never_more_than_waiting_runs_and_come_back_after_a
     studio.wait_for(lambda: client.llen(KEY) == 0, "an empty queue")
     assert all(len(starts) == 1 for starts in stand_in.started(studio).values())
     client.close()
+
+
+def test_the_doctor_tells_of_hostile_messages_and_a_command_shows_them_safely_and_forgets_them(
+    told_here, sqlite_studio
+):
+    def doctors_words() -> list[str]:
+        lines = told_here("doctor")[1].splitlines()
+        return next((line.split() for line in lines if line.split()[1] == "messages"), [])
+
+    sqlite_studio.start_broker()
+    client = broker_of(sqlite_studio)
+    assert doctors_words() == []
+    garbage = b"\x1b]0;yours\x07\x1b[2J\r\nBAD  broker"
+    client.lpush(KEY, garbage, changed(also={"task": "no.such.task"}))
+    _, run_id, _ = told_here("launch", "scenario.toml")
+    assert client.lrange(KEY, 0, -1) == [message(run_id.strip())]
+    told = (
+        "ok messages 2 messages could not be read and were set aside; no run is harmed: "
+        "`caat messages` shows them, `caat messages --forget` ends this line"
+    )
+    assert doctors_words() == told.split()
+
+    client.lpush(SET_ASIDE, b"\x1b[2J forged\nBAD  broker\x00\xff")  # by whoever reaches the broker
+    code, out, err = told_here("messages")
+    assert (code, err) == (0, "")
+    forged, *seen, count = out.splitlines()
+    assert forged == "?[2J forged?BAD  broker?\ufffd"
+    assert sorted(line.split(" UTC, ")[1].split(":")[0] for line in seen) == [
+        "it cannot be read as a JSON object",
+        "it names another task than ours",
+    ]
+    assert any(line.endswith(repr(garbage)) for line in seen)
+    assert all(line.isprintable() for line in seen)
+    assert count == "3 set aside"
+    as_json = json.loads(told_here("messages", "--json")[1])
+    assert as_json == {"count": 3, "newest": [forged, *seen]}
+
+    assert told_here("messages", "--forget") == (
+        0,
+        out.replace(count, f"{count} and forgotten"),
+        "",
+    )
+    assert doctors_words() == []
+    assert told_here("messages") == (0, "0 set aside\n", "")
+    assert client.lrange(KEY, 0, -1) == [message(run_id.strip())]
+    client.close()
+
+
+def test_without_a_broker_the_messages_cannot_be_shown_and_that_is_one_line(told_here):
+    line = "caat: the broker does not answer: `caat doctor` says more\n"
+    assert told_here("messages") == (2, "", line)
+    assert told_here("messages", "--forget") == (2, "", line)

