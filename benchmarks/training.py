@@ -54,8 +54,10 @@ def tested(trainer: Trainer) -> Evaluation:
 
 
 def cells(runs: Iterable[tuple[float, ...]], places: Iterable[int]) -> str:
-    """Return a table's cells, mean ± standard deviation over runs of what each run found."""
-    return " | ".join(
-        f"{statistics.mean(found):.{digits}f} ± {statistics.pstdev(found):.{digits}f}"
-        for found, digits in zip(zip(*runs, strict=True), places, strict=True)
-    )
+    """Return a table's cells: mean ± standard deviation over runs of what each run found."""
+    return " | ".join(map(_cell, zip(*runs, strict=True), places))
+
+
+def _cell(found: tuple[float, ...], digits: int) -> str:
+    mean = f"{statistics.mean(found):.{digits}f}"
+    return mean if len(found) == 1 else f"{mean} ± {statistics.pstdev(found):.{digits}f}"
