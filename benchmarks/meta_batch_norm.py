@@ -11,7 +11,6 @@ import argparse
 import statistics
 import sys
 from pathlib import Path
-from typing import Any
 
 # This folder is first on the path, and its engine.py is called like the package.
 sys.path = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).parent]
@@ -20,15 +19,11 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from engine.dataset import prepare
-from engine.evaluate import Evaluation
-from engine.loop import Trainer
+from benchmarks.training import cells, tested, train, trainer_of
 from engine.method import Learner, Step
 from engine.methods.meta_weight_net import MetaWeightNet, MetaWeightNetConfig
-from engine.runtime import configure
-from engine.scenario import Scenario
+from engine.statistics import spread
 
-DEVICE = torch.device("cpu")
 MODES = ("eval", "train")
 
 
@@ -50,40 +45,24 @@ class WatchedConfig(MetaWeightNetConfig):
         return Watched(self, learner)
 
 
-class Silent:
-    """An observer that only lets a run go on."""
-
-    def on_progress(self, progress: object) -> None: ...
-
-    def should_stop(self) -> bool:
-        return False
-
-
 def measured(mode: str, seed: int, epochs: int) -> tuple[float, float, float]:
     """Return the AUC early and late, and the natural error on test data at the end."""
-    scenario = Scenario.model_validate(
-        {
-            "seed": seed,
-            "data": {
-                "dataset": "fashion-mnist",
-                "train_size": 2048,
-                "test_size": 1000,
-                "noise": {"kind": "flip1", "ratio": 0.4},
-            },
-            "model": {"backbone": "resnet32", "width": 4},
-            "method": {"name": "meta-weight-net"},
-            "training": {"epochs": epochs, "batch_size": 128},
-            "evaluation": {"val_num_steps": 1, "num_steps": 1},
-        }
-    )
-    watched = {"method": WatchedConfig(meta_batch_norm=mode)}
-    configure(DEVICE, 1)
-    data = prepare(scenario.data, seed, Path("data"))
-    observer: Any = Silent()
-    trainer = Trainer(scenario.model_copy(update=watched), data, observer, DEVICE)
-    for epoch in range(1, epochs + 1):
-        trainer.run_epoch(epoch)
-    wrong = torch.from_numpy(data.train.labels != data.train.true_labels)
+    fields = {
+        "seed": seed,
+        "data": {
+            "dataset": "fashion-mnist",
+            "train_size": 2048,
+            "test_size": 1000,
+            "noise": {"kind": "flip1", "ratio": 0.4},
+        },
+        "model": {"backbone": "resnet32", "width": 4},
+        "training": {"epochs": epochs, "batch_size": 128},
+        "evaluation": {"val_num_steps": 1, "num_steps": 1},
+    }
+    trainer = trainer_of(fields, WatchedConfig(meta_batch_norm=mode))
+    train(trainer)
+    data = trainer.data.train
+    wrong = torch.from_numpy(data.labels != data.true_labels)
     assert isinstance(trainer.policy, Watched)
     seen = trainer.policy.seen
 
@@ -91,11 +70,9 @@ def measured(mode: str, seed: int, epochs: int) -> tuple[float, float, float]:
         each = [roc_auc_score(wrong[i], g) for epoch, i, g in seen if first <= epoch <= last]
         return statistics.mean(each)
 
-    return auc(1, 2), auc(epochs - 1, epochs), natural_error(trainer.test(epochs).test)
-
-
-def natural_error(found: Evaluation) -> float:
-    return 100 * float(found.natural.sum() / found.count.sum())
+    test = tested(trainer)
+    error = 100 * spread(test.natural, test.count).average
+    return auc(1, 2), auc(epochs - 1, epochs), error
 
 
 def main() -> None:
@@ -107,11 +84,7 @@ def main() -> None:
     print("|---|---|---|---|")
     for mode in MODES:
         runs = [measured(mode, seed, arguments.epochs) for seed in range(arguments.seeds)]
-        early, late, error = (
-            f"{statistics.mean(each):.{places}f} ± {statistics.pstdev(each):.{places}f}"
-            for each, places in zip(zip(*runs, strict=True), (2, 2, 1), strict=True)
-        )
-        print(f"| {mode} | {early} | {late} | {error} |", flush=True)
+        print(f"| {mode} | {cells(runs, (2, 2, 1))} |", flush=True)
 
 
 if __name__ == "__main__":
