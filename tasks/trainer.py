@@ -19,7 +19,7 @@ from engine.scenario import Scenario
 from tasks import causes, checkpoints
 from tasks.orphan import die_with_parent
 from tasks.patience import patiently
-from tasks.process import begin
+from tasks.process import begin, keep_to_sharing
 from tasks.recorder import PATIENCE_SECONDS, Recorder, ReplacedError, Start
 from tasks.secrecy import hide_in_logs
 from tasks.settings import open_database, settings
@@ -169,6 +169,7 @@ def _checked_main() -> int:
 
 if __name__ == "__main__":
     begin()
+    keep_to_sharing()
     code = _checked_main()
     logging.shutdown()
     sys.stdout.flush()
