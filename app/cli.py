@@ -1,4 +1,7 @@
-"""The ``caat`` command: one line says what went wrong, exit code 2 for the user's mistake."""
+"""The ``caat`` command: one line says what went wrong, exit code 2 for the user's mistake.
+
+Each command loads what it needs, so that none waits for the engine, Pandas or Celery in vain.
+"""
 
 import contextlib
 import errno
@@ -6,32 +9,21 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import redis
 import typer
 
-from app import evaluate_command, foreground, table_command
-from app import up as everything
-from app.card import threat_of, under
-from app.dashboard import serve_dashboard
+from app import evaluate_command, table_command
 from app.os_errors import explained
-from app.report import command as report_command
-from app.scenario_input import read_scenario
 from app.terminal import say, say_json
 from app.theory import command as theory
-from db import queries
 from db.errors import DatabaseError, SettingsError
-from db.rows import RunDetail
 from engine.errors import UserError
-from engine.method import METHODS
-from tasks import commands, liveness, messages, serve
-from tasks import doctor as health
-from tasks import export as files
-from tasks.process import begin, mode_of, require_place
-from tasks.secrecy import hide_in_logs, without_secrets
-from tasks.settings import open_database, settings
-from tasks.submit import UNHEARD, submit
+from tasks.process import begin, keep_to_sharing
+
+if TYPE_CHECKING:
+    from db.rows import RunDetail
+    from db.session import Database
 
 ACTOR = "command line"
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer exports no name for it
@@ -55,11 +47,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout,
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it starts")]
 
 
-def main() -> None:
-    """Run the command line; every mistake is one line on stderr."""
-    hide_in_logs()
+def main(*, began: bool = False) -> None:
+    """Run the command line; every mistake is one line on stderr.
+
+    Args:
+        began: Whether the process is the command's own, and `begin` was called in it.
+    """
     try:
-        code = cli(standalone_mode=False)
+        code = cli(standalone_mode=False, obj=began)
     except typer.Exit as end:
         code = end.exit_code
     except typer.Abort:
@@ -93,7 +88,10 @@ def _say_what_failed(error: Exception) -> int:
 def _complain(error: Exception, before: str = "", after: str = "") -> None:
     # A usage error says where it is only when it is asked for its whole message.
     text = str(getattr(error, "format_message", error.__str__)())
-    text = without_secrets(text) if before else text  # unexpected: whatever a library says
+    if before:  # unexpected: whatever a library says
+        from tasks.secrecy import without_secrets
+
+        text = without_secrets(text)
     if isinstance(error, UsageError):
         text = " ".join(text.split())
     with contextlib.suppress(OSError):  # nobody listens; the exit code says that it failed
@@ -109,11 +107,17 @@ def _print_version(wanted: bool) -> None:
 
 @cli.callback()
 def _root(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    pass
+    from tasks.secrecy import hide_in_last_words, hide_in_logs
+
+    hide_in_logs()
+    hide_in_last_words()
+    if context.obj:
+        keep_to_sharing()
 
 
 @cli.command()
@@ -123,6 +127,8 @@ def up(
     demo: Annotated[bool, typer.Option(help="Queue the demonstration if there is no run")] = True,
 ) -> None:
     """Start everything on one machine: broker, workers, dashboard; Ctrl-C stops all of it."""
+    from app import up as everything
+
     everything.up(port=port, num_workers=workers, demo=demo)
 
 
@@ -132,6 +138,8 @@ def dashboard(
     announce: Annotated[bool, typer.Option(hidden=True)] = True,
 ) -> None:
     """Start the dashboard alone."""
+    from app.dashboard import serve_dashboard
+
     serve_dashboard(port, announce=announce)
 
 
@@ -140,6 +148,9 @@ def worker(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N")] = None,
 ) -> None:
     """Serve queued runs until stopped."""
+    from tasks import serve
+    from tasks.settings import settings
+
     if device is not None:
         settings().device = device
     serve.work()
@@ -148,6 +159,10 @@ def worker(
 @cli.command()
 def run(file: File, set_: Set = None, as_json: AsJson = False) -> None:
     """Train in the foreground, with the same records as a worker's, without a broker."""
+    from app import foreground
+    from app.card import threat_of
+    from app.scenario_input import read_scenario
+
     scenario = read_scenario(file, set_ or [])
     result = foreground.run(scenario, ACTOR, quiet=as_json)
     if as_json:
@@ -165,6 +180,9 @@ def run(file: File, set_: Set = None, as_json: AsJson = False) -> None:
 @cli.command()
 def launch(file: File, set_: Set = None, as_json: AsJson = False) -> None:
     """Queue one run for a worker."""
+    from app.scenario_input import read_scenario
+    from tasks.submit import UNHEARD, submit
+
     done = submit(read_scenario(file, set_ or []), actor=ACTOR)
     if as_json:
         _print_json({"run_id": done.run_id})
@@ -180,9 +198,15 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """List the runs, or say how one stands."""
+    from db import queries
+    from tasks import liveness
+    from tasks.settings import open_database
+
     database = open_database()
     with database.read() as session:
         if run_id is not None:
+            from tasks import commands
+
             found = queries.get_run(session, commands.find_run(run_id))
             assert found is not None
             metrics = queries.final_metrics(session, found.id)
@@ -208,13 +232,16 @@ def status(
     return None
 
 
-def _show_run(run: RunDetail, metrics: dict[str, Any] | None, as_json: bool) -> None:
+def _show_run(run: "RunDetail", metrics: dict[str, Any] | None, as_json: bool) -> None:
+    from app.card import threat_of
+    from tasks.liveness import LOST_WORKER
+
     told = {
         "run_id": run.id,
         "status": run.shown_status,
         "method": run.method,
         "reason": run.reason,
-        "message": liveness.LOST_WORKER if run.is_lost else run.message,
+        "message": LOST_WORKER if run.is_lost else run.message,
         "epoch": run.epoch,
         "epochs": run.num_epochs,
         "attempt": run.attempt,
@@ -230,6 +257,8 @@ def _show_run(run: RunDetail, metrics: dict[str, Any] | None, as_json: bool) -> 
 
 
 def _print_errors(metrics: dict[str, Any] | None, threat: str) -> None:
+    from app.card import under
+
     for name, value in (metrics or {}).items():
         attacked = "" if name.startswith("natural") else under(threat)
         say(
@@ -241,12 +270,16 @@ def _print_errors(metrics: dict[str, Any] | None, threat: str) -> None:
 @cli.command()
 def stop(run_id: RunId) -> None:
     """Ask a run to stop; what it recorded stays."""
+    from tasks import commands
+
     say(commands.stop(commands.find_run(run_id), ACTOR))
 
 
 @cli.command()
 def resume(run_id: RunId) -> None:
     """Queue a run again that was stopped, failed or interrupted."""
+    from tasks import commands
+
     say(commands.resume(commands.find_run(run_id), ACTOR))
 
 
@@ -258,6 +291,8 @@ def delete(
     ] = False,
 ) -> None:
     """Delete an ended run with everything that it recorded."""
+    from tasks import commands
+
     say(commands.delete(commands.find_run(run_id), ACTOR, leave_files=leave_files))
 
 
@@ -272,8 +307,15 @@ def export(
     ],
 ) -> None:
     """Write a run's records to a file."""
+    from tasks import commands
+    from tasks.settings import open_database
+
     if what == "report":
+        from app.report import command as report_command
+
         return report_command.write(commands.find_run(run_id), out)
+    from tasks import export as files
+
     rows = files.export(open_database(), commands.find_run(run_id), what, out)
     say(f"{rows} {'tensors' if what == 'model' else 'rows'} in {out}")
     return None
@@ -282,6 +324,11 @@ def export(
 @cli.command()
 def methods(as_json: AsJson = False) -> None:
     """List the training methods and their fields."""
+    from engine.method import METHODS
+    from engine.registry import import_plugins
+
+    import_plugins("engine.methods")
+
     if as_json:
         return _print_json(
             {config.model_fields["name"].default: config.model_json_schema() for config in METHODS}
@@ -295,6 +342,8 @@ def methods(as_json: AsJson = False) -> None:
 @cli.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check every part of this installation and show the settings in force."""
+    from tasks import doctor as health
+
     findings = health.examine()
     if as_json:
         _print_json({"findings": [vars(finding) for finding in findings]})
@@ -310,6 +359,10 @@ def messages_command(
     forget: Annotated[bool, typer.Option(help="Forget them")] = False, as_json: AsJson = False
 ) -> None:
     """Show the broker's messages that could not be read and were set aside."""
+    import redis.exceptions
+
+    from tasks import messages
+
     try:
         aside = messages.set_aside_messages()
         if forget:
@@ -327,14 +380,15 @@ def messages_command(
 @db_cli.command("upgrade")
 def db_upgrade() -> None:
     """Bring the tables to this version's revision."""
-    everything.database().upgrade()
-    typer.echo(f"revision {everything.database().revision()}")
+    database = _database()
+    database.upgrade()
+    typer.echo(f"revision {database.revision()}")
 
 
 @db_cli.command("check")
 def db_check() -> None:
     """Check the revision and, for SQLite, the file's integrity."""
-    database = everything.database()
+    database = _database()
     database.check_schema()
     problems = database.integrity_problems()
     if problems:
@@ -345,10 +399,22 @@ def db_check() -> None:
 @db_cli.command("backup")
 def db_backup(out: Annotated[Path, typer.Option(help="A file that does not exist yet")]) -> None:
     """Copy the SQLite database while it is in use."""
+    from tasks.process import mode_of, require_place
+    from tasks.settings import open_database
+
     database = open_database()
     require_place(out)
     database.backup(out, mode_of(out))
     say(str(out))
+
+
+def _database() -> "Database":
+    """Return the database as it is, whatever its revision."""
+    from db.session import Database
+    from tasks.settings import prepare_data_dir, settings
+
+    prepare_data_dir()
+    return Database(settings().database_url)
 
 
 def _print_json(value: dict[str, Any]) -> None:
@@ -363,7 +429,7 @@ def console() -> None:
     """
     begin()
     try:
-        main()
+        main(began=True)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
         os._exit(_written_out(code))

@@ -4,13 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from app.card import threat_of, under
 from app.terminal import say, say_json
-from engine.section import in_255ths
-from tasks import commands
-from tasks.evaluate import Wish
-from tasks.evaluate import evaluate as look
-from tasks.settings import open_database
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it starts")]
 Subset = Annotated[int | None, typer.Option(min=1, help="Stratified part of the test images")]
@@ -39,6 +33,11 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
 ) -> None:
     """Attack the model that a run ended with; what it says of every image is stored."""
+    from tasks import commands
+    from tasks.evaluate import Wish
+    from tasks.evaluate import evaluate as look
+    from tasks.settings import open_database
+
     wish = Wish(
         attack=attack,
         knobs={"norm": norm, "epsilon": epsilon, "num_steps": steps, "restarts": restarts},
@@ -62,6 +61,8 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
 
 
 def _print_errors(told: dict[str, Any]) -> None:
+    from app.card import threat_of, under
+
     card = told["evaluation_card"]
     say(f"{told['name']}; {card['split']}, n = {card['n']:,}; {card['checkpoint']}")
     for name, value in told["metrics"].items():
@@ -74,6 +75,8 @@ def _print_errors(told: dict[str, Any]) -> None:
 
 
 def _print_curve(told: dict[str, Any] | None, norm: str) -> None:
+    from engine.section import in_255ths
+
     if told is None:
         return
     findings = told["findings"]

@@ -4,11 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.compare.study import read_tables
-from app.compare.study_text import FORMATS
-from db import studies
 from engine.errors import UserError
-from tasks.settings import open_database
 
 
 def table(
@@ -18,6 +14,11 @@ def table(
     ] = "markdown",
 ) -> None:
     """Print mean and deviation over seeds of a study's finished runs, method by method."""
+    from app.compare.study import read_tables
+    from app.compare.study_text import FORMATS
+    from db import studies
+    from tasks.settings import open_database
+
     database = open_database()
     found = read_tables(database, study)
     if not found:

@@ -16,7 +16,7 @@ from db.session import Database
 from engine.scenario import Scenario
 from tasks import broker, reconcile
 from tasks.patience import AWAY
-from tasks.settings import open_database, prepare_data_dir, settings
+from tasks.settings import open_database, settings
 from tasks.submit import submit
 
 DEMO_METHODS = ("caat", "trades", "pgd-at")
@@ -115,9 +115,3 @@ def _queue_demonstration(database: Database) -> None:
     for method in DEMO_METHODS:
         changes = {**PRESETS["demo"].changes, "method": {"name": method}}
         submit(Scenario.model_validate(changes), actor="demonstration", study="Demonstration")
-
-
-def database() -> Database:
-    """Return the database as it is, whatever its revision."""
-    prepare_data_dir()
-    return Database(settings().database_url)

@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.attacks.pgd import Pgd
-from engine.backbone import BACKBONES, BackboneConfig, Classifier, channel_statistics
+from engine.backbone import BACKBONES, BackboneConfig
+from engine.classifier import Classifier, channel_statistics
 from engine.dataset import datasets
 from engine.evaluate import examine
 from engine.evaluation_attack import Conditions

@@ -1,16 +1,20 @@
 """Reads over many finished runs at once, each in one statement."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from sqlalchemy import Select, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.dialect import searchable
 from db.headline import ERRORS
 from db.models import ClassMetric, Metric, Run, RunStatus
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OVERALL = ("natural_error", "robust_error", "worst_natural_error", "worst_robust_error")
 """Of a whole split, average and worst class: what is seen with and without an attack."""
@@ -86,6 +90,8 @@ def _frame(
     session: Session, statement: Select[Any], columns: Sequence[InstrumentedAttribute[Any]]
 ) -> pd.DataFrame:
     """Return a frame whose columns have the same types with and without rows."""
+    import pandas as pd
+
     rows = session.execute(statement).all()
     types: dict[str, Any] = {"run_id": object, "name": object, "value": "float64"}
     table = {

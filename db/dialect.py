@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import numpy as np
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -19,7 +18,7 @@ def insert_or(session: Session, model: type[Base]) -> Any:
 
 def plain(value: Any) -> Any:
     """Return a NumPy number as Python's; SQLite would store its bytes without a word."""
-    return value.item() if isinstance(value, np.generic) else value
+    return value.item() if type(value).__module__ == "numpy" else value
 
 
 def finite(value: float | None) -> float | None:

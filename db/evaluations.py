@@ -3,18 +3,21 @@
 Ask `db.transitions.fence` or `db.transitions.rests` first, in the same transaction.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from db import snapshot
 from db.dialect import finite_json
 from db.models import Evaluation
 from db.rows import EvaluationRow
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FINAL = "final"
 """The name of the look at the test data that ends a training."""
@@ -44,6 +47,8 @@ class NewEvaluation:
 
 def write_evaluation(session: Session, run_id: str, attempt: int, new: NewEvaluation) -> None:
     """Store an evaluation in the place of the one with its name, if there is one."""
+    from db import snapshot  # Arrow takes longer to load than the rest of the database
+
     values = {
         "run_id": run_id,
         "name": new.name,
@@ -69,6 +74,8 @@ def evaluations(session: Session, run_id: str) -> list[EvaluationRow]:
 
 def outcomes(session: Session, run_id: str, name: str) -> dict[str, np.ndarray] | None:
     """Return what an attack's evaluation says of each image, or nothing: there is none."""
+    from db import snapshot
+
     stored = select(Evaluation.outcomes).where(Evaluation.run_id == run_id, Evaluation.name == name)
     data = session.execute(stored).scalar()
     return None if data is None else snapshot.decode(data)

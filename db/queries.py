@@ -1,15 +1,17 @@
-"""Every read: rows are plain dataclasses, series are data frames, none needs a session later."""
+"""Every read: rows are plain dataclasses, series are data frames, none needs a session later.
+
+Pandas and Arrow are loaded by the reads that need them: most commands read rows alone.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-import pandas as pd
 from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
 from sqlalchemy.orm import Session
 
-from db import snapshot as blobs
 from db.dialect import searchable
 from db.headline import ERRORS, Headline, headlines
 from db.leases import holder_of
@@ -28,6 +30,10 @@ from db.models import (
 )
 from db.rows import AttemptRow, CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.types import db_now
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 _RUN_COLUMNS = [
     name
@@ -162,6 +168,8 @@ def snapshot(
     session: Session, run_id: str, epoch: int, kind: str, names: Iterable[str] | None = None
 ) -> dict[str, np.ndarray] | None:
     """Return the arrays of one epoch, or those of ``names`` that are there."""
+    from db import snapshot as blobs
+
     data = session.execute(
         select(Snapshot.data).where(
             Snapshot.run_id == run_id, Snapshot.epoch == epoch, Snapshot.kind == kind
@@ -216,37 +224,34 @@ def workers(session: Session) -> list[WorkerRow]:
 def final_metrics(session: Session, run_id: str) -> dict[str, Any] | None:
     """Return the errors on the test split, overall and per class, as ``caat run --json`` does."""
     run = session.execute(select(Run.facts).where(Run.id == run_id)).first()
-    overall = metrics(session, run_id, split="test")
-    if run is None or overall.empty:
+    mine = (Metric.run_id == run_id, Metric.split == "test")
+    tested = select(Metric.name, Metric.value).where(*mine).order_by(Metric.step)
+    averages = dict(session.execute(tested).tuples().all())
+    if run is None or not averages:
         return None
     names = (run.facts or {}).get("class_names") or []
-    by_class = class_metrics(session, run_id, split="test")
-    averages = dict(zip(overall["name"], map(_number, overall["value"]), strict=True))
     return {
-        error: {"average": averages[error], **_by_class(by_class[by_class.name == error], names)}
+        error: {"average": averages[error], **_by_class(session, run_id, error, names)}
         for error in ERRORS
         if error in averages
     }
 
 
-def _by_class(found: pd.DataFrame, names: list[str]) -> dict[str, Any]:
-    newest = found[found.epoch == found.epoch.max()]
-    places = zip(newest["class_index"], newest["value"], newest["n"], strict=True)
-    per_class = [
-        {
-            "class": _class_name(place, names),
-            "value": _number(value),
-            "n": int(n),
-        }
-        for place, value, n in places
-    ]
-    measured = newest[(newest["n"] > 0) & newest["value"].notna()]
-    worst = measured.nlargest(1, "value")
-    place = int(worst["class_index"].iloc[0]) if len(worst) else None
+def _by_class(session: Session, run_id: str, error: str, names: list[str]) -> dict[str, Any]:
+    """Return an error of every class in the newest epoch that has it, and the worst class."""
+    mine = (ClassMetric.run_id == run_id, ClassMetric.split == "test", ClassMetric.name == error)
+    newest = select(func.max(ClassMetric.epoch)).where(*mine).scalar_subquery()
+    columns = (ClassMetric.class_index, ClassMetric.value, ClassMetric.n)
+    found = select(*columns).where(*mine, ClassMetric.epoch == newest)
+    rows = session.execute(found.order_by(ClassMetric.class_index)).all()
+    measured = [(value, place) for place, value, n in rows if n > 0 and value is not None]
+    worst, place = max(measured, key=lambda one: one[0], default=(None, None))
     return {
-        "worst": None if place is None else float(worst["value"].iloc[0]),
+        "worst": worst,
         "worst_class": None if place is None else _class_name(place, names),
-        "per_class": per_class,
+        "per_class": [
+            {"class": _class_name(place, names), "value": value, "n": n} for place, value, n in rows
+        ],
     }
 
 
@@ -333,6 +338,8 @@ def _frame(
     session: Session, statement: Select[Any], columns: Iterable[str], floats: Iterable[str]
 ) -> pd.DataFrame:
     """Return a frame whose columns have the same types with and without rows."""
+    import pandas as pd
+
     rows = session.execute(statement).all()
     table = {name: [row[place] for row in rows] for place, name in enumerate(columns)}
     texts = ("split", "name", "quantity", "label_group", "quantiles")
@@ -344,7 +351,3 @@ def _frame(
 def _snapshot_epochs(session: Session, run_id: str, kind: str) -> list[int]:
     stored = select(Snapshot.epoch).where(Snapshot.run_id == run_id, Snapshot.kind == kind)
     return list(session.execute(stored.order_by(Snapshot.epoch)).scalars())
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -1,19 +1,22 @@
 """AutoAttack by its authors' own package, kept quiet and to itself (Croce & Hein, ICML 2020)."""
 
+from __future__ import annotations
+
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.evaluation_attack import Conditions, EvaluationAttack, num_classes_of
+from engine.lazy import nn, torch
 from engine.types import DeviceImages
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MISSING = "AutoAttack needs a package that is not here: pip install 'caat-studio[autoattack]'"
 MIN_CLASSES = 4

@@ -1,11 +1,15 @@
 """The six training characteristics zeta of a sample (Zhou et al. 2023), in the paper's order."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from engine.lazy import F, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

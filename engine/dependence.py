@@ -1,18 +1,23 @@
 """How the learned weight depends on one characteristic: to look at, never to train."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-from torch import Tensor
 
 from engine.characteristics import NAMES, Characteristics
+from engine.lazy import torch
 from engine.method import LearnedWeight
 from engine.types import Columns, FloatArray, under
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_SAMPLES = 2048
 """The curve is the mean over so many samples at most, evenly taken from all."""
 
 
-@torch.no_grad()
 def partial_dependence(
     learned: LearnedWeight, state: dict[str, Tensor], columns: Columns, name: str, grid: FloatArray
 ) -> FloatArray:
@@ -35,5 +40,6 @@ def partial_dependence(
     crowd, rows = Characteristics(**kept), len(kept[name])
     swept = {trait: values.repeat(len(grid)) for trait, values in kept.items()}
     swept[name] = torch.from_numpy(grid.astype(np.float32)).repeat_interleave(rows)
-    weight = learned.weight(Characteristics(**swept), crowd)
+    with torch.no_grad():
+        weight = learned.weight(Characteristics(**swept), crowd)
     return weight.view(len(grid), rows).mean(dim=1).numpy()

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import auc, roc_curve
 
 from engine.types import BoolArray, FloatArray
 
@@ -40,6 +39,8 @@ def roc(name: str, values: FloatArray, flipped: BoolArray) -> Roc | None:
         values: (N,) of each sample.
         flipped: (N,) whether its given label is not the dataset's.
     """
+    from sklearn.metrics import auc, roc_curve  # a second to load
+
     if not flipped.any() or flipped.all() or np.ptp(values) == 0:
         return None
     sign = -1 if name in SMALL_IS_DOUBTED else 1

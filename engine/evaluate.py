@@ -1,20 +1,24 @@
 """Natural, boundary and robust error, image by image and counted per class."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from engine.attacks.pgd import Pgd
 from engine.evaluation_attack import Conditions, EvaluationAttack
+from engine.lazy import torch
 from engine.modes import arithmetic, eval_mode, without_parameter_gradients
 from engine.perturb import ThreatConfig
 from engine.section import Pixels, Section
 from engine.statistics import class_counts, errors_by_class, spread
 from engine.types import BoolArray, Columns, DeviceImages, ImageSet, IntArray
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class EvaluationConfig(Section):
@@ -166,14 +170,14 @@ def _require_eval(model: nn.Module) -> None:
     assert not any(module.training for module in model.modules())
 
 
-@torch.no_grad()
 def _predictions(model: nn.Module, images: DeviceImages, conditions: Conditions) -> Tensor:
     """Return the class (N,) that a model sees in each image."""
     said = torch.empty_like(images.labels)
     positions = torch.arange(len(images), device=said.device)
     for index in positions.split(conditions.batch_size):
         conditions.check()
-        said[index] = model(images.batch(index).x).argmax(dim=1)
+        with torch.no_grad():
+            said[index] = model(images.batch(index).x).argmax(dim=1)
     return said
 
 

@@ -1,17 +1,22 @@
 """Attacks of an evaluation: the table of them, and what each one answers."""
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
+from engine.lazy import torch
 from engine.norm import NormName
 from engine.registry import Registry
 from engine.section import Pixels, Section
 from engine.types import DeviceImages
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -91,11 +96,11 @@ class EvaluationAttack(Section):
         """
 
 
-@torch.no_grad()
 def num_classes_of(model: nn.Module, images: DeviceImages) -> int:
     """Return how many classes a model tells apart, by asking it of the first image."""
     first = torch.zeros(1, dtype=torch.int64, device=images.labels.device)
-    logits: Tensor = model(images.batch(first).x)
+    with torch.no_grad():
+        logits: Tensor = model(images.batch(first).x)
     return logits.shape[1]
 
 

@@ -1,18 +1,23 @@
 """What is known of a run before its first step, and the protocol behind its last numbers."""
 
-import torch
-from torch import nn
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from engine.card import EvaluationCard, Subject, card_of
 from engine.dataset import Data
 from engine.evaluate import attack_of
 from engine.evaluation_attack import Conditions
+from engine.lazy import torch
 from engine.observer import RunFacts
 from engine.realised import realised
 from engine.runtime import device_name, versions
 from engine.scenario import Scenario
 from engine.statistics import class_counts
 from engine.types import Columns, ImageSet
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def run_facts(

@@ -1,9 +1,14 @@
 """Class-wise Lagrange multipliers of fair robust learning (FRL; Xu et al., ICML 2021)."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from engine.lazy import torch
 from engine.method import ClassErrors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ClassMultipliers:

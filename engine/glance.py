@@ -1,18 +1,22 @@
 """One image with both of its copies, as a model sees them: what a threat model means."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from engine.attack import TrainingAttack
-from engine.backbone import Classifier
+from engine.lazy import torch
 from engine.method import Objective
 from engine.modes import eval_mode
 from engine.perturb import ThreatConfig
 from engine.seeds import torch_stream
 from engine.types import ByteArray, DeviceImages
+
+if TYPE_CHECKING:
+    from engine.classifier import Classifier
 
 BOTH = Objective(climbs="ce", start="uniform", adversary=True, anti_adversary=True)
 VIEWS = ("image", "adversary", "anti_adversary")
@@ -37,6 +41,8 @@ def glance(
     model: Classifier, threat: ThreatConfig, image: ByteArray, label: int, seed: int
 ) -> Glance:
     """Move one image (channels, height, width) both ways with the training attack."""
+    from engine.attack import TrainingAttack
+
     device = model.mean.device
     labels = torch.tensor([label], device=device)
     images = DeviceImages(torch.from_numpy(image[None]).to(device), labels)

@@ -7,21 +7,23 @@ forward-mode pass of the per-sample losses along grad L_meta gives every inner p
 Where the optimiser clips, its derivative turns that direction (`engine.optimise.clip`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import TYPE_CHECKING, TypeAlias
 
-import torch
-from torch import Tensor, nn
-from torch.func import functional_call, jvp
-
-from engine.backbone import Classifier
+from engine.lazy import torch
 from engine.method import Learner
 from engine.optimise import clip
 from engine.seeds import torch_stream
 from engine.types import Batch, under
 
-Parameters = dict[str, Tensor]
-LossOfParameters = Callable[[Parameters], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Parameters: TypeAlias = "dict[str, Tensor]"
+LossOfParameters: TypeAlias = "Callable[[Parameters], Tensor]"
 
 
 def prediction_with(
@@ -32,14 +34,14 @@ def prediction_with(
     It computes in float32, whatever training uses: forward mode knows no autocast.
     """
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    in_float32 = model.in_float32 if isinstance(model, Classifier) else nullcontext
+    in_float32 = getattr(model, "in_float32", nullcontext)
 
     def predict(x: Tensor) -> Tensor:
         was_training = model.training
         model.train(train)
         try:
             with in_float32():
-                logits: Tensor = functional_call(model, {**parameters, **buffers}, (x,))
+                logits: Tensor = torch.func.functional_call(model, {**parameters, **buffers}, (x,))
         finally:
             model.train(was_training)
         return logits
@@ -113,7 +115,7 @@ def weight_gradient(
     }
     along = along if clip_derivative is None else clip_derivative(along)
     here = {name: parameter.detach() for name, parameter in parameters.items()}
-    change: Tensor = jvp(losses_at, (here,), (along,))[1]
+    change: Tensor = torch.func.jvp(losses_at, (here,), (along,))[1]
     return change / len(losses)
 
 

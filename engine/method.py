@@ -1,22 +1,26 @@
 """What a training method is: a policy that gives each sample of a batch its assignment."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from engine.characteristics import Characteristics
+from engine.lazy import torch
 from engine.modes import eval_mode
 from engine.perturb import Start
 from engine.registry import Registry
 from engine.section import Section
 from engine.types import Assignment, Batch, Copies, DeviceImages
 
-AdversaryLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+AdversaryLoss: TypeAlias = "Callable[[Tensor, Tensor, Tensor], Tensor]"
 """l_adv (B,) from the adversary's logits (B, C), the clean logits (B, C) and the labels (B,)."""
 
 
@@ -86,7 +90,7 @@ class Attack(ABC):
         """
 
     @abstractmethod
-    def on(self, model: nn.Module) -> "Attack":
+    def on(self, model: nn.Module) -> Attack:
         """Return the attack on another model; random draws go on in the same stream."""
 
 
@@ -113,10 +117,9 @@ class Learner:
         """Tell whether an epoch, counted from 1, begins after this share of the run."""
         return (epoch - 1) / self.epochs >= share
 
-    @torch.no_grad()
     def log_probabilities(self, x: Tensor) -> Tensor:
         """Return the clean log p(x), (B, C), in eval mode; finite where p itself underflows."""
-        with eval_mode(self.model):
+        with torch.no_grad(), eval_mode(self.model):
             logits: Tensor = self.model(x)
         return logits.log_softmax(dim=1)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
-from scipy.special import ndtr
 
 from engine.section import Section
 
@@ -155,6 +154,8 @@ def error_rates(setting: Setting, b: float, rho: PerClass) -> PerClass:
 
     Equation (1) at w = 1/sqrt(d): Phi(-(sqrt(d) (eta - rho_y) + y b) / sigma_y).
     """
+    from scipy.special import ndtr
+
     plus = setting.root_dim * (setting.eta - rho.plus) + b
     minus = setting.root_dim * (setting.eta - rho.minus) - b
     return PerClass(

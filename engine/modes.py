@@ -1,11 +1,15 @@
 """Switches that are put back as they were."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-from torch.nn.utils import convert_conv2d_weight_memory_format
+from engine.lazy import nn, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextmanager
@@ -59,7 +63,7 @@ def channels_last(model: nn.Module) -> Iterator[None]:
     """Run a block with the weights of convolutions laid out channels last; their values stay."""
     convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
     held = [module.weight.data for module in convolutions]
-    convert_conv2d_weight_memory_format(model, torch.channels_last)
+    nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)
     try:
         yield
     finally:

@@ -1,13 +1,18 @@
 """The norms of a threat model: how each draws, steers and projects inside its balls."""
 
+from __future__ import annotations
+
 import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-import torch
-from torch import Tensor
+from engine.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 NormName = Literal["linf", "l2"]
 SAMPLE = (1, 2, 3)

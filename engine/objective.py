@@ -1,16 +1,19 @@
 """The one loss that every method shares, sample by sample."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from engine.lazy import F, torch
 from engine.method import Objective
 from engine.types import Batch, Copies, Draw
 
-Predict = Callable[[Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Predict: TypeAlias = "Callable[[Tensor], Tensor]"
 """From images (B, channels, h, w) to logits (B, C)."""
 
 

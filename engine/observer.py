@@ -1,15 +1,19 @@
 """What a run tells the outside world, and the one thing it asks: shall I stop?"""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy.typing as npt
-from torch import Tensor
 
 from engine.card import EvaluationCard
 from engine.evaluate import Evaluation
 from engine.summary import ClassDistribution
 from engine.types import Columns
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

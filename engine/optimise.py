@@ -1,13 +1,19 @@
 """The optimiser: SGD, and how its gradients are clipped."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field, ValidationInfo, field_validator
-from torch import Tensor, nn
 
+from engine.lazy import nn, torch
 from engine.schedule import ScheduleConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.sgd import ClippingSGD
 
 
 class TrainingConfig(ScheduleConfig):
@@ -63,7 +69,9 @@ class TrainingConfig(ScheduleConfig):
             raise ValueError("true is not valid with momentum 0; Nesterov's needs some momentum")
         return nesterov
 
-    def optimizer(self, model: nn.Module) -> "ClippingSGD":
+    def optimizer(self, model: nn.Module) -> ClippingSGD:
+        from engine.sgd import ClippingSGD
+
         return ClippingSGD(
             model.parameters(),
             clip_norm=self.clip_norm,
@@ -72,20 +80,6 @@ class TrainingConfig(ScheduleConfig):
             nesterov=self.nesterov,
             weight_decay=self.weight_decay,
         )
-
-
-class ClippingSGD(torch.optim.SGD):
-    """SGD that scales the gradient of all parameters down to a largest norm, if it has one."""
-
-    def __init__(self, parameters: Any, *, clip_norm: float | None = None, **options: Any) -> None:
-        super().__init__(parameters, **options)
-        self.clip_norm = clip_norm
-
-    def step(self, closure: Any = None) -> Any:
-        if self.clip_norm is not None:
-            mine = [p for group in self.param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(mine, self.clip_norm)
-        return super().step(closure)
 
 
 def clip(

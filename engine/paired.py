@@ -6,7 +6,6 @@ No tensors: pages may use it without the engine's weight.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
 
 from engine.statistics import Counts, Floats, Marks, class_counts, mcnemar
 
@@ -47,6 +46,8 @@ def paired_difference(
         num_classes: C.
         level: Confidence of the two-sided interval.
     """
+    from scipy.special import ndtri
+
     n = class_counts(label, num_classes)
     alone = class_counts(label[wrong & ~other_wrong], num_classes)
     other = class_counts(label[other_wrong & ~wrong], num_classes)

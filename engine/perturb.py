@@ -1,14 +1,18 @@
 """Adversaries and anti-adversaries inside a ball of each sample's own radius."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 from pydantic import Field, ValidationInfo, field_validator, model_validator
-from torch import Tensor
 
+from engine.lazy import torch
 from engine.norm import LINF_EPSILON, Ball, NormName, require_within
 from engine.section import Derived, Pixels, Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Start = Literal["uniform", "normal"]
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 import torch
 
 from engine.attacks.pgd import Pgd
-from engine.backbone import Classifier
 from engine.card import EvaluationCard, Subject, card_of
+from engine.classifier import Classifier
 from engine.evaluate import Outcomes
 from engine.evaluation_attack import Conditions
 from engine.modes import arithmetic, eval_mode, without_parameter_gradients

@@ -1,15 +1,20 @@
 """The one place that picks the device, and that sets what a number's last bit depends on."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
-
-import torch
+from pathlib import Path
+from typing import NamedTuple
 
 from engine.errors import UserError
+from engine.lazy import torch
 from engine.modes import allow_tf32
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -41,6 +46,44 @@ def pick_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"device: {name!r} is not supported; choose auto, cpu or cuda:N")
     return device
+
+
+class FoundDevice(NamedTuple):
+    """A device as torch writes it, and what it calls itself."""
+
+    device: str
+    name: str
+
+
+@cache
+def find_device(name: str) -> FoundDevice:
+    """Return what `pick_device` picks, without torch in this process.
+
+    Where there may be a GPU, a process of its own asks torch.
+
+    Raises:
+        UserError: There is no such device here.
+    """
+    if name == "cpu" or (name == "auto" and not _may_have_gpu()):
+        return FoundDevice("cpu", _processor())
+    asked = subprocess.run(
+        [sys.executable, "-m", "engine.runtime", name], capture_output=True, text=True, check=False
+    )
+    if asked.returncode == 0:
+        return FoundDevice(*asked.stdout.splitlines())
+    last = (asked.stderr or f"exit code {asked.returncode}").splitlines()[-1]
+    raise UserError(last if asked.returncode == 2 else f"device: torch cannot be asked: {last}")
+
+
+def _may_have_gpu() -> bool:
+    """Tell whether torch could use a GPU: it needs NVIDIA's library or AMD's driver."""
+    if sys.platform != "linux" or Path("/dev/kfd").exists():
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def configure(device: torch.device, num_threads: int) -> None:
@@ -100,6 +143,10 @@ def device_name(device: torch.device) -> str:
     """Return what the device calls itself."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    return _processor()
+
+
+def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
@@ -107,7 +154,22 @@ def versions() -> dict[str, str]:
     """Return the versions that a number depends on."""
     return {
         "caat-studio": version("caat-studio"),
-        "torch": torch.__version__,
+        "torch": version("torch"),
         "numpy": version("numpy"),
         "python": platform.python_version(),
     }
+
+
+def _answer(name: str) -> int:
+    """Write what `find_device` asks for; with code 2, in a line on stderr, why there is none."""
+    try:
+        device = pick_device(name)
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{device}\n{device_name(device)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_answer(sys.argv[1]))

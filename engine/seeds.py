@@ -3,12 +3,15 @@
 A run that resumes at an epoch draws exactly what the uninterrupted run drew there.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import torch
+
+from engine.lazy import torch
 
 
 def derive_seed(seed: int, purpose: str, epoch: int = 0) -> int:

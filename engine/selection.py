@@ -1,14 +1,18 @@
 """Which epoch's model counts, and when to stop: both by the validation data."""
 
+from __future__ import annotations
+
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from engine.evaluate import Evaluation
+from engine.lazy import torch
 from engine.modes import with_weights
 from engine.types import under
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class Selection:

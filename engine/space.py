@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from engine.backbone import Classifier
+from engine.classifier import Classifier
 
 
 class PixelSpace(nn.Module):

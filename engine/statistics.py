@@ -1,6 +1,7 @@
 """What counted errors say: spread over classes, uncertainty, and whether two runs differ.
 
-No tensors: pages and commands may use it without the engine's weight.
+No tensors: pages and commands may use it without the engine's weight. SciPy is loaded where its
+functions are needed.
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from math import ceil
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtr, ndtri, stdtrit
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -110,6 +110,8 @@ def wilson(share: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple
         n: Samples that each share counts over; 0 gives the interval [0, 1].
         level: Confidence of the two-sided interval.
     """
+    from scipy.special import ndtri
+
     p = np.asarray(share, dtype=np.float64)
     size = np.asarray(n, dtype=np.float64)
     z = float(ndtri((1 + level) / 2))
@@ -121,6 +123,8 @@ def wilson(share: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple
 
 def t_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, float]:
     """Return Student's interval of the mean over seeds (S,); NaN for a single seed."""
+    from scipy.special import stdtrit
+
     seeds = np.asarray(values, dtype=np.float64)
     if len(seeds) < 2:
         return np.nan, np.nan
@@ -163,6 +167,8 @@ def mcnemar(label: Counts, wrong: Marks, other_wrong: Marks, num_classes: int) -
     Only images that one run alone gets wrong count: their split is Binomial(n, 1/2) under the
     hypothesis (McNemar, 1947). A class without any has 1.
     """
+    from scipy.special import bdtr
+
     alone = class_counts(label[wrong & ~other_wrong], num_classes)
     other = class_counts(label[other_wrong & ~wrong], num_classes)
     tail = bdtr(np.minimum(alone, other), alone + other, 0.5)

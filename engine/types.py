@@ -4,13 +4,18 @@ Letters used in every docstring: B samples in a batch, N samples in a set, C cla
 (B, channels, height, width) in [0, 1].
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+
+from engine.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
@@ -39,12 +44,12 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, index: IntArray) -> "ImageSet":
+    def take(self, index: IntArray) -> ImageSet:
         return ImageSet(
             self.images[index], self.labels[index], self.true_labels[index], self.source[index]
         )
 
-    def to(self, device: torch.device) -> "DeviceImages":
+    def to(self, device: torch.device) -> DeviceImages:
         """Return the set as tensors on a device, still as bytes."""
         return DeviceImages(
             torch.from_numpy(self.images).to(device), torch.from_numpy(self.labels).to(device)

@@ -5,7 +5,6 @@ import math
 import shutil
 from pathlib import Path
 
-import torch
 from sqlalchemy.orm import Session
 
 from db import queries, transitions
@@ -62,6 +61,8 @@ DRAINED = "Paused for worker restart"
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that memory ran out, on the device or here."""
+    import torch  # whoever meets such an error has it
+
     # Torch's own allocator for the CPU has no class of error of its own.
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -1,5 +1,7 @@
 """Checkpoints as files: written so that a crash at any instant leaves the one before intact."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import logging
@@ -8,9 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-
-from safetensors.torch import load, save
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from db.modes import create
 from db.rows import AttemptRow, CheckpointRow
@@ -18,6 +18,9 @@ from engine.runtime import versions
 from tasks.folder import flush
 from tasks.host import host_name
 from tasks.lock_domain import domain_of, files_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = 1
 KEPT = 2
@@ -59,6 +62,8 @@ def write(
         OSError: The disk is full or failing, and the temporary file is gone again; or the folder
             is gone, as its run was deleted.
     """
+    from safetensors.torch import save  # with torch, that only who computes has loaded
+
     about = {"format": FORMAT, "epoch": epoch, "scenario": scenario_digest, "versions": versions()}
     content = save(
         {name: value.detach().cpu().contiguous() for name, value in state.items()},
@@ -169,6 +174,8 @@ def search(data_dir: Path, rows: Sequence[CheckpointRow]) -> Search:
         data_dir: Of this process.
         rows: The newest first.
     """
+    from safetensors.torch import load
+
     unusable: list[Unusable] = []
     for row in rows:
         try:

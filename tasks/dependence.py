@@ -1,7 +1,10 @@
 """What a run's weighting network learned, read from its newest checkpoint."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
 from pydantic import ValidationError
-from torch import Tensor
 
 from db import queries
 from db.rows import RunDetail
@@ -13,7 +16,10 @@ from engine.types import Columns, FloatArray
 from tasks.checkpoints import newest_good
 from tasks.settings import settings
 
-State = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+State: TypeAlias = "dict[str, Tensor]"
 
 
 def learned_weight(run: RunDetail) -> LearnedWeight | None:

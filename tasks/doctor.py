@@ -23,7 +23,7 @@ from db.urls import display_url
 from db.workers import too_old
 from engine.dataset import datasets
 from engine.errors import UserError
-from engine.runtime import device_name, pick_device, versions
+from engine.runtime import find_device, versions
 from tasks import broker, messages, sharing
 from tasks.settings import Settings, make_data_dir, open_database, settings
 
@@ -206,11 +206,11 @@ def _workers() -> Iterator[Finding]:
 
 def _device() -> Iterator[Finding]:
     try:
-        device = pick_device(settings().device)
+        device, name = find_device(settings().device)
     except UserError as error:
         yield Finding("device", False, str(error))
         return
-    yield Finding("device", True, f"{device} ({device_name(device)})")
+    yield Finding("device", True, f"{device} ({name})")
 
 
 def _data() -> Iterator[Finding]:

@@ -4,16 +4,19 @@ Every name, message and label of a person or a plug-in passes one of these on it
 first writes out what cannot be seen (`engine.names.visible`), so the result is one line.
 """
 
+from __future__ import annotations
+
 import html
 import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from engine.names import unseen, visible, visible_lines
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 for_terminal = visible
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from db.transitions import WorkerIdentity
-from engine.runtime import pick_device
+from engine.runtime import find_device
 from tasks.lock_domain import made
 from tasks.settings import settings
 
@@ -53,7 +53,7 @@ def new_identity(data_dir: Path, device: str) -> WorkerIdentity:
         host=host_name(),
         boot_id=boot_id(),
         pid=pid,
-        device=str(pick_device(device)),
+        device=find_device(device).device,
         lock_domain=made(data_dir),
         data_dir=str(data_dir),
     )

@@ -1,4 +1,7 @@
-"""What every process of ours does first, and the files that it writes for a person."""
+"""What every process of ours does first, and the files that it writes for a person.
+
+The settings are loaded where they are asked for: a command that only helps needs none.
+"""
 
 import contextlib
 import os
@@ -10,24 +13,26 @@ from typing import BinaryIO
 from db.modes import file_mode
 from db.replaced import replaced
 from engine.errors import UserError
-from tasks.secrecy import hide_in_last_words
-from tasks.settings import settings
 from tasks.sharing import persons_umask, take_umask
 
 
 def begin() -> None:
-    """Set the umask, for this process and its children; call it where a process starts only.
+    """Make private what is made next, here and by children; call it where a process starts only.
 
-    What is made is private whatever happens next; a shared data directory opens it to the group.
-    No secret is in what the process warns or dies of.
+    Before anything is made, `keep_to_sharing` has to follow.
     """
-    hide_in_last_words()
     for number in range(3):  # a closed output would be the number of the next file that is opened
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     take_umask(0o077)
+
+
+def keep_to_sharing() -> None:
+    """Open what is made next to the group, in a process that began, if the data directory is so."""
+    from tasks.settings import settings
+
     with contextlib.suppress(ValueError):  # settings that cannot be are told by who needs them
         if settings().is_shared:
             take_umask(0o007)
@@ -60,6 +65,8 @@ def require_place(out: Path) -> None:
 
 def mode_of(out: Path) -> int:
     """Return the mode of a file that a person asks for: private only in the data directory."""
+    from tasks.settings import settings
+
     folder = out.parent.resolve()
     if folder.is_relative_to(settings().data_dir.resolve()):
         return file_mode(folder)

@@ -1,13 +1,13 @@
 """The model that a run ended with, on the data that it was trained for."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import torch
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from db import queries
 from db.rows import RunDetail
 from db.session import Database
-from engine.backbone import Classifier
 from engine.dataset import Data, prepare
 from engine.errors import UserError
 from engine.facts import checkpoint_in_words
@@ -17,6 +17,11 @@ from engine.scenario import Scenario
 from engine.selection import deployed
 from tasks.checkpoints import search
 from tasks.settings import settings
+
+if TYPE_CHECKING:
+    import torch
+
+    from engine.classifier import Classifier
 
 
 @dataclass(frozen=True)

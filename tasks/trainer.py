@@ -19,9 +19,9 @@ from engine.scenario import Scenario
 from tasks import causes, checkpoints
 from tasks.orphan import die_with_parent
 from tasks.patience import patiently
-from tasks.process import begin
+from tasks.process import begin, keep_to_sharing
 from tasks.recorder import PATIENCE_SECONDS, Recorder, ReplacedError, Start
-from tasks.secrecy import hide_in_logs, without_secrets
+from tasks.secrecy import hide_in_last_words, hide_in_logs, without_secrets
 from tasks.settings import open_database, settings
 
 EXIT_STOPPED = 75
@@ -170,6 +170,8 @@ def _checked_main() -> int:
 
 if __name__ == "__main__":
     begin()
+    keep_to_sharing()
+    hide_in_last_words()
     code = _checked_main()
     logging.shutdown()
     sys.stdout.flush()

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from db import workers
 from db.errors import DatabaseError, SchemaNewerError
-from engine.runtime import device_name, pick_device
+from engine.runtime import find_device
 from tasks.host import host_name, identity
 from tasks.reconcile import lost, sweep
 from tasks.settings import open_database, settings
@@ -47,7 +47,7 @@ def report() -> None:
                 host=me.host,
                 pid=me.pid,
                 device=me.device,
-                device_name=device_name(pick_device(me.device)),
+                device_name=find_device(me.device).name,
                 version=version("caat-studio"),
                 state="busy" if Presence.run_id else "idle",
                 run_id=Presence.run_id,

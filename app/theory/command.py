@@ -2,18 +2,18 @@
 
 import math
 from inspect import Parameter, Signature, signature
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from app.terminal import say_json
-from app.theory.words import how_fair, where
-from app.words import metric, percent, points
 from engine.errors import UserError
-from engine.mixture import PerClass, Setting, Solution
-from engine.section import error_lines
-from engine.theory import Draw, draw_errors, solve, standard_error
+from engine.mixture import Setting
+
+if TYPE_CHECKING:
+    from engine.mixture import PerClass, Solution
+    from engine.theory import Draw
 
 
 def register(cli: typer.Typer) -> None:
@@ -42,6 +42,9 @@ def theory(
     **fields: Any,
 ) -> None:
     """Solve the Gaussian mixture: the boundary, and the errors of both classes."""
+    from engine.section import error_lines
+    from engine.theory import draw_errors, solve
+
     try:
         setting = Setting(**fields)
     except ValidationError as error:
@@ -59,7 +62,7 @@ def _option(name: str) -> str:
     return name.replace("_", "-")
 
 
-def _as_json(solution: Solution, drawn: Draw | None) -> dict[str, Any]:
+def _as_json(solution: "Solution", drawn: "Draw | None") -> dict[str, Any]:
     """Return the answer; ``b`` is null where every sample gets the same label."""
     told: dict[str, Any] = {
         "b": solution.b if math.isfinite(solution.b) else None,
@@ -72,7 +75,11 @@ def _as_json(solution: Solution, drawn: Draw | None) -> dict[str, Any]:
     return told
 
 
-def _print(setting: Setting, solution: Solution, drawn: Draw | None) -> None:
+def _print(setting: Setting, solution: "Solution", drawn: "Draw | None") -> None:
+    from app.theory.words import how_fair, where
+    from app.words import metric, percent
+    from engine.theory import standard_error
+
     typer.echo(where(setting, solution))
     typer.echo(f"{'':16}{'class +':>10}{'class -':>10}{'average':>10}{'gap':>16}")
     for name, errors in solution.by_name().items():
@@ -88,7 +95,9 @@ def _print(setting: Setting, solution: Solution, drawn: Draw | None) -> None:
         typer.echo(line)
 
 
-def _print_row(title: str, errors: PerClass) -> None:
+def _print_row(title: str, errors: "PerClass") -> None:
+    from app.words import percent, points
+
     shares = (percent(share, 2) for share in (*errors, errors.average))
     cells = "".join(f"{share:>10}" for share in shares)
     typer.echo(f"{title:16}{cells}{points(errors.gap, 2):>16}")

@@ -1,9 +1,10 @@
 """APGD: PGD with momentum and a step that adapts, on the cross-entropy and the DLR loss."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
 
 from engine.autoattack import MIN_CLASSES, Members, num_targets, packages, run_members
 from engine.evaluation_attack import (
@@ -14,6 +15,9 @@ from engine.evaluation_attack import (
     num_classes_of,
 )
 from engine.types import DeviceImages
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @ATTACKS.register

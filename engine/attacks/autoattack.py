@@ -1,8 +1,8 @@
 """AutoAttack: four attacks without parameters, the worst case of them all."""
 
-from typing import Literal
+from __future__ import annotations
 
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Literal
 
 from engine.autoattack import MIN_CLASSES, Members, num_targets, packages, run_members
 from engine.errors import UserError
@@ -14,6 +14,9 @@ from engine.evaluation_attack import (
     num_classes_of,
 )
 from engine.types import DeviceImages
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 STANDARD = Members(("apgd-ce", "apgd-t", "fab-t", "square"))
 

@@ -1,22 +1,25 @@
 """PGD: steepest ascent on the cross-entropy inside the ball."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
 
 from engine.evaluation_attack import ATTACKS, Conditions, EvaluationAttack, Procedure
+from engine.lazy import F, torch
 from engine.modes import channels_last
 from engine.norm import BALLS, Ball
 from engine.perturb import random_start
 from engine.section import Pixels, in_255ths
 from engine.seeds import torch_stream
 from engine.types import Batch, DeviceImages
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 QUARTERS = 4
 """Steps of the default length, a quarter of the radius, that reach the edge of the ball."""
@@ -40,7 +43,7 @@ class Pgd(EvaluationAttack):
     def step(self) -> float:
         return self.epsilon / 4 if self.step_size is None else self.step_size
 
-    def reaching(self) -> "Pgd":
+    def reaching(self) -> Pgd:
         """Return the attack with a step that goes with its number of steps.
 
         Raises:

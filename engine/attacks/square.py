@@ -1,13 +1,17 @@
 """Square: random search by queries alone, without a gradient."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
 
 from engine.autoattack import Members, packages, run_members
 from engine.evaluation_attack import ATTACKS, Conditions, EvaluationAttack, Procedure
 from engine.types import DeviceImages
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @ATTACKS.register

@@ -1,12 +1,13 @@
 """PreAct-ResNet-18."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 from pydantic import Field
-from torch import nn
 
 from engine.backbone import BACKBONES, BackboneConfig
-from engine.preact_block import PreActBlock
+from engine.lazy import nn
 
 
 @BACKBONES.register
@@ -17,13 +18,10 @@ class PreActResNet18Config(BackboneConfig):
     width: int = Field(64, ge=1, le=512, description="Channels of the first stage; 64 is usual")
 
     def build(self, channels: int, size: int, num_classes: int) -> nn.Module:
-        return PreActResNet18(channels, num_classes, self.width)
+        """Stack four stages of two blocks, a last norm and an average over the image."""
+        from engine.preact_block import PreActBlock
 
-
-class PreActResNet18(nn.Sequential):
-    """Four stages of two blocks, a last norm and an average over the image."""
-
-    def __init__(self, channels: int, num_classes: int, width: int) -> None:
+        width = self.width
         stages = [
             block
             for stage in range(4)
@@ -34,7 +32,7 @@ class PreActResNet18(nn.Sequential):
                 PreActBlock(width * 2**stage, width * 2**stage, 1),
             )
         ]
-        super().__init__(
+        return nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1, bias=False),
             *stages,
             nn.BatchNorm2d(8 * width),

@@ -1,11 +1,13 @@
 """A two-layer convolutional network for small grey images and slow machines."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 from pydantic import Field
-from torch import nn
 
 from engine.backbone import BACKBONES, BackboneConfig
+from engine.lazy import nn
 
 
 @BACKBONES.register

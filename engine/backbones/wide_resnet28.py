@@ -1,12 +1,13 @@
 """Wide residual network with 28 layers."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 from pydantic import Field
-from torch import nn
 
 from engine.backbone import BACKBONES, BackboneConfig
-from engine.preact_block import PreActBlock
+from engine.lazy import nn
 
 BLOCKS_PER_STAGE = 4
 """28 = 6 * 4 + 4 layers."""
@@ -20,21 +21,17 @@ class WideResNet28Config(BackboneConfig):
     width: int = Field(10, ge=1, le=32, description="Widen factor; 10 is usual")
 
     def build(self, channels: int, size: int, num_classes: int) -> nn.Module:
-        return WideResNet28(channels, num_classes, self.width)
+        """Stack three stages of four blocks, a last norm and an average over the image."""
+        from engine.preact_block import PreActBlock
 
-
-class WideResNet28(nn.Sequential):
-    """Three stages of four blocks, a last norm and an average over the image."""
-
-    def __init__(self, channels: int, num_classes: int, widen: int) -> None:
         blocks: list[nn.Module] = []
         fan_in = 16
         for stage in range(3):
-            fan_out = 16 * widen * 2**stage
+            fan_out = 16 * self.width * 2**stage
             for number in range(BLOCKS_PER_STAGE):
                 blocks.append(PreActBlock(fan_in, fan_out, 2 if stage and not number else 1))
                 fan_in = fan_out
-        super().__init__(
+        return nn.Sequential(
             nn.Conv2d(channels, 16, 3, padding=1, bias=False),
             *blocks,
             nn.BatchNorm2d(fan_in),

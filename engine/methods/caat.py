@@ -1,14 +1,15 @@
 """CAAT: adversaries for some samples, anti-adversaries for others, chosen by meta-learning."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, Literal
+from __future__ import annotations
 
-import torch
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
 from pydantic import Field, ValidationInfo, field_validator
-from torch import Tensor, nn
 
 from engine.characteristics import Characteristics
 from engine.fairness import ClassMultipliers
+from engine.lazy import torch
 from engine.meta import (
     LossOfParameters,
     MetaLearner,
@@ -26,17 +27,16 @@ from engine.method import (
     Step,
 )
 from engine.objective import per_sample_losses
-from engine.released import CaatAsReleased
 from engine.section import ShareOfRun
 from engine.seeds import initialising
 from engine.types import Assignment, Batch
-from engine.weighting import (
-    SATURATED,
-    ReleasedNetwork,
-    Weighting,
-    WeightingNetwork,
-    learned_weight,
-)
+from engine.weighting import SATURATED, Weighting, learned_weight
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from engine.released import CaatAsReleased
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,11 @@ class CaatConfig(MethodConfig):
             num_steps // self.pace.meta_every if released else -(-num_steps // self.pace.meta_every)
         )
 
-    def build(self, learner: Learner) -> "Caat | CaatAsReleased":
+    def build(self, learner: Learner) -> Caat | CaatAsReleased:
         if self.protocol == "corrected":
             return Caat(self, learner)
+        from engine.released import CaatAsReleased
+
         with initialising(learner.seed, "weighting network"):
             network = self.network()
         return CaatAsReleased(
@@ -180,6 +182,8 @@ class CaatConfig(MethodConfig):
         )
 
     def network(self) -> nn.Module:
+        from engine.weighting_networks import ReleasedNetwork, WeightingNetwork
+
         kind = WeightingNetwork if self.protocol == "corrected" else ReleasedNetwork
         return kind(self.hidden, self.pace.temperature)
 
@@ -229,10 +233,10 @@ class Caat(Weighting):
 
     # -- assignments
 
-    @torch.no_grad()
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
         assert characteristics is not None
-        alpha = self._alpha(characteristics)
+        with torch.no_grad():
+            alpha = self._alpha(characteristics)
         clean, adversary, anti_adversary = self._weights(batch, alpha).unbind(dim=1)
         return Assignment(
             clean,

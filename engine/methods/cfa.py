@@ -1,16 +1,19 @@
 """CFA: each class gets the attack and the regularisation that its own robustness can bear."""
 
-from typing import Annotated, Literal
+from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+from typing import TYPE_CHECKING, Annotated, Literal
+
 from pydantic import Field
-from torch import Tensor
 
 from engine.characteristics import Characteristics
+from engine.lazy import F, torch
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective, Step
 from engine.section import ShareOfRun
 from engine.types import Assignment, Batch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @METHODS.register
@@ -48,7 +51,7 @@ class CfaConfig(MethodConfig):
         "to join the average",
     )
 
-    def build(self, learner: Learner) -> "Cfa":
+    def build(self, learner: Learner) -> Cfa:
         return Cfa(self, learner)
 
 

@@ -1,16 +1,19 @@
 """DAFA: classes that are taken for their neighbours get more weight and a wider ball."""
 
-from typing import Annotated, Literal
+from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+from typing import TYPE_CHECKING, Annotated, Literal
+
 from pydantic import Field
-from torch import Tensor
 
 from engine.characteristics import Characteristics
+from engine.lazy import F, torch
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective, Step
 from engine.section import ShareOfRun
 from engine.types import Assignment, Batch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @METHODS.register
@@ -35,7 +38,7 @@ class DafaConfig(MethodConfig):
         0.05, gt=0, le=1, description="Smallest class weight; with many classes it could be below 0"
     )
 
-    def build(self, learner: Learner) -> "Dafa":
+    def build(self, learner: Learner) -> Dafa:
         return Dafa(self, learner)
 
 

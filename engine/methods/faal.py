@@ -1,17 +1,20 @@
 """FAAL: each mini-batch is weighed by the worst class distribution near the uniform one."""
 
-import math
-from typing import Annotated, Literal
+from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+import math
+from typing import TYPE_CHECKING, Annotated, Literal
+
 from pydantic import Field
-from torch import Tensor
 
 from engine.characteristics import Characteristics
+from engine.lazy import F, torch
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective, Step
 from engine.section import ShareOfRun
 from engine.types import Assignment, Batch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @METHODS.register
@@ -34,7 +37,7 @@ class FaalConfig(MethodConfig):
         description="Share of the run of plain training first, for the paper's robust checkpoint",
     )
 
-    def build(self, learner: Learner) -> "Faal":
+    def build(self, learner: Learner) -> Faal:
         return Faal(self, learner)
 
 

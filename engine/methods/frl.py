@@ -1,16 +1,20 @@
 """Fair robust learning: classes whose errors are too high get more weight, or wider balls."""
 
-from typing import Annotated, Literal
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Annotated, Literal
+
 from pydantic import Field
-from torch import Tensor
 
 from engine.characteristics import Characteristics
 from engine.fairness import ClassMultipliers
+from engine.lazy import torch
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective
 from engine.section import ShareOfRun
 from engine.types import Assignment, Batch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NARROWEST = 0.98
 """A class's ball is never narrower than this share of epsilon, as released."""
@@ -49,7 +53,7 @@ class FrlReweightConfig(FrlConfig):
 
     name: Literal["frl-reweight"] = "frl-reweight"
 
-    def build(self, learner: Learner) -> "FrlReweight":
+    def build(self, learner: Learner) -> FrlReweight:
         return FrlReweight(self, learner)
 
 
@@ -64,7 +68,7 @@ class FrlReweightRemarginConfig(FrlConfig):
     bound_rate: float = Field(0.2, ge=0, le=10, description="Step of the ReMargin multipliers")
     bound_limit: float = Field(3.0, ge=1, le=10, description="Widest ball of a class, in epsilons")
 
-    def build(self, learner: Learner) -> "FrlReweightRemargin":
+    def build(self, learner: Learner) -> FrlReweightRemargin:
         return FrlReweightRemargin(self, learner)
 
 
@@ -83,7 +87,7 @@ class FrlRemarginConfig(FrlConfig):
     bound_rate: float = Field(0.1, ge=0, le=10, description="Step of the ReMargin multipliers")
     bound_limit: float = Field(2.5, ge=1, le=10, description="Widest ball of a class, in epsilons")
 
-    def build(self, learner: Learner) -> "FrlRemargin":
+    def build(self, learner: Learner) -> FrlRemargin:
         return FrlRemargin(self, learner)
 
 

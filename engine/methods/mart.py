@@ -1,17 +1,20 @@
 """MART: adversarial training that leans on the samples that are wrong without an attack."""
 
-from functools import partial
-from typing import Literal
+from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
 from pydantic import Field
-from torch import Tensor
 
 from engine.characteristics import Characteristics
+from engine.lazy import F, torch
 from engine.method import METHODS, Learner, Method, MethodConfig, Objective
 from engine.objective import kl_divergence
 from engine.types import Assignment, Batch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @METHODS.register
@@ -23,7 +26,7 @@ class MartConfig(MethodConfig):
         5.0, ge=0, le=100, description="Weight of the KL term, which counts by 1 - p_y(x)"
     )
 
-    def build(self, learner: Learner) -> "Mart":
+    def build(self, learner: Learner) -> Mart:
         return Mart(self, learner)
 
 

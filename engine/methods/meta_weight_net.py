@@ -1,13 +1,13 @@
 """Meta-Weight-Net: a network gives each clean sample its weight from the sample's own loss."""
 
-from typing import Any, Literal
+from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+from typing import TYPE_CHECKING, Any, Literal
+
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
-from torch import Tensor, nn
 
 from engine.characteristics import Characteristics
+from engine.lazy import F, torch
 from engine.meta import MetaLearner, Parameters, prediction_with, weight_gradient
 from engine.method import (
     METHODS,
@@ -22,6 +22,9 @@ from engine.method import (
 from engine.objective import per_sample_losses
 from engine.seeds import initialising
 from engine.types import Assignment, Batch
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @METHODS.register
@@ -53,33 +56,25 @@ class MetaWeightNetConfig(MethodConfig):
             content.pop("meta_batch_norm", None)
         return content
 
-    def build(self, learner: Learner) -> "MetaWeightNet":
+    def build(self, learner: Learner) -> MetaWeightNet:
         return MetaWeightNet(self, learner)
 
     def meta_steps(self, num_steps: int) -> int:
         return -(-num_steps // self.meta_every)
 
+    def network(self) -> nn.Module:
+        from engine.weighting_networks import WeightNetwork
+
+        return WeightNetwork(self.hidden)
+
     def learned_weight(self) -> LearnedWeight:
-        network = WeightNetwork(self.hidden)
+        network = self.network()
 
         def weight(traits: Characteristics, crowd: Characteristics) -> Tensor:
             found: Tensor = network(traits.loss)
             return found
 
         return LearnedWeight("clean_weight", network, weight)
-
-
-class WeightNetwork(nn.Module):
-    """V: from losses (B,) to weights (B,) in (0, 1)."""
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(1, hidden)
-        self.last = nn.Linear(hidden, 1)
-
-    def forward(self, loss: Tensor) -> Tensor:
-        logit: Tensor = self.last(F.relu(self.hidden(loss[:, None])))
-        return logit.sigmoid().squeeze(1)
 
 
 class MetaWeightNet(Method):
@@ -96,7 +91,7 @@ class MetaWeightNet(Method):
     def __init__(self, config: MetaWeightNetConfig, learner: Learner) -> None:
         self.config, self.learner = config, learner
         with initialising(learner.seed, "weighting network"):
-            self.network = WeightNetwork(config.hidden).to(learner.device)
+            self.network = config.network().to(learner.device)
         self.meta = MetaLearner(
             self.network,
             learner,
@@ -105,10 +100,10 @@ class MetaWeightNet(Method):
             batch_size=config.meta_batch_size,
         )
 
-    @torch.no_grad()
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
         assert characteristics is not None
-        weight = self.network(characteristics.loss)
+        with torch.no_grad():
+            weight = self.network(characteristics.loss)
         zero = torch.zeros_like(weight)
         return Assignment(weight, adversary=zero, anti_adversary=zero, bound=zero)
 

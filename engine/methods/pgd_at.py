@@ -1,10 +1,11 @@
 """PGD-AT: adversarial training on the worst case that PGD finds."""
 
+from __future__ import annotations
+
 from typing import Literal
 
-import torch
-
 from engine.characteristics import Characteristics
+from engine.lazy import torch
 from engine.method import METHODS, Learner, Method, MethodConfig, Objective
 from engine.types import Assignment, Batch
 
@@ -15,7 +16,7 @@ class PgdAtConfig(MethodConfig):
 
     name: Literal["pgd-at"] = "pgd-at"
 
-    def build(self, learner: Learner) -> "PgdAt":
+    def build(self, learner: Learner) -> PgdAt:
         return PgdAt(learner)
 
 

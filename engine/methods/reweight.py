@@ -1,16 +1,20 @@
 """Baseline ReWeight: adversarial training that weighs up the classes with a high robust error."""
 
-from typing import Annotated, Literal
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Annotated, Literal
+
 from pydantic import Field
-from torch import Tensor
 
 from engine.characteristics import Characteristics
 from engine.fairness import limited, positive_class_weights
+from engine.lazy import torch
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective
 from engine.section import ShareOfRun
 from engine.types import Assignment, Batch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @METHODS.register
@@ -33,7 +37,7 @@ class ReweightConfig(MethodConfig):
         0.25, ge=0, le=1, description="Share of the run after which the class multipliers move"
     )
 
-    def build(self, learner: Learner) -> "Reweight":
+    def build(self, learner: Learner) -> Reweight:
         return Reweight(self, learner)
 
 

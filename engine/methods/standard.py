@@ -1,10 +1,11 @@
 """Standard training: clean images only, the reference that every price is counted from."""
 
+from __future__ import annotations
+
 from typing import Literal
 
-import torch
-
 from engine.characteristics import Characteristics
+from engine.lazy import torch
 from engine.method import METHODS, Learner, Method, MethodConfig, Objective
 from engine.types import Assignment, Batch
 
@@ -15,7 +16,7 @@ class StandardConfig(MethodConfig):
 
     name: Literal["standard"] = "standard"
 
-    def build(self, learner: Learner) -> "Standard":
+    def build(self, learner: Learner) -> Standard:
         return Standard()
 
 

@@ -1,11 +1,13 @@
 """TRADES: clean accuracy plus a price on how far predictions move inside the ball."""
 
+from __future__ import annotations
+
 from typing import Literal
 
-import torch
 from pydantic import Field
 
 from engine.characteristics import Characteristics
+from engine.lazy import torch
 from engine.method import METHODS, Learner, Method, MethodConfig, Objective
 from engine.types import Assignment, Batch
 
@@ -17,7 +19,7 @@ class TradesConfig(MethodConfig):
     name: Literal["trades"] = "trades"
     beta: float = Field(6.0, ge=0, le=100, description="Weight of the robust term, 1 / lambda")
 
-    def build(self, learner: Learner) -> "Trades":
+    def build(self, learner: Learner) -> Trades:
         return Trades(self, learner)
 
 

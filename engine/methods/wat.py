@@ -1,16 +1,19 @@
 """WAT: TRADES, weighed by an adversary that bets on the classes with the highest cost."""
 
-from typing import Literal
+from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+from typing import TYPE_CHECKING, Literal
+
 from pydantic import Field
-from torch import Tensor
 
 from engine.characteristics import Characteristics
+from engine.lazy import F, torch
 from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective
 from engine.objective import kl_divergence
 from engine.types import Assignment, Batch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 AT_A_TIME = 256
 """Validation images that are attacked at a time."""
@@ -29,7 +32,7 @@ class WatConfig(MethodConfig):
         description="How fast weight moves to a class of high cost (Hedge), per nat",
     )
 
-    def build(self, learner: Learner) -> "Wat":
+    def build(self, learner: Learner) -> Wat:
         return Wat(self, learner)
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from engine.attack import TrainingAttack
-from engine.backbone import Classifier
 from engine.characteristics import Characteristics, characteristics
+from engine.classifier import Classifier
 from engine.dataset import datasets
 from engine.loop import train
 from engine.method import Learner, Method, Step

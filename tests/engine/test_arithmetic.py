@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine import loop, runtime
-from engine.backbone import Classifier
+from engine.classifier import Classifier
 from engine.errors import UserError
 from engine.method import METHODS
 from engine.modes import arithmetic

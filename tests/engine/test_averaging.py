@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from engine.averaging import WeightAverage
-from engine.backbone import Classifier
+from engine.classifier import Classifier
 
 
 def net(value: float) -> nn.Module:

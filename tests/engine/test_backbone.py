@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from engine.backbone import BACKBONES, Classifier, channel_statistics
+from engine.backbone import BACKBONES
+from engine.classifier import Classifier, channel_statistics
 
 
 @pytest.mark.parametrize("name", BACKBONES.names())
@@ -32,7 +33,7 @@ def test_a_published_network_has_its_published_size(name):
 
 
 def test_a_shortcut_without_parameters_takes_every_second_pixel_and_pads_with_zeros():
-    from engine.backbones.resnet32 import BasicBlock
+    from engine.basic_block import BasicBlock
 
     block = BasicBlock(2, 4, stride=2).eval()
     torch.nn.init.zeros_(block.conv2.weight)  # leaves the shortcut alone

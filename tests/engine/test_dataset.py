@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from engine.dataset import DataConfig, datasets, prepare, register, stratified_counts
 from engine.types import rows_by_class
@@ -138,3 +140,13 @@ def test_a_dataset_can_hold_out_what_it_says_it_holds_out(name):
     assert len(set(source.class_names)) == len(source.class_names)
     assert 2 * source.held_out_per_class < min(source.train_counts)
     DataConfig(dataset=name)
+
+
+def test_the_digits_and_their_split_are_those_of_scikit_learn():
+    pixels, labels = load_digits(return_X_y=True)
+    index = np.arange(len(labels))
+    parts = train_test_split(index, test_size=0.2, stratify=labels, random_state=0)
+    for found, expected in zip(datasets()["digits"].load(Path()), map(np.sort, parts), strict=True):
+        assert (found.source == expected).all()
+        assert (found.labels == labels[expected]).all()
+        assert (found.images.reshape(-1, 64) == np.round(pixels * (255 / 16))[expected]).all()

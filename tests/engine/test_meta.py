@@ -6,11 +6,12 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-from engine.backbones.preact_resnet18 import PreActResNet18
+from engine.backbones.preact_resnet18 import PreActResNet18Config
 from engine.meta import prediction_with, virtual_step, weight_gradient
 from engine.method import Objective
 from engine.objective import per_sample_losses
-from engine.optimise import ClippingSGD, clip
+from engine.optimise import clip
+from engine.sgd import ClippingSGD
 from engine.types import Batch, Copies
 
 OPTIMIZERS = {
@@ -108,7 +109,7 @@ def smooth_net() -> nn.Module:
 
 def resnet() -> nn.Module:
     torch.manual_seed(0)
-    return PreActResNet18(1, 3, width=1)
+    return PreActResNet18Config(width=1).build(1, 8, 3)
 
 
 def relative_error(found, expected):

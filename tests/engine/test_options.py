@@ -9,14 +9,14 @@ from torch import nn
 
 from engine import loop, runtime
 from engine.attack import TrainingAttack
-from engine.backbone import Classifier
 from engine.characteristics import NAMES
+from engine.classifier import Classifier
 from engine.errors import UserError
 from engine.evaluate import Outcomes, count_by_class
 from engine.meta import prediction_with
 from engine.method import METHODS, Objective
-from engine.optimise import ClippingSGD
 from engine.perturb import ThreatConfig
+from engine.sgd import ClippingSGD
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "augment": {"training": {"augment": True}},

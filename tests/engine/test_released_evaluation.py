@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from engine.backbone import Classifier
 from engine.card import Subject
+from engine.classifier import Classifier
 from engine.evaluation_attack import Conditions
 from engine.perturb import ThreatConfig
 from engine.released_evaluation import card_as_released, examine_as_released
