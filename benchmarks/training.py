@@ -55,7 +55,8 @@ def tested(trainer: Trainer) -> Evaluation:
 
 def cells(runs: Iterable[tuple[float, ...]], places: Iterable[int]) -> str:
     """Return a table's cells: mean ± standard deviation over runs of what each run found."""
-    return " | ".join(map(_cell, zip(*runs, strict=True), places))
+    columns = zip(zip(*runs, strict=True), places, strict=True)
+    return " | ".join(_cell(found, digits) for found, digits in columns)
 
 
 def _cell(found: tuple[float, ...], digits: int) -> str:
