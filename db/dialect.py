@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from db.models import Base
@@ -12,7 +11,11 @@ from db.models import Base
 def insert_or(session: Session, model: type[Base]) -> Any:
     """Return an INSERT that can say ON CONFLICT; the two dialects share the methods, not a type."""
     if session.get_bind().dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
         return sqlite.insert(model)
+    from sqlalchemy.dialects import postgresql  # each loads its drivers' dialects
+
     return postgresql.insert(model)
 
 

@@ -226,7 +226,7 @@ def final_metrics(session: Session, run_id: str) -> dict[str, Any] | None:
     run = session.execute(select(Run.facts).where(Run.id == run_id)).first()
     mine = (Metric.run_id == run_id, Metric.split == "test")
     tested = select(Metric.name, Metric.value).where(*mine).order_by(Metric.step)
-    averages = dict(session.execute(tested).tuples().all())
+    averages = {row.name: row.value for row in session.execute(tested)}
     if run is None or not averages:
         return None
     names = (run.facts or {}).get("class_names") or []
