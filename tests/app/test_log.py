@@ -9,7 +9,7 @@ from app.words import now
 from db import queries, transitions
 from db.models import Attempt, RunStatus
 from tasks import run_log
-from tests.app.test_pages import words
+from tests.app.shown import words
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_tab_tells_each_change_with_who_made_it_and_why(studio, open_page):
 
 def test_the_header_of_a_resumed_run_says_where_it_goes_on_and_what_happened(studio, open_page):
     said = words(open_page("run", id=resumed(studio)))
-    assert r"Attempt 2, on from epoch 4. Interrupted at epoch 4\: worker\-1 is gone." in said
+    assert "Attempt 2, on from epoch 4. Interrupted at epoch 4: worker-1 is gone." in said
 
 
 def test_the_time_left_after_a_resume_comes_from_the_attempt_in_work(studio):

@@ -7,7 +7,7 @@ from app.words import literal
 from db.errors import DatabaseUnreachableError
 from tasks import doctor
 from tests.app.conftest import MAIN
-from tests.app.test_pages import words
+from tests.app.shown import words
 
 
 def findings() -> dict[str, doctor.Finding]:
