@@ -17,7 +17,7 @@ def findings() -> dict[str, doctor.Finding]:
 def test_a_healthy_part_is_shown_with_what_was_seen(studio, open_page, data_dir):
     studio.report_worker()
     said = words(open_page("system"))
-    assert r"SQLite 3\." in said
+    assert "SQLite 3." in said
     assert "journal wal" in said
     assert literal("worker-1 (cuda:0, idle)") in said
     assert "checkpoints and logs" in said
