@@ -115,8 +115,8 @@ def _root(
     from tasks.secrecy import hide_in_last_words, hide_in_logs
 
     hide_in_logs()
-    hide_in_last_words()
     if context.obj:
+        hide_in_last_words()
         keep_to_sharing()
 
 

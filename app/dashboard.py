@@ -51,7 +51,7 @@ def where_to_open(address: Address) -> str:
 
 
 def serve_dashboard(port: int, *, announce: bool = True) -> None:
-    """Serve the dashboard in this process, which has loaded the engine: the first page is quick.
+    """Serve the dashboard in this process; a page loads what it draws with at its first visit.
 
     Raises:
         UserError: The port is taken, or a public address was asked for without consent.

@@ -17,14 +17,13 @@ from typing import Any
 # This folder is first on the path, and its engine.py is called like the package.
 sys.path = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).parent]
 
-import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.training import cells, tested, train, trainer_of
 from engine.averaging import WeightAverage
 from engine.evaluate import Evaluation
 from engine.method import Learner, Step
-from engine.methods.faal import Faal, FaalConfig, worst_distribution
+from engine.methods.faal import Faal, FaalConfig, margins_by_class, worst_distribution
 from engine.statistics import spread
 
 DECAY = 0.999
@@ -122,11 +121,9 @@ class Released(Faal):
         assert step.adversary_logits is not None
         if not self._weighs:
             return False
-        p = step.adversary_logits.softmax(dim=1)
-        one_hot = F.one_hot(step.batch.y, self.learner.num_classes).to(p.dtype)
-        margin = (p - 2 * one_hot).amax(dim=1) - (p * one_hot).sum(dim=1)
-        worst = worst_distribution(margin @ one_hot, self.config.tau)
-        self.absent.append(float(worst[one_hot.sum(dim=0) == 0].sum()))
+        total, count = margins_by_class(step.adversary_logits, step.batch.y)
+        worst = worst_distribution(total, self.config.tau)
+        self.absent.append(float(worst[count == 0].sum()))
         self.weights = (len(worst) * worst).to(self.weights)
         return True
 

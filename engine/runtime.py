@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 import platform
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -150,11 +152,24 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
+def _torch_version() -> str:
+    """Return what torch calls itself, with its build (+cu130), without loading it.
+
+    The package's metadata may lack the build.
+    """
+    found = importlib.util.find_spec("torch")
+    assert found is not None
+    assert found.origin is not None
+    told: str = runpy.run_path(str(Path(found.origin).with_name("version.py")))["__version__"]
+    return told
+
+
 def versions() -> dict[str, str]:
     """Return the versions that a number depends on."""
     return {
         "caat-studio": version("caat-studio"),
-        "torch": version("torch"),
+        "torch": _torch_version(),
         "numpy": version("numpy"),
         "python": platform.python_version(),
     }

@@ -35,7 +35,6 @@ from engine.weighting import SATURATED, Weighting, learned_weight
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-if TYPE_CHECKING:
     from engine.released import CaatAsReleased
 
 

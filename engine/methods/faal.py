@@ -41,6 +41,19 @@ class FaalConfig(MethodConfig):
         return Faal(self, learner)
 
 
+def margins_by_class(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each class's sum of margins, rival's minus label's probability, and its samples, (C,).
+
+    Args:
+        logits: (B, C) of the adversaries.
+        labels: (B,) class indices.
+    """
+    p = logits.softmax(dim=1)
+    one_hot = F.one_hot(labels, p.shape[1]).to(p.dtype)
+    p_label, p_rival = (p * one_hot).sum(dim=1), (p - 2 * one_hot).amax(dim=1)
+    return (p_rival - p_label) @ one_hot, one_hot.sum(dim=0)
+
+
 def worst_distribution(gain: Tensor, tau: float) -> Tensor:
     """Return argmax_p sum_c p_c gain_c subject to KL(uniform || p) <= tau, (K,) float64 on the CPU.
 
@@ -104,13 +117,9 @@ class Faal(Method):
         assert step.adversary_logits is not None
         if not self._weighs:
             return False
-        p = step.adversary_logits.softmax(dim=1)
-        one_hot = F.one_hot(step.batch.y, self.learner.num_classes).to(p.dtype)
-        p_label, p_rival = (p * one_hot).sum(dim=1), (p - 2 * one_hot).amax(dim=1)
-        count = one_hot.sum(dim=0)
+        total, count = margins_by_class(step.adversary_logits, step.batch.y)
         present = count > 0
-        margin = ((p_rival - p_label) @ one_hot)[present] / count[present]
-        worst = worst_distribution(margin, self.config.tau)
+        worst = worst_distribution(total[present] / count[present], self.config.tau)
         self.weights = torch.ones_like(self.weights)
         self.weights[present] = (len(worst) * worst).to(self.weights)
         return True

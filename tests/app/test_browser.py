@@ -165,6 +165,7 @@ def test_a_theory_link_holds_the_claim_its_parameters_and_the_drawn_samples(
     fresh.get_by_text("Class + pays: 30.9 %").wait_for()
     fresh.get_by_text("At its own parameters").wait_for()
     fresh.get_by_text("10,000 of each class, seed 0").wait_for()
+    assert fresh.url == page.url
     context.close()
 
 
@@ -191,9 +192,11 @@ def test_a_clicked_point_stands_in_the_link_and_leads_to_its_classes(
     context = chromium.new_context()
     fresh = Visit(context.new_page(), server).go(page.url.removeprefix(server))
     fresh.get_by_text("One seed: no interval").wait_for()
+    assert fresh.url == page.url
     context.close()
     page.get_by_text("Which classes pay?").click()
     page.get_by_role("heading", name="Class fairness").wait_for()
+    assert "/fairness?" in page.url
     page.wait_for_url(f"**/fairness?runs={run_id}")
 
 

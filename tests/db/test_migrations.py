@@ -6,11 +6,12 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from db.engines import migration_engine, parse_url
-from db.errors import SchemaMismatchError
-from db.migrate import alembic_config
+from db.errors import SchemaMismatchError, SchemaNewerError
+from db.migrate import alembic_config, check_revision, head_revision
 from db.models import Base
 from db.queries import class_metrics, get_run, snapshot
 from db.session import Database
@@ -46,6 +47,17 @@ def test_a_downgrade_leaves_nothing_and_can_be_upgraded_again(empty_engine):
         with empty_engine.connect() as connection:
             tables = set(inspect(connection).get_table_names()) - {"alembic_version"}
         assert tables == (set(Base.metadata.tables) if expected else set())
+
+
+def test_the_revisions_that_a_command_knows_are_those_of_the_upgrades():
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert head_revision() == scripts.get_current_head()
+    for script in scripts.walk_revisions():
+        if script.revision != head_revision():
+            with pytest.raises(SchemaMismatchError, match=f"is at revision {script.revision}"):
+                check_revision(script.revision)
+    with pytest.raises(SchemaNewerError):
+        check_revision("9999")
 
 
 def test_every_revision_but_the_newest_has_a_dump():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from engine.errors import UserError
-from engine.runtime import pick_device, versions
+from engine.runtime import device_name, find_device, pick_device, versions
 from engine.seeds import derive_seed, initialising, numpy_stream, torch_stream
 
 
@@ -19,8 +19,24 @@ def test_a_device_that_is_not_here_is_one_line(name):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["cpu", "auto"])
+def test_the_device_that_is_found_without_torch_is_the_one_that_torch_picks(name):
+    device = pick_device(name)
+    assert find_device(name) == (str(device), device_name(device))
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "tpu?"])
+def test_a_device_that_torch_does_not_have_is_not_found_for_the_same_reason(name):
+    with pytest.raises(UserError) as picked:
+        pick_device(name)
+    with pytest.raises(UserError) as found:
+        find_device(name)
+    assert str(found.value) == str(picked.value)
+
+
 def test_versions_name_what_a_number_depends_on():
     assert set(versions()) == {"caat-studio", "torch", "numpy", "python"}
+    assert versions()["torch"] == torch.__version__
 
 
 def test_streams_differ_by_seed_purpose_and_epoch():
