@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 else:
 
     class Lazy(ModuleType):
-        """Stands for a module, which the first look at one of its names loads."""
+        """Stands for a module, which the first look at one of its names loads.
+
+        Each name is asked for once: it is computed with in inner loops.
+        """
 
         def __getattr__(self, name: str) -> Any:
-            return getattr(import_module(self.__name__), name)
+            value = getattr(import_module(self.__name__), name)
+            setattr(self, name, value)
+            return value
 
     torch, nn, F = Lazy("torch"), Lazy("torch.nn"), Lazy("torch.nn.functional")
 
