@@ -92,7 +92,7 @@ def test_a_run_is_configured_launched_and_stopped_by_keyboard_and_survives_its_t
     assert (run.name, run.num_epochs) == ("By keyboard", 500)
     assert (run.status, run.reason) == ("cancelled", "user")
     assert [attempt.outcome for attempt in run.attempts] == ["lost", "cancelled"]
-    assert 2 <= run.epoch < 500
+    assert 1 <= run.epoch < 500  # the page names the epoch in work
 
 
 def only_run(data_dir: Path) -> RunDetail:
