@@ -58,7 +58,12 @@ COLUMNS = {
     "scenario": st.column_config.TextColumn(
         "Scenario",
         width=150,
-        help="Dataset, label noise, class imbalance, norm and radius of the attack",
+        help="Dataset, label noise, class imbalance",
+    ),
+    "threat": st.column_config.TextColumn(
+        "Threat",
+        width=96,
+        help="Norm and radius in which the errors are measured, and those of training if others",
     ),
     "curve": st.column_config.LineChartColumn(
         "Robust accuracy",
@@ -93,7 +98,8 @@ def run_table(
             "progress": 100 * run.progress,
             "time_left": time_left(run),
             "method": run.method,
-            "scenario": in_short(scenarios.get(run.id, {}), run.dataset),
+            "scenario": data_in_short(scenarios.get(run.id, {}), run.dataset),
+            "threat": threat_in_short(scenarios.get(run.id, {})),
             "curve": curves.get(run.id),
             "natural_error": _percents(run.natural_error),
             "robust_error": _percents(run.robust_error),
@@ -111,19 +117,22 @@ def _percents(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def in_short(scenario: Mapping[str, Any], dataset: str) -> str:
-    """Say a scenario without its method in a few words: ``digits, pair 20 %, linf 8/255``."""
+def data_in_short(scenario: Mapping[str, Any], dataset: str) -> str:
+    """Say a scenario's data in a few words: ``digits, pair 20 %, imbalance 10``."""
     corrupted = scenario.get("data", {})
     noise, imbalance = corrupted.get("noise") or {}, corrupted.get("imbalance") or {}
-    trained, tested = threat_in_training(scenario), threat_of(scenario)
     parts = [
         dataset,
         f"{noise.get('kind')} {percent(noise['ratio'], 0)}" if noise.get("ratio") else "",
         _imbalance(scenario) if imbalance.get("factor", 1) > 1 else "",
-        trained,
-        f"tested in {tested}" if tested != trained else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def threat_in_short(scenario: Mapping[str, Any]) -> str:
+    """Say a scenario's balls, first that of its errors: ``linf 8/255``."""
+    trained, tested = threat_in_training(scenario), threat_of(scenario)
+    return tested if tested == trained else f"{tested}, trained in {trained}"
 
 
 def _imbalance(scenario: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.card import card_in_words, threat_of
-from app.run_table import in_short
+from app.run_table import threat_in_short
 from engine.card import Subject, card_of
 from engine.evaluation_attack import ATTACKS, Conditions
 from engine.perturb import ThreatConfig
@@ -58,6 +58,6 @@ def test_the_ball_of_a_robust_number_is_the_cards_else_the_scenarios(scenario, c
 
 def test_the_list_of_runs_tells_norms_and_another_radius_of_the_test_apart():
     linf = {"threat": {"norm": "linf", "epsilon": 8 / 255}}
-    assert in_short(linf, "digits") == "digits, linf 8/255"
+    assert threat_in_short(linf) == "linf 8/255"
     l2 = {"threat": {"norm": "l2", "epsilon": 0.5}, "evaluation": {"epsilon": 0.25}}
-    assert in_short(l2, "digits") == "digits, l2 0.5, tested in l2 0.25"
+    assert threat_in_short(l2) == "l2 0.25, trained in l2 0.5"

@@ -115,7 +115,8 @@ def test_a_row_has_its_scenario_in_short_and_its_curve(studio, open_page):
     studio.queued("Waits")
     table = open_page("runs").dataframe[0].value.set_index("name")
     scenario = table.loc["Noisy", "scenario"]
-    assert scenario == "digits, pair 20 %, imbalance 10 (realised 11), linf 8/255"
+    assert scenario == "digits, pair 20 %, imbalance 10 (realised 11)"
+    assert table.loc["Noisy", "threat"] == "linf 8/255"
     assert list(table.loc["Noisy", "curve"]) == pytest.approx([0.5, 0.65, 0.7])
     assert table.loc["Waits", "curve"] is None
 
