@@ -12,9 +12,9 @@ import streamlit as st
 from pydantic import BaseModel, Field, ValidationError
 
 from app.fields import Place, places
+from engine.config import Section, error_lines, exact_pixels, exactly, parse_number
 from engine.new_scenario import new_scenario
 from engine.scenario import Scenario
-from engine.section import Section, error_lines, exact_pixels, exactly, parse_number
 
 PREFIX = "scenario"
 """Every answer's key in the session begins with this."""

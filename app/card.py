@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from db.rows import RunDetail
-from engine.card import PIXELS
-from engine.section import exactly, in_255ths
+from engine.config import exactly, in_255ths
+from engine.evaluation.card import PIXELS
 
 
 def ball(norm: str, epsilon: float) -> str:

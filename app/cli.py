@@ -324,7 +324,7 @@ def export(
 @cli.command()
 def methods(as_json: AsJson = False) -> None:
     """List the training methods and their fields."""
-    from engine.method import METHODS
+    from engine.methods.base import METHODS
     from engine.registry import import_plugins
 
     import_plugins("engine.methods")

@@ -15,8 +15,8 @@ from db import listing, queries
 from db.listing import Overview, RunFilter
 from db.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.session import Database
+from engine.evaluation.statistics import wilson
 from engine.names import visible
-from engine.statistics import wilson
 from tasks.escaping import frame_for_csv
 from tasks.liveness import judged
 from tasks.settings import open_database

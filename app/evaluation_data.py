@@ -12,7 +12,7 @@ import streamlit as st
 from app import data
 from db import evaluations as stored
 from db.rows import EvaluationRow
-from engine.statistics import class_counts, confusion, errors_by_class, spread, wilson
+from engine.evaluation.statistics import class_counts, confusion, errors_by_class, spread, wilson
 
 Said = dict[str, npt.NDArray[Any]]
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from app.words import literal
-from engine.dataset import datasets
+from engine.config import Derived, allowed_values, parse_fraction
+from engine.data.datasets.base import datasets
 from engine.registry import Registry
-from engine.section import Derived, allowed_values, parse_fraction
 
 Kind = Literal["section", "plugin", "choice", "bool", "int", "float", "pixels", "numbers", "text"]
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from engine import dataset
-from engine.corruption import transition_matrix
+from engine.data import preparation
+from engine.data.corruption import transition_matrix
 from engine.realised import realised
 from engine.scenario import Scenario
 from engine.seeds import numpy_stream
@@ -16,7 +16,7 @@ from engine.types import IntArray
 
 def training_counts(scenario: Scenario) -> IntArray:
     """Return how many training samples of each true class (C,) the run will have."""
-    return dataset.training_counts(scenario.data, scenario.seed)
+    return preparation.training_counts(scenario.data, scenario.seed)
 
 
 def noise_matrix(scenario: Scenario) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ from app.compare.runs import Finished, finished
 from app.images import amplification, amplified, enlarged, moved
 from app.words import literal, percent
 from engine.errors import UserError
-from engine.glance import Glance
+from engine.inspection.single_image import Glance
 from engine.names import visible
 from engine.scenario import Scenario
 from engine.types import ImageSet

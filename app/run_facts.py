@@ -6,7 +6,7 @@ from typing import Any
 from app.scenario_file import in_words
 from app.words import NOTHING, percent
 from db.rows import RunDetail
-from engine.section import in_255ths
+from engine.config import in_255ths
 
 
 def fact_rows(run: RunDetail) -> dict[str, str]:

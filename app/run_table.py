@@ -15,7 +15,7 @@ from app.run_line import time_left
 from app.words import NOTHING, STATUSES, ago, count, literal, percent, tagged
 from db.listing import Overview
 from db.rows import RunRow
-from engine.dataset import DataConfig, training_counts
+from engine.data.preparation import DataConfig, training_counts
 from engine.realised import imbalance_factor
 
 PILLS = {

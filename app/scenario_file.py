@@ -8,9 +8,9 @@ import pandas as pd
 from pydantic import BaseModel
 
 from app.fields import Place, places
+from engine.config import exact_pixels, exactly
 from engine.names import nearest_name, visible
 from engine.scenario import NAME_LENGTH, Scenario
-from engine.section import exact_pixels, exactly
 
 DISTANCES = ("epsilon", "step_size", "val_step_size", "trained_epsilon")
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from engine.config import error_lines
 from engine.errors import UserError
 from engine.new_scenario import new_scenario
 from engine.scenario import Scenario
-from engine.section import error_lines
 
 LARGEST = 1_000_000
 """Bytes of a scenario file; a real one has some hundred."""

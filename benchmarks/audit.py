@@ -27,11 +27,11 @@ import torch
 
 from db import queries
 from db.evaluations import FINAL, outcomes
-from engine.evaluate import Outcomes
-from engine.modes import eval_mode
-from engine.released_evaluation import RELEASED
-from engine.space import NormalisedSpace
-from engine.statistics import class_counts, holm, mcnemar, spread
+from engine.evaluation.evaluate import Outcomes
+from engine.evaluation.released import RELEASED
+from engine.evaluation.statistics import class_counts, holm, mcnemar, spread
+from engine.models.modes import eval_mode
+from engine.perturbation.spaces import NormalisedSpace
 from tasks.settings import open_database
 from tasks.trained import Trained, load_trained
 

@@ -20,11 +20,11 @@ sys.path = [entry for entry in sys.path if Path(entry).resolve() != Path(__file_
 from torch import nn
 
 from benchmarks.training import cells, tested, train, trainer_of
-from engine.averaging import WeightAverage
-from engine.evaluate import Evaluation
-from engine.method import Learner, Step
+from engine.evaluation.evaluate import Evaluation
+from engine.evaluation.statistics import spread
+from engine.methods.base import Learner, Step
 from engine.methods.faal import Faal, FaalConfig, margins_by_class, worst_distribution
-from engine.statistics import spread
+from engine.models.ema import WeightAverage
 
 DECAY = 0.999
 METHODS = ("pgd-at", "trades")

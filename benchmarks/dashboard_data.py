@@ -18,8 +18,8 @@ from db.models import RunStatus
 from db.records import ClassMetricRow, ClassSummaryRow, MetricRow
 from db.session import Database
 from db.settings import sqlite_url
+from engine.inspection.distributions import class_distributions, class_means
 from engine.scenario import Scenario
-from engine.summary import class_distributions, class_means
 
 EPOCHS, STEPS, NUM_LARGE = 100, 470, 20
 SNAPSHOTS = (20, 40, 60, 80, 100)

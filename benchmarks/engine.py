@@ -31,11 +31,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.profiler import profile
 
-from engine.dataset import Data
-from engine.loop import Trainer
-from engine.observer import Progress
+from engine.data.preparation import Data
 from engine.runtime import configure
 from engine.scenario import Scenario
+from engine.training.loop import Trainer
+from engine.training.observer import Progress
 from engine.types import Batch, ImageSet
 
 BATCH, CLASSES, STEPS, EPSILON = 128, 10, 10, 8 / 255

@@ -23,22 +23,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.attacks.base import Conditions
 from engine.attacks.pgd import Pgd
-from engine.backbone import BACKBONES, BackboneConfig
-from engine.classifier import Classifier, channel_statistics
-from engine.dataset import datasets
-from engine.evaluate import examine
-from engine.evaluation_attack import Conditions
-from engine.modes import eval_mode
-from engine.norm import LinfBall
-from engine.perturb import perturb, random_start
+from engine.data.datasets.base import datasets
+from engine.evaluation.evaluate import examine
+from engine.models.backbones.base import BACKBONES, BackboneConfig
+from engine.models.classifier import Classifier, channel_statistics
+from engine.models.modes import eval_mode
+from engine.perturbation.norms import LinfBall
+from engine.perturbation.steps import perturb, random_start
 from engine.registry import import_plugins
 from engine.seeds import initialising
 from engine.types import BoolArray, ImageSet
 
 STEPS, RESTARTS, BATCH, TRAINED, LEFT = 20, 5, 250, 0.2, 0.4
 CPU = torch.device("cpu")
-import_plugins("engine.backbones")
+import_plugins("engine.models.backbones")
 
 
 def trained_model(train: ImageSet, backbone: BackboneConfig, num_steps: int) -> nn.Module:

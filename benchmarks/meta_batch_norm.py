@@ -20,9 +20,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from benchmarks.training import cells, tested, train, trainer_of
-from engine.method import Learner, Step
+from engine.evaluation.statistics import spread
+from engine.methods.base import Learner, Step
 from engine.methods.meta_weight_net import MetaWeightNet, MetaWeightNetConfig
-from engine.statistics import spread
 
 MODES = ("eval", "train")
 

@@ -25,14 +25,15 @@ from cleanlab.rank import get_label_quality_scores
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from engine.characteristics import NAMES, Characteristics
-from engine.dataset import prepare
-from engine.loop import Trainer
-from engine.method import Learner, Step
-from engine.methods.caat import Caat, CaatConfig
-from engine.modes import eval_mode
+from engine.data.preparation import prepare
+from engine.meta.characteristics import NAMES, Characteristics
+from engine.methods.base import Learner, Step
+from engine.methods.caat.config import CaatConfig
+from engine.methods.caat.corrected import Caat
+from engine.models.modes import eval_mode
 from engine.runtime import configure, versions
 from engine.scenario import Scenario
+from engine.training.loop import Trainer
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "results" / "quality.md"

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from engine.dataset import prepare
-from engine.evaluate import Evaluation
-from engine.loop import Trainer
-from engine.method import MethodConfig
-from engine.observer import EpochReport
+from engine.data.preparation import prepare
+from engine.evaluation.evaluate import Evaluation
+from engine.methods.base import MethodConfig
 from engine.runtime import configure
 from engine.scenario import Scenario
+from engine.training.loop import Trainer
+from engine.training.observer import EpochReport
 
 CPU = torch.device("cpu")
 

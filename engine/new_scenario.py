@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from engine.attacks.pgd import QUARTERS
-from engine.dataset import (
+from engine.config import Mistake, count_of, in_255ths, mistakes
+from engine.data.preparation import (
     available_counts,
     smallest_subset,
     stratified_counts,
     training_counts,
 )
 from engine.names import require_name
-from engine.norm import BALLS
+from engine.perturbation.norms import BALLS
 from engine.realised import (
     drops,
     evaluation_epsilon,
@@ -28,7 +29,6 @@ from engine.realised import (
     steps_per_epoch,
 )
 from engine.scenario import Scenario
-from engine.section import Mistake, count_of, in_255ths, mistakes
 from engine.types import IntArray
 
 Rule = Callable[[Scenario], Iterator[Mistake]]

@@ -4,17 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from engine.lazy import F, torch
-from engine.method import Objective
-from engine.types import Batch, Copies, Draw
+from engine.types import Batch, Copies, Draw, Start
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+AdversaryLoss: TypeAlias = "Callable[[Tensor, Tensor, Tensor], Tensor]"
+"""l_adv (B,) from the adversary's logits (B, C), the clean logits (B, C) and the labels (B,)."""
 Predict: TypeAlias = "Callable[[Tensor], Tensor]"
 """From images (B, channels, h, w) to logits (B, C)."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Which terms of the loss a method uses, and what its adversary climbs.
+
+    Attributes:
+        climbs: What the adversary climbs: ``ce`` against the label, or ``kl`` from the clean
+            prediction (label-free).
+        start: The first guess of the inner attack.
+        clean, adversary, anti_adversary: Whether the term can have a weight other than zero.
+        characteristics: Whether the policy reads the samples' characteristics.
+        adversary_loss: l_adv, where it is not the very loss that the adversary climbs.
+        num_steps: Steps of the inner attack; None is the threat model's.
+        space: Where the bounds are radii and the copies are moved (`engine.perturbation.spaces`).
+        class_loss: What stands for every class's mean loss in the characteristics; None is that
+            loss itself.
+    """
+
+    climbs: Literal["ce", "kl"]
+    start: Start
+    clean: bool = False
+    adversary: bool = True
+    anti_adversary: bool = False
+    characteristics: bool = False
+    adversary_loss: AdversaryLoss | None = None
+    num_steps: int | None = None
+    space: Literal["pixels", "normalised"] = "pixels"
+    class_loss: float | None = None
+
+    @property
+    def reads_clean_logits(self) -> bool:
+        """Whether the loss of a batch needs a pass of the clean images."""
+        return self.clean or self.climbs == "kl" or self.adversary_loss is not None
 
 
 def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:

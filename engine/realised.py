@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.evaluate import attack_of
-from engine.method import MethodConfig
+from engine.config import ShareOfRun
+from engine.evaluation.evaluate import attack_of
+from engine.methods.base import MethodConfig
+from engine.optim.schedule import ScheduleConfig
 from engine.scenario import Scenario
-from engine.schedule import ScheduleConfig
-from engine.section import ShareOfRun
 from engine.types import IntArray
 
 
@@ -20,7 +20,7 @@ def realised(scenario: Scenario, true_counts: IntArray) -> dict[str, Any]:
     Args:
         scenario: The fields.
         true_counts: (C,) training images of each true class, counted or foreseen
-            (`engine.dataset.training_counts`).
+            (`engine.data.preparation.training_counts`).
     """
     threat, training = scenario.threat, scenario.training
     test, validation = (

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from engine.section import Section
+from engine.config import Section
 
 ConfigT = TypeVar("ConfigT", bound=Section)
 
@@ -59,7 +59,8 @@ class Registry(Generic[ConfigT]):
 
 
 def import_plugins(package: str) -> None:
-    """Import every module of a package, so that each registers itself."""
+    """Import every module of a package, so that each registers itself; `_names` are shared parts."""
     folder = importlib.import_module(package)
     for module in pkgutil.iter_modules(folder.__path__):
-        importlib.import_module(f"{package}.{module.name}")
+        if not module.name.startswith("_"):
+            importlib.import_module(f"{package}.{module.name}")

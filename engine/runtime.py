@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from engine.errors import UserError
 from engine.lazy import torch
-from engine.modes import allow_tf32
+from engine.models.modes import allow_tf32
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of glibc's malloc.h; 32 MiB is the largest that it takes for the second."""
@@ -92,7 +92,7 @@ def configure(device: torch.device, num_threads: int) -> None:
     """Fix threads, algorithms and arithmetic; call it before the first tensor is made.
 
     On CUDA an operation without a deterministic form warns instead of failing. Float32 is float32
-    in the whole process; a training step that may round more says so (`engine.modes.arithmetic`).
+    in the whole process; a training step that may round more says so (`modes.arithmetic`).
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(num_threads)

@@ -6,18 +6,19 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from engine.backbone import BACKBONES, BackboneConfig
-from engine.dataset import DataConfig, datasets
-from engine.evaluate import EvaluationConfig
-from engine.method import METHODS, MethodConfig
-from engine.norm import default_epsilon, require_within
-from engine.optimise import TrainingConfig
-from engine.perturb import ThreatConfig
+from engine.config import Section, mistake
+from engine.data.datasets.base import datasets
+from engine.data.preparation import DataConfig
+from engine.evaluation.evaluate import EvaluationConfig
+from engine.methods.base import METHODS, MethodConfig
+from engine.models.backbones.base import BACKBONES, BackboneConfig
+from engine.optim.config import TrainingConfig
+from engine.perturbation.norms import default_epsilon, require_within
+from engine.perturbation.threat import ThreatConfig
 from engine.registry import import_plugins
-from engine.section import Section, mistake
 
 import_plugins("engine.methods")
-import_plugins("engine.backbones")
+import_plugins("engine.models.backbones")
 
 NAME_LENGTH = 200
 

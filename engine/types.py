@@ -7,7 +7,7 @@ Letters used in every docstring: B samples in a batch, N samples in a set, C cla
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ ByteArray = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 Columns = dict[str, npt.NDArray[Any]]
 """Arrays over the same samples, by name."""
+Start = Literal["uniform", "normal"]
+"""The first guess of an attack: anywhere in the ball, or a small step from the image."""
 
 
 @dataclass(frozen=True)

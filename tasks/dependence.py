@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from db import queries
 from db.rows import RunDetail
 from db.session import Database
-from engine.dependence import partial_dependence
-from engine.method import LearnedWeight
+from engine.inspection.importance import partial_dependence
+from engine.methods.base import LearnedWeight
 from engine.scenario import Scenario
 from engine.types import Columns, FloatArray
 from tasks.checkpoints import newest_good

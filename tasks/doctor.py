@@ -21,7 +21,7 @@ from db.modes import is_shared
 from db.settings import shown_value, sources, suggestion, unknown_variables
 from db.urls import display_url
 from db.workers import too_old
-from engine.dataset import datasets
+from engine.data.datasets.base import datasets
 from engine.errors import UserError
 from engine.runtime import find_device, versions
 from tasks import broker, messages, sharing

@@ -9,20 +9,20 @@ from pydantic import ValidationError
 from db import transitions
 from db.evaluations import NewEvaluation, write_evaluation
 from db.session import Database
+from engine.attacks.base import ATTACKS, Conditions, EvaluationAttack
 from engine.attacks.pgd import QUARTERS, Pgd
-from engine.card import EvaluationCard, card_of
+from engine.config import Section, error_lines, in_255ths
 from engine.errors import UserError
-from engine.evaluate import Outcomes, attack_of
-from engine.evaluation_attack import ATTACKS, Conditions, EvaluationAttack
-from engine.facts import subject_of_test
-from engine.masking import MaskingConfig, masking_checks, white_box
-from engine.norm import BALLS
-from engine.perturb import ThreatConfig
-from engine.released_evaluation import card_as_released, examine_as_released
+from engine.evaluation.card import EvaluationCard, card_of
+from engine.evaluation.evaluate import Outcomes, attack_of
+from engine.evaluation.masking import MaskingConfig, masking_checks, white_box
+from engine.evaluation.released import card_as_released, examine_as_released
+from engine.evaluation.statistics import class_counts, errors_by_class
+from engine.evaluation.suite import Assessment, SampleConfig, Suite
+from engine.perturbation.norms import BALLS
+from engine.perturbation.threat import ThreatConfig
 from engine.scenario import Scenario
-from engine.section import Section, error_lines, in_255ths
-from engine.statistics import class_counts, errors_by_class
-from engine.suite import Assessment, SampleConfig, Suite
+from engine.training.run_info import subject_of_test
 from engine.types import IntArray
 from tasks.metrics import metrics_in_full
 from tasks.trained import Trained, load_trained

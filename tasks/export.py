@@ -14,7 +14,7 @@ from db import queries
 from db.evaluations import evaluations, outcomes
 from db.session import Database
 from engine.errors import UserError
-from engine.selection import deployed
+from engine.training.selection import deployed
 from tasks.checkpoints import search
 from tasks.escaping import frame_for_csv
 from tasks.process import require_place, written

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.statistics import class_counts, errors_by_class, spread, wilson
+from engine.evaluation.statistics import class_counts, errors_by_class, spread, wilson
 
 
 def metrics_in_full(

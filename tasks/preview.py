@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from db.session import Database
-from engine.dataset import DataConfig, prepare
-from engine.glance import Glance, glance
-from engine.model import initial_model
-from engine.perturb import ThreatConfig
+from engine.data.preparation import DataConfig, prepare
+from engine.inspection.single_image import Glance, glance
+from engine.perturbation.threat import ThreatConfig
 from engine.scenario import Scenario
 from engine.seeds import numpy_stream
+from engine.training.build import initial_model
 from engine.types import ByteArray, ImageSet
 from tasks.settings import settings
 from tasks.trained import load_trained

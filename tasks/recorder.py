@@ -14,9 +14,9 @@ from db.evaluations import FINAL, NewEvaluation, write_evaluation
 from db.models import RunStatus
 from db.records import ClassMetricRow, ClassSummaryRow, MetricRow
 from db.session import Database
-from engine.evaluate import Evaluation
-from engine.observer import EpochReport, FinalReport, Progress, RunFacts, Snapshot
-from engine.statistics import spread
+from engine.evaluation.evaluate import Evaluation
+from engine.evaluation.statistics import spread
+from engine.training.observer import EpochReport, FinalReport, Progress, RunFacts, Snapshot
 from tasks import causes, checkpoints, exactness
 from tasks.folder import make
 from tasks.patience import patiently

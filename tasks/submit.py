@@ -8,9 +8,9 @@ from db import queries, transitions
 from db.models import RunStatus
 from db.session import Database
 from db.transitions import NewRun
-from engine.dataset import require_every_label
+from engine.data.fingerprint import fingerprint
+from engine.data.preparation import require_every_label
 from engine.errors import UserError
-from engine.fingerprint import fingerprint
 from engine.names import require_name
 from engine.scenario import Scenario
 from tasks import messages

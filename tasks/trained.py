@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from db import queries
 from db.rows import RunDetail
 from db.session import Database
-from engine.dataset import Data, prepare
+from engine.data.preparation import Data, prepare
 from engine.errors import UserError
-from engine.facts import checkpoint_in_words
-from engine.model import initial_model
 from engine.runtime import configure, pick_device
 from engine.scenario import Scenario
-from engine.selection import deployed
+from engine.training.build import initial_model
+from engine.training.run_info import checkpoint_in_words
+from engine.training.selection import deployed
 from tasks.checkpoints import search
 from tasks.settings import settings
 
 if TYPE_CHECKING:
     import torch
 
-    from engine.classifier import Classifier
+    from engine.models.classifier import Classifier
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from db.errors import DatabaseBusyError, DatabaseUnreachableError, SettingsError
 from db.models import RunStatus
 from db.rows import CheckpointRow, RunDetail
 from db.session import Database
+from engine.data.fingerprint import require_unchanged
 from engine.errors import Diverged, Stopped, UserError
-from engine.fingerprint import require_unchanged
-from engine.loop import train
 from engine.runtime import pick_device
 from engine.scenario import Scenario
+from engine.training.loop import train
 from tasks import causes, checkpoints
 from tasks.orphan import die_with_parent
 from tasks.patience import patiently

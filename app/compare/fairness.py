@@ -12,8 +12,8 @@ from app.compare.protocol import differences, in_words
 from app.compare.runs import Finished
 from app.data import Columns, class_name
 from app.palette import ERRORS
-from engine.paired import paired_difference
-from engine.statistics import holm, rho, spread
+from engine.evaluation.comparison import paired_difference
+from engine.evaluation.statistics import holm, rho, spread
 
 LEVEL = 0.05
 """Below this corrected p-value two runs are said to differ."""

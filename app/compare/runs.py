@@ -13,7 +13,7 @@ from app.compare.finished import Finished as Finished
 from app.compare.finished import shaped
 from db import comparison as stored
 from db import evaluations
-from engine.statistics import wilson
+from engine.evaluation.statistics import wilson
 
 Ids = tuple[str, ...]
 

@@ -13,7 +13,7 @@ from app.compare.tradeoff import groups, title_of
 from db import comparison as stored
 from db.comparison import EVERY_OVERALL
 from db.session import Database
-from engine.statistics import t_interval
+from engine.evaluation.statistics import t_interval
 
 DIGITS = 2
 """Of a percentage in the table; what is equal in these is equally good."""

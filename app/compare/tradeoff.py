@@ -7,8 +7,8 @@ import pandas as pd
 
 from app.compare.finished import Finished
 from app.compare.protocol import in_words
-from engine.pareto import pareto_front
-from engine.statistics import t_interval
+from engine.evaluation.comparison import pareto_front
+from engine.evaluation.statistics import t_interval
 
 MEASURES = {"average": ("natural", "robust"), "worst": ("worst_natural", "worst_robust")}
 """What stands on the two axes, by what a person chooses."""

@@ -9,8 +9,8 @@ from app.card import under
 from app.chart import charts
 from app.live.curves import Panel
 from app.words import metric, percent
-from engine.characteristics import NAMES
-from engine.statistics import wilson
+from engine.evaluation.statistics import wilson
+from engine.meta.characteristics import NAMES
 
 MAX_POINTS = 400
 """Of one series: more than a panel is wide would only cost time."""

@@ -15,7 +15,7 @@ from app.samples.tables import Filter, Range, sizes
 from app.words import LABEL_GROUPS
 from app.words import quantity as name_of
 from db.rows import RunDetail
-from engine.characteristics import NAMES
+from engine.meta.characteristics import NAMES
 
 BOTH = "both"
 GROUPS = {BOTH: "Right and wrong", "all": "All", "clean": "Right", "flipped": "Wrong"}

@@ -15,9 +15,9 @@ from app.samples.choice import Look, choose_trait, write_range
 from app.samples.tables import Filter
 from app.words import literal
 from app.words import quantity as name_of
-from engine.characteristics import NAMES
-from engine.detection import Roc
-from engine.summary import ASSIGNMENT
+from engine.inspection.distributions import ASSIGNMENT
+from engine.inspection.label_noise import Roc
+from engine.meta.characteristics import NAMES
 
 REFERENCES = ("loss", "margin")
 

@@ -12,11 +12,11 @@ from app.samples.tables import Filter, binned, density, rows_of
 from db import queries
 from db import samples as stored
 from db.samples import RecordedRow
-from engine.characteristics import NAMES
-from engine.dataset import datasets
-from engine.detection import Roc, roc
+from engine.data.datasets.base import datasets
 from engine.errors import UserError
-from engine.summary import ASSIGNMENT
+from engine.inspection.distributions import ASSIGNMENT
+from engine.inspection.label_noise import Roc, roc
+from engine.meta.characteristics import NAMES
 from engine.types import ByteArray, ImageSet
 from tasks import dependence
 from tasks.settings import settings

@@ -6,7 +6,7 @@ import pandas as pd
 from app.samples.tables import mean_of
 from app.words import percent, value
 from app.words import quantity as name_of
-from engine.detection import SMALL_IS_DOUBTED, Roc
+from engine.inspection.label_noise import SMALL_IS_DOUBTED, Roc
 
 ALIKE = 1e-6
 """Relative difference below which values are the same."""

@@ -9,7 +9,7 @@ from app.chart import charts
 from app.page import show_chart, show_table
 from app.words import count, literal, percent
 from db.rows import EvaluationRow, RunDetail
-from engine.section import in_255ths
+from engine.config import in_255ths
 
 
 def draw(run: RunDetail, found: list[EvaluationRow]) -> None:

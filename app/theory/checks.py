@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.theory.words import EVEN, place
 from app.words import percent, points
-from engine.mixture import PerClass, Setting, Solution
+from engine.theory.mixture import PerClass, Setting, Solution
 
 NONE = "No perturbation"
 UNIFORM = "Adversary on both"

@@ -10,7 +10,7 @@ from typing import Literal
 
 from app.theory import checks
 from app.theory.checks import Check, Rows, Solutions
-from engine.mixture import Setting
+from engine.theory.mixture import Setting
 
 
 @dataclass(frozen=True)

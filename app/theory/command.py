@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from app.terminal import say_json
 from engine.errors import UserError
-from engine.mixture import Setting
+from engine.theory.mixture import Setting
 
 if TYPE_CHECKING:
-    from engine.mixture import PerClass, Solution
-    from engine.theory import Draw
+    from engine.theory.mixture import PerClass, Solution
+    from engine.theory.solver import Draw
 
 
 def register(cli: typer.Typer) -> None:
@@ -42,8 +42,8 @@ def theory(
     **fields: Any,
 ) -> None:
     """Solve the Gaussian mixture: the boundary, and the errors of both classes."""
-    from engine.section import error_lines
-    from engine.theory import draw_errors, solve
+    from engine.config import error_lines
+    from engine.theory.solver import draw_errors, solve
 
     try:
         setting = Setting(**fields)
@@ -78,7 +78,7 @@ def _as_json(solution: "Solution", drawn: "Draw | None") -> dict[str, Any]:
 def _print(setting: Setting, solution: "Solution", drawn: "Draw | None") -> None:
     from app.theory.words import how_fair, where
     from app.words import metric, percent
-    from engine.theory import standard_error
+    from engine.theory.solver import standard_error
 
     typer.echo(where(setting, solution))
     typer.echo(f"{'':16}{'class +':>10}{'class -':>10}{'average':>10}{'gap':>16}")

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from app.answers import as_value, as_widget
 from app.fields import Place, places
 from app.forms import draw_mistake
-from engine.mixture import Setting
-from engine.section import error_lines
+from engine.config import error_lines
+from engine.theory.mixture import Setting
 
 NOISE = ("noise_plus", "rho_flipped_plus", "noise_minus", "rho_flipped_minus")
 """Fields that only the logistic loss knows; drawn always, as only then the link holds them."""

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from app.words import literal
-from engine.mixture import Setting, Solution
-from engine.theory import Draw, draw_errors, standard_error
+from engine.theory.mixture import Setting, Solution
+from engine.theory.solver import Draw, draw_errors, standard_error
 
 NUM_SAMPLES = (1_000, 10_000, 100_000)
 

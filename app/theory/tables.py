@@ -8,8 +8,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from app.theory.words import class_names
-from engine.mixture import Setting, Solution, shares
-from engine.theory import Draw, solve, standard_error
+from engine.theory.mixture import Setting, Solution, shares
+from engine.theory.solver import Draw, solve, standard_error
 
 NUM_POINTS = 161
 """Of a density."""

@@ -9,8 +9,8 @@ from app.theory.claims import CLAIMS
 from app.theory.form import fill
 from app.theory.tables import comparison, in_percent
 from app.words import literal
-from engine.mixture import Setting
-from engine.theory import solve
+from engine.theory.mixture import Setting
+from engine.theory.solver import solve
 
 
 def _share(label: str, explained: str) -> Any:

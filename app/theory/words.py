@@ -4,8 +4,8 @@ import math
 from typing import NamedTuple
 
 from app.words import percent
-from engine.mixture import PerClass, Setting, Solution, fair_boundary
-from engine.theory import fair_bound
+from engine.theory.mixture import PerClass, Setting, Solution, fair_boundary
+from engine.theory.solver import fair_bound
 
 EVEN = 0.0005
 """A smaller gap is none, as errors are written to a tenth of a point."""

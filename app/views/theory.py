@@ -10,8 +10,8 @@ from app.theory.samples import draw_samples
 from app.theory.verdict import draw_menu, draw_verdict
 from app.theory.words import how_fair, where, who_pays
 from app.words import literal, metric, percent, points
-from engine.mixture import Setting, Solution
-from engine.theory import solve
+from engine.theory.mixture import Setting, Solution
+from engine.theory.solver import solve
 
 
 @page

@@ -13,12 +13,12 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from benchmarks.fault.reports import evaluation
-from engine.dataset import Data
-from engine.loop import Trainer
-from engine.observer import EpochReport, Progress, Snapshot
-from engine.record import EpochRecord
+from engine.data.preparation import Data
+from engine.inspection.distributions import class_distributions, class_means
 from engine.scenario import Scenario
-from engine.summary import class_distributions, class_means
+from engine.training.epoch_record import EpochRecord
+from engine.training.loop import Trainer
+from engine.training.observer import EpochReport, Progress, Snapshot
 from engine.types import Columns, ImageSet
 
 SAMPLES, BATCH, CLASSES = 60_000, 128, 10

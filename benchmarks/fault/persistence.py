@@ -20,7 +20,7 @@ from benchmarks.fault.reports import claimed, queued_run, worker
 from db import queries, records
 from db.models import Snapshot
 from db.session import Database
-from engine.observer import Progress
+from engine.training.observer import Progress
 from tasks.recorder import PROGRESS_SECONDS, Recorder
 from tasks.settings import open_database
 

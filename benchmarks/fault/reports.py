@@ -9,10 +9,10 @@ from torch import Tensor
 from db import transitions
 from db.session import Database
 from db.transitions import NewRun, WorkerIdentity
-from engine.card import EvaluationCard
-from engine.evaluate import Evaluation
-from engine.observer import EpochReport, FinalReport, Snapshot
-from engine.summary import ASSIGNMENT, class_distributions
+from engine.evaluation.card import EvaluationCard
+from engine.evaluation.evaluate import Evaluation
+from engine.inspection.distributions import ASSIGNMENT, class_distributions
+from engine.training.observer import EpochReport, FinalReport, Snapshot
 from engine.types import Columns
 
 CLASSES, SAMPLES, STEPS = 3, 30, 5

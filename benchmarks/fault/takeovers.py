@@ -24,7 +24,7 @@ from db.models import Base, Run, RunStatus
 from db.records import MetricRow
 from db.session import Database
 from db.transitions import WorkerIdentity
-from engine.observer import Progress
+from engine.training.observer import Progress
 from tasks import lock, reconcile
 from tasks.host import identity
 from tasks.recorder import Recorder, ReplacedError

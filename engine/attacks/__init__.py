@@ -1,1 +1,1 @@
-"""Attacks of an evaluation, one a file; a file registers itself in `engine.evaluation_attack`."""
+"""Attacks of an evaluation, one a file; a file registers itself in `engine.attacks.base`."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from engine.autoattack import MIN_CLASSES, Members, num_targets, packages, run_members
-from engine.evaluation_attack import (
+from engine.attacks._pyautoattack import MIN_CLASSES, Members, num_targets, packages, run_members
+from engine.attacks.base import (
     ATTACKS,
     Conditions,
     EvaluationAttack,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from engine.autoattack import MIN_CLASSES, Members, num_targets, packages, run_members
-from engine.errors import UserError
-from engine.evaluation_attack import (
+from engine.attacks._pyautoattack import MIN_CLASSES, Members, num_targets, packages, run_members
+from engine.attacks.base import (
     ATTACKS,
     Conditions,
     EvaluationAttack,
     Procedure,
     num_classes_of,
 )
+from engine.errors import UserError
 from engine.types import DeviceImages
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from engine.evaluation_attack import ATTACKS, Conditions, EvaluationAttack, Procedure
+from engine.attacks.base import ATTACKS, Conditions, EvaluationAttack, Procedure
+from engine.config import Pixels, in_255ths
 from engine.lazy import F, torch
-from engine.modes import channels_last
-from engine.norm import BALLS, Ball
-from engine.perturb import random_start
-from engine.section import Pixels, in_255ths
+from engine.models.modes import channels_last
+from engine.perturbation.norms import BALLS, Ball
+from engine.perturbation.steps import random_start
 from engine.seeds import torch_stream
 from engine.types import Batch, DeviceImages
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from engine.autoattack import Members, packages, run_members
-from engine.evaluation_attack import ATTACKS, Conditions, EvaluationAttack, Procedure
+from engine.attacks._pyautoattack import Members, packages, run_members
+from engine.attacks.base import ATTACKS, Conditions, EvaluationAttack, Procedure
 from engine.types import DeviceImages
 
 if TYPE_CHECKING:

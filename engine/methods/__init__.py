@@ -1,1 +1,1 @@
-"""Training methods, one a file. A file here registers itself in `engine.method.METHODS`."""
+"""Training methods, one a file. A file here registers itself in `METHODS`."""

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from engine.characteristics import Characteristics
+from engine.config import ShareOfRun
+from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import F, torch
-from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective, Step
-from engine.section import ShareOfRun
+from engine.meta.characteristics import Characteristics
+from engine.methods.base import METHODS, Learner, Method, MethodConfig, Step
+from engine.objective import Objective
 from engine.types import Assignment, Batch
 
 if TYPE_CHECKING:

@@ -6,20 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from engine.characteristics import Characteristics
+from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import F, torch
-from engine.meta import MetaLearner, Parameters, prediction_with, weight_gradient
-from engine.method import (
-    METHODS,
-    ClassErrors,
-    LearnedWeight,
-    Learner,
-    Method,
-    MethodConfig,
-    Objective,
-    Step,
-)
-from engine.objective import per_sample_losses
+from engine.meta.characteristics import Characteristics
+from engine.meta.learner import MetaLearner
+from engine.meta.virtual_step import Parameters, prediction_with, weight_gradient
+from engine.methods.base import METHODS, LearnedWeight, Learner, Method, MethodConfig, Step
+from engine.objective import Objective, per_sample_losses
 from engine.seeds import initialising
 from engine.types import Assignment, Batch
 
@@ -63,7 +56,7 @@ class MetaWeightNetConfig(MethodConfig):
         return -(-num_steps // self.meta_every)
 
     def network(self) -> nn.Module:
-        from engine.weighting_networks import WeightNetwork
+        from engine.meta.networks import WeightNetwork
 
         return WeightNetwork(self.hidden)
 
@@ -94,7 +87,8 @@ class MetaWeightNet(Method):
             self.network = config.network().to(learner.device)
         self.meta = MetaLearner(
             self.network,
-            learner,
+            learner.meta,
+            seed=learner.seed,
             lr=config.meta_lr,
             weight_decay=config.meta_weight_decay,
             batch_size=config.meta_batch_size,

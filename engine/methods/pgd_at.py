@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine.characteristics import Characteristics
 from engine.lazy import torch
-from engine.method import METHODS, Learner, Method, MethodConfig, Objective
+from engine.meta.characteristics import Characteristics
+from engine.methods.base import METHODS, Learner, Method, MethodConfig
+from engine.objective import Objective
 from engine.types import Assignment, Batch
 
 

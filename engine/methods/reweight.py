@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from engine.characteristics import Characteristics
-from engine.fairness import limited, positive_class_weights
+from engine.config import ShareOfRun
+from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import torch
-from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective
-from engine.section import ShareOfRun
+from engine.meta.characteristics import Characteristics
+from engine.meta.multipliers import limited, positive_class_weights
+from engine.methods.base import METHODS, Learner, Method, MethodConfig
+from engine.objective import Objective
 from engine.types import Assignment, Batch
 
 if TYPE_CHECKING:

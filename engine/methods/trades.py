@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.characteristics import Characteristics
 from engine.lazy import torch
-from engine.method import METHODS, Learner, Method, MethodConfig, Objective
+from engine.meta.characteristics import Characteristics
+from engine.methods.base import METHODS, Learner, Method, MethodConfig
+from engine.objective import Objective
 from engine.types import Assignment, Batch
 
 

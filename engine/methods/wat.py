@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from engine.characteristics import Characteristics
+from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import F, torch
-from engine.method import METHODS, ClassErrors, Learner, Method, MethodConfig, Objective
-from engine.objective import kl_divergence
+from engine.meta.characteristics import Characteristics
+from engine.methods.base import METHODS, Learner, Method, MethodConfig
+from engine.objective import Objective, kl_divergence
 from engine.types import Assignment, Batch
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from db.evaluations import FINAL, NewEvaluation, write_evaluation
 from db.models import ClassSummary, RunStatus
 from db.records import NUM_QUANTILES, ClassMetricRow, ClassSummaryRow, MetricRow
 from db.session import Database
+from engine.inspection.distributions import class_distributions
 from engine.scenario import Scenario
-from engine.summary import class_distributions
 from tasks import settings as tasks_settings
 from tests.app.browser import Visit, served, visiting
 from tests.app.proxy import PUBLIC_NAME

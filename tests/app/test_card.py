@@ -5,10 +5,10 @@ import pytest
 
 from app.card import card_in_words, threat_of
 from app.run_table import threat_in_short
-from engine.card import Subject, card_of
-from engine.evaluation_attack import ATTACKS, Conditions
-from engine.perturb import ThreatConfig
-from engine.suite import with_fields
+from engine.attacks.base import ATTACKS, Conditions
+from engine.evaluation.card import Subject, card_of
+from engine.evaluation.suite import with_fields
+from engine.perturbation.threat import ThreatConfig
 from engine.types import ImageSet
 
 

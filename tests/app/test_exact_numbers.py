@@ -16,9 +16,9 @@ from app.presets import PRESETS
 from app.scenario_file import as_table, as_toml
 from app.scenario_input import read_scenario
 from db import queries
+from engine.config import exact_pixels, in_255ths, parse_fraction
 from engine.errors import UserError
 from engine.scenario import Scenario
-from engine.section import exact_pixels, in_255ths, parse_fraction
 
 NUMBERS = ("int", "float", "pixels", "numbers")
 

@@ -10,7 +10,7 @@ from app.compare.runs import Finished
 from app.compare.words import collapse, compared
 from db.evaluations import FINAL
 from db.models import Evaluation
-from engine.statistics import spread
+from engine.evaluation.statistics import spread
 from tests.app.shown import figures, words
 
 EVEN = [0.2] * 10

@@ -34,7 +34,7 @@ run("doctor")
 WORKER = "import tasks.serve, app.foreground, app.up; from tasks.host import identity; identity()"
 SCENARIO = """
 from engine.new_scenario import new_scenario
-from engine.method import METHODS
+from engine.methods.base import METHODS
 for name in METHODS.names():
     new_scenario({"method": {"name": name}}).digest()
 """

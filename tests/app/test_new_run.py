@@ -14,10 +14,10 @@ from app.presets import PRESETS
 from app.preview import class_counts_table, noise_matrix, training_counts
 from app.scenario_file import as_table, as_toml
 from db import queries
-from engine.backbone import BACKBONES
-from engine.method import METHODS
+from engine.config import Section
+from engine.methods.base import METHODS
+from engine.models.backbones.base import BACKBONES
 from engine.scenario import Scenario
-from engine.section import Section
 from tasks.submit import submit
 
 WIDGETS = ("selectbox", "multiselect", "text_input", "toggle")
@@ -357,7 +357,7 @@ def test_a_list_of_numbers_is_written_and_read_back():
 
 
 def test_the_preview_counts_what_the_run_will_get(data_dir):
-    from engine.dataset import prepare
+    from engine.data.preparation import prepare
 
     scenario = Scenario.model_validate(
         {"data": {"imbalance": {"factor": 5, "shuffled": True}, "noise": {"ratio": 0.2}}}

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from app.preview_images import NUMBER
-from engine.dataset import datasets, prepare
+from engine.data.datasets.base import datasets
+from engine.data.preparation import prepare
 from engine.scenario import Scenario
 from tasks import preview
 

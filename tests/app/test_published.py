@@ -3,8 +3,8 @@
 import pytest
 
 from app.compare.published import RESULTS, published
-from engine.method import METHODS
-from engine.statistics import rho
+from engine.evaluation.statistics import rho
+from engine.methods.base import METHODS
 
 # The rho that DAFA's own table prints beside each pair of accuracies, clean and robust.
 RHO = {

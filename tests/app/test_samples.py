@@ -8,9 +8,9 @@ from app.samples import by_class, tables, words
 from app.samples.choice import read_range, write_range
 from app.samples.tables import Filter
 from db import records
-from engine.characteristics import NAMES as TRAITS
-from engine.detection import roc
-from engine.method import METHODS
+from engine.inspection.label_noise import roc
+from engine.meta.characteristics import NAMES as TRAITS
+from engine.methods.base import METHODS
 from tasks import checkpoints
 from tests.app.shown import figures
 
@@ -131,7 +131,7 @@ def test_cards_show_stored_adversaries_and_else_the_training_image(
 
 def test_a_training_image_is_found_by_its_number_and_only_with_its_label(studio, data_dir):
     from app.samples.reads import training_image
-    from engine.dataset import datasets
+    from engine.data.datasets.base import datasets
 
     part = datasets()["digits"].load(data_dir)[0]
     number, label = int(part.source[7]), int(part.labels[7])

@@ -9,8 +9,8 @@ from app.chart import charts
 from app.theory import tables
 from app.theory.claims import CLAIMS
 from app.theory.words import place, where, who_pays
-from engine.mixture import Setting
-from engine.theory import draw_errors, solve
+from engine.theory.mixture import Setting
+from engine.theory.solver import draw_errors, solve
 from tests.app.shown import words
 
 

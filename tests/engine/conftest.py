@@ -11,18 +11,19 @@ import pytest
 import torch
 from torch import nn
 
-from engine.attack import TrainingAttack
-from engine.characteristics import Characteristics, characteristics
-from engine.classifier import Classifier
-from engine.dataset import datasets
-from engine.loop import train
-from engine.method import Learner, Method, Step
-from engine.norm import LinfBall
+from engine.data.datasets.base import datasets
+from engine.meta.characteristics import Characteristics, characteristics
+from engine.methods.base import Learner, Method, Step
+from engine.models.classifier import Classifier
 from engine.objective import logits_of, losses_of
-from engine.observer import EpochReport, FinalReport, Progress, RunFacts
-from engine.perturb import ThreatConfig, perturb, random_start
+from engine.perturbation.norms import LinfBall
+from engine.perturbation.steps import perturb, random_start
+from engine.perturbation.threat import ThreatConfig
+from engine.perturbation.training import TrainingAttack
 from engine.scenario import Scenario
 from engine.seeds import initialising
+from engine.training.loop import train
+from engine.training.observer import EpochReport, FinalReport, Progress, RunFacts
 from engine.types import Batch, DeviceImages, ImageSet
 
 AT_ONCE = {"fairness_from": 0.0, "slack": 0}

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from engine import loop, runtime
-from engine.classifier import Classifier
+from engine import runtime
 from engine.errors import UserError
-from engine.method import METHODS
-from engine.modes import arithmetic
+from engine.methods.base import METHODS
+from engine.models.classifier import Classifier
+from engine.models.modes import arithmetic
+from engine.training import loop
 
 
 def flags() -> tuple[bool, bool]:

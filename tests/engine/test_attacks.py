@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from engine.attacks.base import ATTACKS, Conditions
 from engine.errors import UserError
-from engine.evaluate import examine
-from engine.evaluation_attack import ATTACKS, Conditions
-from engine.modes import channels_last
-from engine.norm import BALLS
-from engine.perturb import random_start
+from engine.evaluation.evaluate import examine
+from engine.evaluation.suite import with_fields
+from engine.models.modes import channels_last
+from engine.perturbation.norms import BALLS
+from engine.perturbation.steps import random_start
 from engine.seeds import torch_stream
-from engine.suite import with_fields
 
 EPSILON = {"linf": 0.15, "l2": 0.6}
 ORDER = {"linf": float("inf"), "l2": 2}

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.augment import crop_and_mirror
-from engine.batches import Batches
+from engine.data.augmentation import crop_and_mirror
+from engine.data.loader import Batches
 from engine.seeds import torch_stream
 from engine.types import DeviceImages
 

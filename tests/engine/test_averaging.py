@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from engine.averaging import WeightAverage
-from engine.classifier import Classifier
+from engine.models.classifier import Classifier
+from engine.models.ema import WeightAverage
 
 
 def net(value: float) -> nn.Module:

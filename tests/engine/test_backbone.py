@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from engine.backbone import BACKBONES
-from engine.classifier import Classifier, channel_statistics
+from engine.models.backbones.base import BACKBONES
+from engine.models.classifier import Classifier, channel_statistics
 
 
 @pytest.mark.parametrize("name", BACKBONES.names())
@@ -33,7 +33,7 @@ def test_a_published_network_has_its_published_size(name):
 
 
 def test_a_shortcut_without_parameters_takes_every_second_pixel_and_pads_with_zeros():
-    from engine.basic_block import BasicBlock
+    from engine.models.backbones._blocks import BasicBlock
 
     block = BasicBlock(2, 4, stride=2).eval()
     torch.nn.init.zeros_(block.conv2.weight)  # leaves the shortcut alone

@@ -4,10 +4,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine import attack
-from engine.meta import prediction_with
-from engine.method import METHODS, ClassErrors
+from engine.evaluation.class_errors import ClassErrors
+from engine.meta.virtual_step import prediction_with
+from engine.methods.base import METHODS
 from engine.objective import per_sample_losses
+from engine.perturbation import training
 
 MULTIPLIERS = {
     "natural": torch.tensor([0.3, 0.0, 0.1]),
@@ -219,13 +220,13 @@ def test_the_attack_on_the_meta_images_can_have_steps_of_its_own(
 ):
     """Each is 2.5 / steps of the bound long, so that their walk still spans the ball."""
     asked = []
-    walk = attack.perturb
+    walk = training.perturb
 
     def watched(loss, ball, first, *, step, num_steps):
         asked.append((num_steps, step))
         return walk(loss, ball, first, step=step, num_steps=num_steps)
 
-    monkeypatch.setattr(attack, "perturb", watched)
+    monkeypatch.setattr(training, "perturb", watched)
     for meta_num_steps in (None, 5):
         caat = caat_of(meta_num_steps=meta_num_steps, bounds="fixed")
         caat.learn(step_of(caat, learner, batch))

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from engine.method import METHODS, ClassErrors
+from engine.evaluation.class_errors import ClassErrors
+from engine.methods.base import METHODS
 
 RIGHT = [True, True, False, True, True, False, False, False, True, False]
 """Of batch.y = 0 1 2 0 1 2 0 0 1 2: two of four zeros, every one, no two."""

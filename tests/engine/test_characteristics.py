@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.characteristics import NAMES, ClassLoss, characteristics
+from engine.meta.characteristics import NAMES, ClassLoss, characteristics
 
 
 def look(logits, y, num_classes):

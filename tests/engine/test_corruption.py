@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from engine.corruption import imbalanced_counts, noisy_labels, transition_matrix
-from engine.dataset import DataConfig, Dataset
+from engine.data.corruption import imbalanced_counts, noisy_labels, transition_matrix
+from engine.data.datasets.base import Dataset
+from engine.data.preparation import DataConfig
 
 KINDS = ["uniform", "flip1", "flip2", "pair"]
 
@@ -165,7 +166,7 @@ class Coins(Dataset):
 
 
 def test_a_scenario_with_two_classes_refuses_flip2(monkeypatch):
-    monkeypatch.setattr("engine.dataset._DATASETS", {"coins": Coins()})
+    monkeypatch.setattr("engine.data.preparation._DATASETS", {"coins": Coins()})
     DataConfig(dataset="coins", noise={"kind": "flip1", "ratio": 0.2})
     with pytest.raises(ValueError, match="flip2 noise needs more than 2 classes, not 2"):
         DataConfig(dataset="coins", noise={"kind": "flip2", "ratio": 0.2})

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.attack import TrainingAttack
-from engine.method import METHODS
+from engine.methods.base import METHODS
 from engine.methods.dafa import class_weights
+from engine.perturbation.training import TrainingAttack
 from engine.types import Batch
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from engine.dataset import DataConfig, datasets, prepare, register, stratified_counts
+from engine.data.datasets.base import datasets, register
+from engine.data.preparation import DataConfig, prepare, stratified_counts
 from engine.types import rows_by_class
 
 NOWHERE = Path("not-used")

@@ -3,10 +3,10 @@ import pytest
 import torch
 from scipy.special import expit, softmax
 
-from engine.characteristics import NAMES, Characteristics
-from engine.dependence import MAX_SAMPLES, partial_dependence
-from engine.method import METHODS
-from engine.methods.caat import CaatConfig
+from engine.inspection.importance import MAX_SAMPLES, partial_dependence
+from engine.meta.characteristics import NAMES, Characteristics
+from engine.methods.base import METHODS
+from engine.methods.caat.config import CaatConfig
 from engine.methods.meta_weight_net import MetaWeightNetConfig
 
 CONFIGS = [CaatConfig(), CaatConfig(protocol="as-released", temperature=0.5)]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import auc, roc_auc_score, roc_curve
 
-from engine.detection import MAX_POINTS, roc
+from engine.inspection.label_noise import MAX_POINTS, roc
 
 
 def test_the_curve_and_its_area_are_scikit_learns():

@@ -3,11 +3,17 @@ import pytest
 import torch
 from torch import nn
 
+from engine.attacks.base import Conditions
 from engine.attacks.pgd import Pgd
-from engine.evaluate import Evaluation, EvaluationConfig, attack_of, count_by_class, examine
-from engine.evaluation_attack import Conditions
-from engine.modes import channels_last
-from engine.perturb import ThreatConfig
+from engine.evaluation.evaluate import (
+    Evaluation,
+    EvaluationConfig,
+    attack_of,
+    count_by_class,
+    examine,
+)
+from engine.models.modes import channels_last
+from engine.perturbation.threat import ThreatConfig
 from engine.types import ImageSet
 
 

@@ -5,15 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.attack import TrainingAttack
-from engine.characteristics import characteristics
-from engine.fairness import limited, positive_class_weights
-from engine.method import Objective
+from engine.meta.characteristics import characteristics
+from engine.meta.multipliers import limited, positive_class_weights
 from engine.methods.mart import mart_loss
-from engine.norm import L2Ball
-from engine.objective import Logits, losses_of, per_sample_losses
-from engine.optimise import clip
-from engine.perturb import ThreatConfig
+from engine.objective import Logits, Objective, losses_of, per_sample_losses
+from engine.optim.config import clip
+from engine.perturbation.norms import L2Ball
+from engine.perturbation.threat import ThreatConfig
+from engine.perturbation.training import TrainingAttack
 from engine.types import Draw
 
 BOTH = Objective(climbs="kl", start="normal", clean=True, anti_adversary=True)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from engine.method import METHODS
+from engine.methods.base import METHODS
 from engine.methods.faal import Faal, FaalConfig, worst_distribution
 
 

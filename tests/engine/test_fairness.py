@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.fairness import ClassMultipliers, class_weights
-from engine.method import ClassErrors
+from engine.evaluation.class_errors import ClassErrors
+from engine.meta.multipliers import ClassMultipliers, class_weights
 
 shares = st.lists(st.floats(0, 1, width=32), min_size=10, max_size=10).map(torch.tensor)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.dataset import DataConfig, datasets, prepare
-from engine.datasets import fashion_mnist
+from engine.data.datasets import fashion_mnist
+from engine.data.datasets.base import datasets
+from engine.data.preparation import DataConfig, prepare
 from engine.errors import UserError
 
 SIZES = {"train": 60_000, "t10k": 10_000}

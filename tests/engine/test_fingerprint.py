@@ -4,9 +4,9 @@ import gzip
 
 import pytest
 
-from engine.dataset import datasets
+from engine.data.datasets.base import datasets
+from engine.data.fingerprint import fingerprint, require_unchanged
 from engine.errors import UserError
-from engine.fingerprint import fingerprint, require_unchanged
 
 MNIST = datasets()["mnist"]
 

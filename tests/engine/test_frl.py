@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.method import METHODS, ClassErrors
+from engine.evaluation.class_errors import ClassErrors
+from engine.methods.base import METHODS
 
 EPOCHS = [
     ([0.5, 0.1, 0.3], [0.2, 0.6, 0.1]),

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from engine.gallery import choose
-from engine.method import METHODS
+from engine.inspection.gallery import choose
+from engine.methods.base import METHODS
 
 REASONS = {"largest anti-adversary weight", "smallest anti-adversary weight", "drawn at random"}
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.dataset import prepare
-from engine.glance import glance
-from engine.model import initial_model
+from engine.data.preparation import prepare
+from engine.inspection.single_image import glance
 from engine.scenario import Scenario
+from engine.training.build import initial_model
 
 
 @pytest.mark.parametrize(("norm", "epsilon"), [("linf", 16 / 255), ("l2", 0.5)])

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from engine.characteristics import NAMES
-from engine.learned import learned, permutation_importance
-from engine.method import Method, Objective
+from engine.inspection.importance import permutation_importance
+from engine.inspection.learned import learned
+from engine.meta.characteristics import NAMES
+from engine.methods.base import Method
+from engine.objective import Objective
 from engine.types import Assignment, DeviceImages, ImageSet
 
 N = 40

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine.backbone import BACKBONES
-from engine.characteristics import NAMES
 from engine.errors import Diverged, Stopped
-from engine.method import METHODS
+from engine.inspection.distributions import ASSIGNMENT
+from engine.meta.characteristics import NAMES
+from engine.methods.base import METHODS
+from engine.models.backbones.base import BACKBONES
 from engine.scenario import Scenario
-from engine.summary import ASSIGNMENT
 
 EVERY = [
     pytest.param(method, backbone, id=f"{method}-{backbone}")
@@ -282,7 +282,7 @@ def test_a_mean_over_the_epoch_is_that_of_its_samples(finished):
 
 
 def test_the_normalisation_is_measured_on_the_training_images(finished, scenario_of):
-    from engine.dataset import prepare
+    from engine.data.preparation import prepare
 
     scenario: Scenario = scenario_of()
     pixels = prepare(scenario.data, scenario.seed, None).train.images / 255.0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.method import METHODS
+from engine.methods.base import METHODS
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 11])

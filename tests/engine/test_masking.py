@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch import nn
 
-from engine.card import Subject
-from engine.masking import MaskingConfig, masking_checks
-from engine.perturb import ThreatConfig
-from engine.suite import SampleConfig, Suite
+from engine.evaluation.card import Subject
+from engine.evaluation.masking import MaskingConfig, masking_checks
+from engine.evaluation.suite import SampleConfig, Suite
+from engine.perturbation.threat import ThreatConfig
 
 QUICK = MaskingConfig(num_steps=20, num_queries=300, num_starts=3)
 THREATS = {

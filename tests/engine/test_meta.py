@@ -6,12 +6,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-from engine.backbones.preact_resnet18 import PreActResNet18Config
-from engine.meta import prediction_with, virtual_step, weight_gradient
-from engine.method import Objective
-from engine.objective import per_sample_losses
-from engine.optimise import clip
-from engine.sgd import ClippingSGD
+from engine.meta.virtual_step import prediction_with, virtual_step, weight_gradient
+from engine.models.backbones.preact_resnet18 import PreActResNet18Config
+from engine.objective import Objective, per_sample_losses
+from engine.optim.config import clip
+from engine.optim.sgd import ClippingSGD
 from engine.types import Batch, Copies
 
 OPTIMIZERS = {

@@ -3,10 +3,10 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from engine.method import METHODS
+from engine.config import error_lines
+from engine.methods.base import METHODS
 from engine.new_scenario import new_scenario
 from engine.scenario import Scenario
-from engine.section import error_lines
 from engine.types import Batch
 
 

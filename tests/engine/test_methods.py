@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.method import METHODS, ClassErrors
+from engine.evaluation.class_errors import ClassErrors
+from engine.methods.base import METHODS
 from engine.types import Batch
 
 NO_BALL, OWN_BALL = (0.0, 0.0), (1.0, 1.0)
@@ -145,7 +146,7 @@ def test_clean_training_runs_no_attack(name, learner, batch, step_of, monkeypatc
     def attacked(*arguments, **options):
         raise AssertionError("an attack was run")
 
-    monkeypatch.setattr("engine.attack.perturb", attacked)
+    monkeypatch.setattr("engine.perturbation.training.perturb", attacked)
     method = build(name, learner)
     method.start_epoch(1, None)
     step = step_of(method, learner, batch)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from engine.attacks.pgd import Pgd
-from engine.dataset import (
+from engine.config import error_lines
+from engine.data.datasets.base import datasets
+from engine.data.preparation import (
     DataConfig,
-    datasets,
     prepare,
     require_every_label,
     smallest_subset,
@@ -19,13 +20,12 @@ from engine.dataset import (
     training_counts,
 )
 from engine.errors import UserError
-from engine.evaluate import attack_of
-from engine.method import METHODS
+from engine.evaluation.evaluate import attack_of
+from engine.methods.base import METHODS
 from engine.new_scenario import new_scenario
-from engine.norm import BALLS, default_epsilon
+from engine.perturbation.norms import BALLS, default_epsilon
 from engine.realised import realised
 from engine.scenario import Scenario
-from engine.section import error_lines
 
 NOWHERE = Path("not-used")
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import stats
 
-from engine.norm import BALLS, L2Ball, LinfBall
+from engine.config import error_lines
+from engine.perturbation.norms import BALLS, L2Ball, LinfBall
 from engine.scenario import Scenario
-from engine.section import error_lines
 
 ORDER = {"linf": math.inf, "l2": 2}
 

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch.distributions import Categorical
 from torch.distributions import kl_divergence as reference_kl
 
-from engine.method import METHODS
+from engine.methods.base import METHODS
 from engine.objective import kl_divergence, per_sample_losses
 from engine.scenario import Scenario
 from engine.types import Copies

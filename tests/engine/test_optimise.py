@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.optimise import TrainingConfig, set_lr
+from engine.optim.config import TrainingConfig, set_lr
 
 
 def test_the_cosine_starts_at_the_rate_and_ends_near_zero():

@@ -7,16 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from engine import loop, runtime
-from engine.attack import TrainingAttack
-from engine.characteristics import NAMES
-from engine.classifier import Classifier
+from engine import runtime
 from engine.errors import UserError
-from engine.evaluate import Outcomes, count_by_class
-from engine.meta import prediction_with
-from engine.method import METHODS, Objective
-from engine.perturb import ThreatConfig
-from engine.sgd import ClippingSGD
+from engine.evaluation.evaluate import Outcomes, count_by_class
+from engine.meta.characteristics import NAMES
+from engine.meta.virtual_step import prediction_with
+from engine.methods.base import METHODS
+from engine.models.classifier import Classifier
+from engine.objective import Objective
+from engine.optim.sgd import ClippingSGD
+from engine.perturbation.threat import ThreatConfig
+from engine.perturbation.training import TrainingAttack
+from engine.training import loop
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "augment": {"training": {"augment": True}},

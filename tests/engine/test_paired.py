@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from engine.paired import paired_difference
+from engine.evaluation.comparison import paired_difference
 
 
 def table(both: int, alone: int, other: int, neither: int) -> tuple[np.ndarray, np.ndarray]:

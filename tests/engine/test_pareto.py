@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.pareto import pareto_front
+from engine.evaluation.comparison import pareto_front
 
 # A small grid of values, so that ties are many.
 POINTS = st.lists(st.tuples(*[st.integers(0, 6).map(float)] * 2), min_size=1, max_size=30)

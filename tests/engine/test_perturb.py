@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from engine.attack import TrainingAttack
-from engine.method import Objective
-from engine.norm import BALLS, LinfBall
-from engine.perturb import ThreatConfig, perturb, random_start
+from engine.objective import Objective
+from engine.perturbation.norms import BALLS, LinfBall
+from engine.perturbation.steps import perturb, random_start
+from engine.perturbation.threat import ThreatConfig
+from engine.perturbation.training import TrainingAttack
 from engine.types import Batch
 
 BOUNDS = torch.tensor([0.0, 0.02, 0.1, 0.3, 0.0, 0.05, 0.1, 0.02, 0.3, 0.1])
@@ -134,7 +135,7 @@ def test_one_walk_for_both_copies_equals_two_walks_from_the_same_starts(
     conv_net, batch, monkeypatch, norm, climbs
 ):
     starts = batch.x.repeat(2, 1, 1, 1) + 0.01 * torch.randn(20, 1, 4, 4)
-    monkeypatch.setattr("engine.attack.random_start", lambda *_, **__: starts)
+    monkeypatch.setattr("engine.perturbation.training.random_start", lambda *_, **__: starts)
     threat = ThreatConfig(norm=norm, epsilon=0.1, num_steps=4)
     attack = TrainingAttack(conv_net, threat, torch.Generator())
     objective = Objective(climbs=climbs, start="normal", anti_adversary=True)

@@ -11,17 +11,17 @@ from pydantic import ValidationError
 from torch import nn
 from torch.func import functional_call
 
-from engine.attack import TrainingAttack
-from engine.characteristics import Characteristics
-from engine.classifier import Classifier
-from engine.method import METHODS, Attack
-from engine.modes import eval_mode
-from engine.perturb import ThreatConfig
+from engine.config import error_lines
+from engine.meta.characteristics import Characteristics
+from engine.meta.networks import ReleasedNetwork
+from engine.methods.base import METHODS, Attack
+from engine.models.classifier import Classifier
+from engine.models.modes import eval_mode
+from engine.perturbation.threat import ThreatConfig
+from engine.perturbation.training import TrainingAttack
 from engine.scenario import Scenario
-from engine.section import error_lines
 from engine.seeds import torch_stream
 from engine.types import Batch, Copies, DeviceImages
-from engine.weighting_networks import ReleasedNetwork
 
 MEAN, STD = torch.tensor([0.45, 0.5, 0.4]), torch.tensor([0.1, 0.2, 0.3])
 EPSILON = 0.08

@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from engine.card import Subject
-from engine.classifier import Classifier
-from engine.evaluation_attack import Conditions
-from engine.perturb import ThreatConfig
-from engine.released_evaluation import card_as_released, examine_as_released
+from engine.attacks.base import Conditions
+from engine.evaluation.card import Subject
+from engine.evaluation.released import card_as_released, examine_as_released
+from engine.models.classifier import Classifier
+from engine.perturbation.threat import ThreatConfig
 from engine.seeds import torch_stream
 from engine.types import ImageSet
 

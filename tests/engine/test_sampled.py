@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from engine.attack import TrainingAttack
-from engine.method import Objective
-from engine.objective import Logits, losses_of, per_sample_losses
-from engine.perturb import ThreatConfig
+from engine.objective import Logits, Objective, losses_of, per_sample_losses
+from engine.perturbation.threat import ThreatConfig
+from engine.perturbation.training import TrainingAttack
 from engine.types import Batch, Copies, Draw
 
 OBJECTIVE = Objective(climbs="kl", start="normal", clean=True, anti_adversary=True)

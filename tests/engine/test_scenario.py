@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from engine.backbone import BACKBONES
-from engine.method import METHODS
+from engine.config import Section, allowed_values, bounds, error_lines, in_255ths
+from engine.methods.base import METHODS
+from engine.models.backbones.base import BACKBONES
 from engine.scenario import Scenario
-from engine.section import Section, allowed_values, bounds, error_lines, in_255ths
 
 
 def errors_of(**tables: Any) -> dict[str, str]:

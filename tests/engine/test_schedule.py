@@ -6,9 +6,9 @@ from pydantic import ValidationError
 from torch import nn
 from torch.optim import lr_scheduler
 
-from engine.optimise import TrainingConfig
+from engine.config import error_lines
+from engine.optim.config import TrainingConfig
 from engine.scenario import Scenario
-from engine.section import error_lines
 
 EPOCHS, STEPS = 12, 5
 TOTAL = EPOCHS * STEPS

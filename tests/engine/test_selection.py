@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from engine.averaging import WeightAverage
-from engine.evaluate import Evaluation
-from engine.selection import Deployed, Selection, deployed
+from engine.evaluation.evaluate import Evaluation
+from engine.models.ema import WeightAverage
+from engine.training.selection import Deployed, Selection, deployed
 
 
 def errors(*robust: int, count: int = 10) -> Evaluation:

@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from engine.statistics import (
+from engine.evaluation.statistics import (
     Spread,
     bootstrap_interval,
     confusion,
@@ -164,5 +164,5 @@ def test_holms_correction_is_statsmodels(num_tests):
 
 
 def test_statistics_need_no_torch():
-    code = "import sys, engine.statistics; sys.exit('torch' in sys.modules)"
+    code = "import sys, engine.evaluation.statistics; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
+from engine.attacks.base import ATTACKS
 from engine.attacks.pgd import Pgd
-from engine.card import Subject
 from engine.errors import UserError
-from engine.evaluation_attack import ATTACKS
-from engine.perturb import ThreatConfig
-from engine.suite import SampleConfig, Suite, stratified_subset
+from engine.evaluation.card import Subject
+from engine.evaluation.suite import SampleConfig, Suite, stratified_subset
+from engine.perturbation.threat import ThreatConfig
 
 TRAINED = ThreatConfig(epsilon=0.15)
 
@@ -137,7 +137,7 @@ def test_a_subset_that_leaves_a_class_without_an_image_is_refused():
 @pytest.mark.parametrize("name", ["apgd", "autoattack", "square"])
 def test_a_missing_package_is_told_before_any_work(suite_of, name, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyautoattack", None)
-    monkeypatch.setattr("engine.suite.examine", lambda *_: pytest.fail("work was done"))
+    monkeypatch.setattr("engine.evaluation.suite.examine", lambda *_: pytest.fail("work was done"))
     with pytest.raises(UserError, match=r"pip install 'caat-studio\[autoattack\]'"):
         suite_of().assess(ATTACKS[name]())
 

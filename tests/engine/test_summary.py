@@ -3,8 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from engine.characteristics import NAMES
-from engine.summary import ASSIGNMENT, NUM_QUANTILES, class_distributions, class_means
+from engine.inspection.distributions import (
+    ASSIGNMENT,
+    NUM_QUANTILES,
+    class_distributions,
+    class_means,
+)
+from engine.meta.characteristics import NAMES
 
 GIVEN = np.array([0, 0, 0, 1, 1, 3])
 TRUE = np.array([0, 0, 1, 1, 1, 3])

@@ -13,10 +13,10 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_expit
 from scipy.stats import norm
 
-from engine.mixture import PerClass, Setting, error_rates, fair_boundary, shares, solution_at
-from engine.section import error_lines
-from engine.theory import draw_errors, fair_bound, solve, standard_error, zero_one_loss
-from engine.theory_logistic import groups_of
+from engine.config import error_lines
+from engine.theory.logistic import groups_of
+from engine.theory.mixture import PerClass, Setting, error_rates, fair_boundary, shares, solution_at
+from engine.theory.solver import draw_errors, fair_bound, solve, standard_error, zero_one_loss
 
 VECTORS = [
     # K, r, rho_+, rho_-, b, natural +, -, robust +, -
@@ -146,7 +146,7 @@ def test_the_same_seed_draws_the_same_samples_whatever_the_chunk(monkeypatch):
     whole = draw_errors(setting, 0.1, 3000, seed=7)
     assert whole == draw_errors(setting, 0.1, 3000, seed=7)
     assert whole != draw_errors(setting, 0.1, 3000, seed=8)
-    monkeypatch.setattr("engine.theory.CHUNK", 700)
+    monkeypatch.setattr("engine.theory.solver.CHUNK", 700)
     assert whole == draw_errors(setting, 0.1, 3000, seed=7)
 
 

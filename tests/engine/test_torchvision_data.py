@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from engine.dataset import DataConfig, datasets, prepare
+from engine.data.datasets._torchvision import TorchvisionDataset, read_cifar
+from engine.data.datasets.base import datasets
+from engine.data.preparation import DataConfig, prepare
 from engine.errors import UserError
-from engine.torchvision_data import TorchvisionDataset, read_cifar
 
 NAMES = [name for name, source in datasets().items() if isinstance(source, TorchvisionDataset)]
 TRAIN, TEST = 5, 2

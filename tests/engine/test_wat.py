@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.method import METHODS, Attack
+from engine.methods.base import METHODS, Attack
 from engine.types import Batch, Copies
 
 

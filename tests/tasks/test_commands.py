@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from db import queries, transitions
 from db.models import Base, RunStatus
-from engine.dataset import datasets
+from engine.data.datasets.base import datasets
 from engine.errors import UserError
 from engine.types import under
 from tasks import commands, reconcile

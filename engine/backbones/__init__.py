@@ -1,1 +1,0 @@
-"""Backbones, one a file. A file here registers itself in `engine.backbone.BACKBONES`."""

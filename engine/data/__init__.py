@@ -1,0 +1,1 @@
+"""From a dataset's files to the batches of a run."""

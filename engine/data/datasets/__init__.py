@@ -1,0 +1,1 @@
+"""Datasets, one a file. A file here registers itself by `register`."""

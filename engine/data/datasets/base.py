@@ -1,0 +1,65 @@
+"""What a dataset is: a source of labelled images with its facts, and the table of them."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from engine.registry import import_plugins
+from engine.types import ImageSet
+
+
+class Dataset(ABC):
+    """A source of labelled images; each subclass stands in its own file of this folder."""
+
+    name: str
+    title: str
+    class_names: tuple[str, ...]
+    channels: int
+    size: int
+    train_counts: tuple[int, ...]
+    """Images per class in the official training part."""
+    test_counts: tuple[int, ...]
+    held_out_per_class: int
+    """Images per class that the meta set and the validation set hold unless a scenario says."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> tuple[ImageSet, ImageSet]:
+        """Return the official training and test parts.
+
+        Args:
+            folder: Where downloads are kept; made if a download needs it.
+
+        Raises:
+            UserError: The files are not there and cannot be fetched.
+        """
+
+    def is_here(self, folder: Path) -> bool:
+        """Tell whether a run can start without a download; a bundled dataset always is."""
+        return True
+
+    def stored(self, folder: Path) -> list[Path]:
+        """Return the files that `load` reads; a bundled dataset has none of its own."""
+        return []
+
+    def ensure(self, folder: Path) -> None:  # noqa: B027 - a bundled dataset has nothing to fetch
+        """Fetch the files if they are not there yet; a bundled dataset has none.
+
+        Raises:
+            UserError: They cannot be fetched.
+        """
+
+
+_DATASETS: dict[str, Dataset] = {}
+
+
+def register(dataset: type[Dataset]) -> type[Dataset]:
+    """Class decorator: put a dataset on the menu."""
+    if dataset.name in _DATASETS:
+        raise ValueError(f"two datasets are called {dataset.name!r}")
+    _DATASETS[dataset.name] = dataset()
+    return dataset
+
+
+def datasets() -> dict[str, Dataset]:
+    """Return every dataset by name."""
+    import_plugins("engine.data.datasets")
+    return dict(sorted(_DATASETS.items()))

@@ -1,1 +1,0 @@
-"""Datasets, one a file. A file here registers itself by `engine.dataset.register`."""

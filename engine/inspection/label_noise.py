@@ -1,0 +1,82 @@
+"""How well a number of each sample tells wrong labels from right ones."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.inspection.distributions import ANTI_ADVERSARY_FROM
+from engine.types import BoolArray, Columns, FloatArray
+
+SMALL_IS_DOUBTED = ("clean_weight", "adversary_weight", "margin")
+"""Of every other quantity the large values are those of samples that may have a wrong label."""
+MAX_POINTS = 200
+
+
+@dataclass(frozen=True)
+class Roc:
+    """A receiver operating characteristic: who is flagged when all beyond a threshold are.
+
+    Attributes:
+        auc: Area under the whole curve, 0 to 1: the chance that a wrong label is more doubted than
+            a right one, ties counting one half.
+        false: (P,) share of right labels that are flagged.
+        true: (P,) share of wrong labels that are flagged.
+        threshold: (P,) the quantity at which this is so; not finite where nobody is flagged.
+    """
+
+    auc: float
+    false: FloatArray
+    true: FloatArray
+    threshold: FloatArray
+
+
+def roc(name: str, values: FloatArray, flipped: BoolArray) -> Roc | None:
+    """Return the curve of one quantity, at most `MAX_POINTS` of it, or None where there is none.
+
+    There is none if all labels are right or all are wrong, or if all samples have the same value.
+
+    Args:
+        name: Of the quantity; it says whether small or large values are doubted.
+        values: (N,) of each sample.
+        flipped: (N,) whether its given label is not the dataset's.
+    """
+    from sklearn.metrics import auc, roc_curve  # a second to load
+
+    if not flipped.any() or flipped.all() or np.ptp(values) == 0:
+        return None
+    sign = _sign_of_doubt(name)
+    false, true, threshold = roc_curve(flipped, sign * values)
+    kept = np.unique(np.linspace(0, len(false) - 1, MAX_POINTS).astype(int))
+    return Roc(float(auc(false, true)), false[kept], true[kept], sign * threshold[kept])
+
+
+def _sign_of_doubt(name: str) -> int:
+    return -1 if name in SMALL_IS_DOUBTED else 1
+
+
+def separation(columns: Columns, flipped: BoolArray, *, has_anti: bool) -> dict[str, float]:
+    """Return what a policy's weights make of right and wrong labels, by name.
+
+    ``flipped_auc`` is the ROC AUC of "a sample trusted less has a wrong label", 0 to 1, 0.5 for a
+    guess: less trusted is a larger anti-adversary weight, or a smaller clean weight where there are
+    no anti-adversaries. ``flipped_auc_loss`` is that of the clean loss, for comparison. Both, and
+    the means of right and wrong labels apart, are known only where noise was injected.
+
+    Args:
+        columns: What an epoch recorded of each sample, (N,) each.
+        flipped: (N,) whether its given label is not the dataset's.
+        has_anti: Whether the method uses anti-adversaries.
+    """
+    weight = columns["anti_adversary_weight"]
+    measures = {"anti_adversary_share": (weight > ANTI_ADVERSARY_FROM).mean()} if has_anti else {}
+    if flipped.any() and not flipped.all():
+        from sklearn.metrics import roc_auc_score  # slow to load, and only needed here
+
+        told = "anti_adversary_weight" if has_anti else "clean_weight"
+        for measure, name in (("flipped_auc", told), ("flipped_auc_loss", "loss")):
+            measures[measure] = roc_auc_score(flipped, _sign_of_doubt(name) * columns[name])
+        for group, members in (("clean", ~flipped), ("flipped", flipped)) if has_anti else ():
+            share = (weight[members] > ANTI_ADVERSARY_FROM).mean()
+            measures[f"anti_adversary_share_{group}"] = share
+            measures[f"anti_adversary_weight_{group}"] = weight[members].mean()
+    return {name: float(value) for name, value in measures.items()}

@@ -1,0 +1,27 @@
+"""What a policy has learned about single samples, read off one epoch."""
+
+import torch
+
+from engine.inspection.importance import permutation_importance
+from engine.inspection.label_noise import separation
+from engine.methods.base import Method
+from engine.types import Columns, DeviceImages, ImageSet
+
+
+def learned(
+    method: Method, train: ImageSet, images: DeviceImages, columns: Columns, rng: torch.Generator
+) -> dict[str, float]:
+    """Return every measure of a policy that reads the samples' characteristics; none of another.
+
+    Args:
+        method: The policy as the epoch left it.
+        train: The training samples.
+        images: The same on the device.
+        columns: What the epoch recorded of each sample, (N,) each.
+        rng: Draws the samples and their permutations, on the device.
+    """
+    if not method.objective.characteristics:
+        return {}
+    flipped = train.labels != train.true_labels
+    measures = separation(columns, flipped, has_anti=method.objective.anti_adversary)
+    return measures | permutation_importance(method, images, columns, rng)

@@ -1,0 +1,1 @@
+"""Learning from clean images which sample gets which weight."""

@@ -1,0 +1,67 @@
+"""The networks that give each sample its weights."""
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.meta.characteristics import Characteristics, standardised
+
+ON_ADVERSARY_SIDE = 2.0
+"""Where the corrected network's last bias starts: alpha is about 0.88 for every sample."""
+
+
+class WeightingNetwork(nn.Module):
+    """Omega: from six characteristics to (alpha, beta), (B, 2), whose sum is 1."""
+
+    def __init__(self, hidden: int, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.hidden = nn.Linear(6, hidden)
+        self.last = nn.Linear(hidden, 2)
+        with torch.no_grad():
+            self.last.bias.copy_(torch.tensor([ON_ADVERSARY_SIDE, 0.0]))
+
+    def forward(self, traits: Characteristics, crowd: Characteristics | None = None) -> Tensor:
+        normed = standardised(traits.table(), None if crowd is None else crowd.table())
+        logits: Tensor = self.last(F.relu(self.hidden(normed)))
+        return (logits / self.temperature).softmax(dim=1)
+
+
+class ReleasedNetwork(nn.Module):
+    """Omega as released: with a whole batch norm before the first layer, and torch's own start.
+
+    That batch norm needs no running statistics: the released network never leaves train mode.
+    """
+
+    def __init__(self, hidden: int, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.gain, self.shift = nn.Parameter(torch.ones(6)), nn.Parameter(torch.zeros(6))
+        self.hidden = nn.Linear(6, hidden)
+        self.last = nn.Linear(hidden, 2)
+
+    def forward(self, traits: Characteristics, crowd: Characteristics | None = None) -> Tensor:
+        others = None if crowd is None else _with_negative_entropy(crowd)
+        normed = self.gain * standardised(_with_negative_entropy(traits), others) + self.shift
+        logits: Tensor = self.last(F.relu(self.hidden(normed)))
+        return (logits / self.temperature).softmax(dim=1)
+
+
+def _with_negative_entropy(traits: Characteristics) -> Tensor:
+    """(B, 6): the released uncertainty is the negative entropy."""
+    return replace(traits, entropy=-traits.entropy).table()
+
+
+class WeightNetwork(nn.Module):
+    """V: from losses (B,) to weights (B,) in (0, 1)."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(1, hidden)
+        self.last = nn.Linear(hidden, 1)
+
+    def forward(self, loss: Tensor) -> Tensor:
+        logit: Tensor = self.last(F.relu(self.hidden(loss[:, None])))
+        return logit.sigmoid().squeeze(1)

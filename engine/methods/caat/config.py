@@ -1,0 +1,204 @@
+"""CAAT: adversaries for some samples, anti-adversaries for others, chosen by meta-learning."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from engine.config import ShareOfRun
+from engine.meta.learner import MetaLearner
+from engine.meta.multipliers import ClassMultipliers
+from engine.methods.base import METHODS, LearnedWeight, Learner, MethodConfig
+from engine.methods.caat.corrected import Bounds, Caat
+from engine.methods.caat.policy import learned_weight
+from engine.seeds import initialising
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from engine.methods.caat.released import CaatAsReleased
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a protocol learns: the fields of `CaatConfig` that differ between the two."""
+
+    temperature: float
+    meta_every: int
+    meta_lr: float
+    fairness_from: float
+
+
+PACES = {
+    "corrected": Pace(temperature=1.0, meta_every=4, meta_lr=0.01, fairness_from=0.25),
+    "as-released": Pace(temperature=0.001, meta_every=50, meta_lr=1e-4, fairness_from=0.0),
+}
+
+
+@METHODS.register
+class CaatConfig(MethodConfig):
+    """Combining adversaries with anti-adversaries in training (Zhou, Yang, Wu; AAAI 2023).
+
+    The corrected protocol: pixel-space bounds, live characteristics, detached features, class
+    weights looked up by each batch's own labels, and a weighting network that can learn. The other
+    one, in `released.py` beside this, is the authors' code with its defects.
+    """
+
+    name: Literal["caat"] = "caat"
+    protocol: Literal["corrected", "as-released"] = Field(
+        "corrected",
+        description="as-released: the authors' code with its defects, for audit; its radii are in "
+        "normalised units and a quarter larger",
+    )
+    bounds: Bounds = Field(
+        "remargin",
+        description="Bound of a sample: epsilon; by its class's fairness multiplier; or by its own "
+        "gradient norm (our reading of the paper's figure)",
+    )
+    copies: Literal["both", "sampled"] = Field(
+        "both",
+        description="both: the exact objective; sampled: one copy a sample, drawn by its weight, "
+        "unbiased at about half the cost",
+    )
+    beta: float = Field(1.5, ge=0, le=100, description="Weight of the adversary's KL term")
+    temperature: float | None = Field(
+        None,
+        ge=1e-4,
+        le=100,
+        description="Softmax temperature; empty is 1, or 0.001 as released, which freezes it",
+    )
+    meta_every: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Batches from one meta step to the next; empty is 4, or 50 as released",
+    )
+    meta_batch_size: int = Field(128, ge=2, le=8192, description="Meta images per meta step")
+    meta_num_steps: int | None = Field(
+        None,
+        ge=1,
+        le=200,
+        description="Steps of the attack on the meta images, each 2.5 / steps of the bound long; "
+        "empty: as in training",
+    )
+    meta_lr: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Learning rate of the weighting network; empty is 0.01, or 0.0001 as released",
+    )
+    meta_weight_decay: float = Field(5e-4, ge=0, le=1, description="Its L2 penalty")
+    hidden: int = Field(100, ge=1, le=4096, description="Hidden units of the weighting network")
+    normalise: bool = Field(
+        True,
+        description="Divide the adversary side by the batch's mean adversary weight; never as "
+        "released",
+    )
+    fairness_from: Annotated[float | None, ShareOfRun()] = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of the run after which the class multipliers move; empty is 0.25, or 0 "
+        "as released",
+    )
+    slack: float = Field(0.07, ge=0, le=1, description="Excess error of a class that costs nothing")
+    multiplier_rate: float = Field(0.05, ge=0, le=10, description="Step of the class multipliers")
+    bound_rate: float = Field(0.2, ge=0, le=10, description="Step of the ReMargin multipliers")
+    multiplier_limit: float = Field(
+        0.5, gt=0, lt=1, description="Largest sum of the class multipliers; 1 would weigh a class 0"
+    )
+
+    @field_validator("bounds", "copies", "normalise", "meta_num_steps")
+    @classmethod
+    def _has_one_released_way(cls, value: object, info: ValidationInfo) -> object:
+        own = cls.model_fields[str(info.field_name)].default
+        if info.data.get("protocol") == "as-released" and value != own:
+            raise ValueError(
+                f"{value!r} is not valid with protocol as-released, whose code has one way only; "
+                "allowed: leave it out"
+            )
+        return value
+
+    @property
+    def label(self) -> str:
+        """Name the protocol unless it is the corrected one, and say if it has other settings."""
+        if self.protocol == "corrected":
+            return self.name
+        own = CaatConfig(protocol=self.protocol, **asdict(PACES[self.protocol]))
+        changed = self.model_copy(update=asdict(self.pace)) != own
+        return f"{self.name} ({self.protocol}{', changed' if changed else ''})"
+
+    @property
+    def pace(self) -> Pace:
+        """The protocol's own, where no other is set."""
+        own = PACES[self.protocol]
+        chosen = {name: getattr(self, name) for name in asdict(own)}
+        return replace(own, **{name: v for name, v in chosen.items() if v is not None})
+
+    def in_force(self) -> dict[str, Any]:
+        return {**super().in_force(), **asdict(self.pace)}
+
+    def meta_steps(self, num_steps: int) -> int:
+        """As released the last batch of every ``meta_every`` learns, else the first."""
+        released = self.protocol == "as-released"
+        return (
+            num_steps // self.pace.meta_every if released else -(-num_steps // self.pace.meta_every)
+        )
+
+    def build(self, learner: Learner) -> Caat | CaatAsReleased:
+        with initialising(learner.seed, "weighting network"):
+            network = self.network()
+        meta, multipliers = self.meta_learner(network, learner), self.multipliers(learner)
+        if self.protocol == "corrected":
+            return Caat(
+                learner,
+                meta,
+                multipliers,
+                beta=self.beta,
+                bounds=self.bounds,
+                samples=self.copies == "sampled",
+                normalise=self.normalise,
+                meta_every=self.pace.meta_every,
+                meta_num_steps=self.meta_num_steps,
+                fairness_from=self.pace.fairness_from,
+            )
+        from engine.methods.caat.released import CaatAsReleased
+
+        return CaatAsReleased(
+            learner,
+            meta,
+            multipliers,
+            beta=self.beta,
+            meta_every=self.pace.meta_every,
+            fairness_from=self.pace.fairness_from,
+        )
+
+    def network(self) -> nn.Module:
+        from engine.meta.networks import ReleasedNetwork, WeightingNetwork
+
+        kind = WeightingNetwork if self.protocol == "corrected" else ReleasedNetwork
+        return kind(self.hidden, self.pace.temperature)
+
+    def learned_weight(self) -> LearnedWeight:
+        return learned_weight(self.network())
+
+    def meta_learner(self, network: nn.Module, learner: Learner) -> MetaLearner:
+        return MetaLearner(
+            network.to(learner.device),
+            learner.meta,
+            seed=learner.seed,
+            lr=self.pace.meta_lr,
+            weight_decay=self.meta_weight_decay,
+            batch_size=self.meta_batch_size,
+        )
+
+    def multipliers(self, learner: Learner) -> ClassMultipliers:
+        return ClassMultipliers(
+            learner.num_classes,
+            slack=self.slack,
+            rate=self.multiplier_rate,
+            bound_rate=self.bound_rate,
+            limit=self.multiplier_limit,
+        )

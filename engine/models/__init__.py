@@ -1,0 +1,1 @@
+"""The networks, and what a training run does to them besides learning."""

@@ -1,0 +1,1 @@
+"""Adversaries and anti-adversaries: balls, steps and the attack inside training."""

@@ -1,0 +1,112 @@
+"""The attack inside training: both copies of a batch in one walk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.models.modes import eval_mode
+from engine.objective import Objective, Predict, kl_divergence
+from engine.perturbation.norms import BALLS
+from engine.perturbation.spaces import SPACES
+from engine.perturbation.steps import perturb, random_start
+from engine.perturbation.threat import ThreatConfig
+from engine.types import Batch, Copies, Draw
+
+
+@dataclass
+class TrainingAttack:
+    """Adversary and anti-adversary of each sample, in one forward and backward pass per step.
+
+    The adversary climbs the objective's loss: CE against the label, or the label-free
+    KL(p(x) || p(x')). The anti-adversary descends CE(f(x'), y) (Zhou et al. 2023). The model is in
+    eval mode meanwhile.
+
+    Attributes:
+        model, threat: Whom it attacks, and how.
+        rng: Where the random starts come from.
+        share: What every ball and step is multiplied by while the radius warms up.
+    """
+
+    model: nn.Module
+    threat: ThreatConfig
+    rng: torch.Generator
+    share: float = 1.0
+
+    def __call__(
+        self,
+        batch: Batch,
+        log_p: Tensor | None,
+        bound: Tensor,
+        objective: Objective,
+        step: Tensor | None = None,
+        probability: Tensor | None = None,
+    ) -> Copies:
+        """Return the copies that the objective asks for.
+
+        Args:
+            batch: The samples.
+            log_p: (B, C) clean log p(x) in eval mode; needed where the adversary climbs KL.
+            bound: (B,) radius of each sample's ball.
+            objective: Which copies, and what the adversary climbs.
+            step: (B,) length of each sample's step; None is the threat model's for all.
+            probability: (B,) chance of the adversary, where each sample gets one copy.
+        """
+        draw = None if probability is None else self._draw(probability)
+        climbs = _which_climb(batch, objective) if draw is None else draw.is_adversary
+        times = len(climbs) // len(batch)
+        if times == 0:
+            return Copies(None, None)
+        space = SPACES[objective.space](self.model)
+        x, epsilon = space.enter(batch.x).repeat(times, 1, 1, 1), self.share * bound.repeat(times)
+        ball = BALLS[self.threat.norm](x, epsilon)
+        length = self.threat.step if step is None else step.repeat(times)
+        with eval_mode(self.model):
+            moved = perturb(
+                _loss(space, batch.y.repeat(times), log_p, climbs, objective),
+                ball,
+                random_start(ball, start=objective.start, generator=self.rng),
+                step=torch.where(climbs, 1.0, -1.0) * length * self.share,
+                num_steps=objective.num_steps or self.threat.num_steps,
+            )
+        moved = space.leave(moved)
+        if draw is not None:
+            return Copies(moved, None, draw)
+        num_adv = len(batch) if objective.adversary else 0
+        return Copies(
+            adversary=moved[:num_adv] if num_adv else None,
+            anti_adversary=moved[num_adv:] if len(moved) > num_adv else None,
+        )
+
+    def on(self, model: nn.Module) -> "TrainingAttack":
+        """Return the attack on another model; random draws go on in the same stream."""
+        return replace(self, model=model)
+
+    def _draw(self, probability: Tensor) -> Draw:
+        return Draw(torch.bernoulli(probability, generator=self.rng).bool(), probability)
+
+
+def _loss(
+    predict: Predict, y: Tensor, log_p: Tensor | None, climbs: Tensor, objective: Objective
+) -> Callable[[Tensor], Tensor]:
+    """Return what each copy climbs or descends, from images (R, channels, h, w) to (R,)."""
+
+    def loss(x_moved: Tensor) -> Tensor:
+        logits = predict(x_moved)
+        by_label = F.cross_entropy(logits, y, reduction="none")
+        if objective.climbs == "ce" or not objective.adversary:
+            return by_label
+        assert log_p is not None
+        clean = log_p.repeat(len(y) // len(log_p), 1)
+        return torch.where(climbs, kl_divergence(clean, logits.log_softmax(dim=1)), by_label)
+
+    return loss
+
+
+def _which_climb(batch: Batch, objective: Objective) -> Tensor:
+    """Return a row per copy, adversaries first: whether it is one."""
+    copies = [True] * objective.adversary + [False] * objective.anti_adversary
+    kinds = torch.tensor(copies, dtype=torch.bool, device=batch.x.device)
+    return kinds.repeat_interleave(len(batch))

@@ -1,0 +1,1 @@
+"""The two-class Gaussian mixtures of the paper's theory."""

@@ -1,0 +1,61 @@
+"""What one epoch of training leaves behind, sample by sample."""
+
+from collections import defaultdict
+
+import torch
+from torch import Tensor
+
+from engine.inspection.distributions import ASSIGNMENT
+from engine.meta.characteristics import NAMES, Characteristics
+from engine.types import Assignment, Batch, Columns
+
+
+class EpochRecord:
+    """What happened to each sample in one epoch, kept on the device until its end."""
+
+    def __init__(self, num_samples: int, device: torch.device) -> None:
+        self.columns: dict[str, Tensor] = defaultdict(
+            lambda: torch.zeros(num_samples, device=device)
+        )
+        self._losses: list[Tensor] = []
+        self._terms: list[Tensor] = []
+        self._told = 0
+
+    def add(
+        self,
+        batch: Batch,
+        assignment: Assignment,
+        traits: Characteristics | None,
+        losses: Tensor,
+    ) -> None:
+        """Keep one batch's assignment, characteristics and losses (B, 3)."""
+        weights = assignment.weights
+        values = (*weights.unbind(dim=1), assignment.bound)
+        for name, value in zip(ASSIGNMENT, values, strict=True):
+            self.columns[name][batch.index] = value
+        for name in NAMES if traits is not None else ():
+            self.columns[name][batch.index] = getattr(traits, name)
+        self._losses.append((weights * losses).sum(dim=1).mean())
+        self._terms.append(losses.mean(dim=0))
+
+    def loss_since_told(self) -> Tensor:
+        """Return the mean loss of the batches since the last call, a scalar."""
+        recent = torch.stack(self._losses[self._told :])
+        self._told = len(self._losses)
+        return recent.mean()
+
+    def as_numpy(self) -> Columns:
+        """Return the per-sample columns, (N,) each, in the order of the training set."""
+        return {name: column.cpu().numpy() for name, column in self.columns.items()}
+
+    def means(self) -> dict[str, float]:
+        """Return the epoch's mean loss, terms and weights by name."""
+        terms = torch.stack(self._terms).mean(dim=0)
+        means = {
+            "loss": torch.stack(self._losses).mean(),
+            "clean_loss": terms[0],
+            "adversary_loss": terms[1],
+            "anti_adversary_loss": terms[2],
+            **{name: self.columns[name].mean() for name in ASSIGNMENT},
+        }
+        return {name: value.item() for name, value in means.items()}

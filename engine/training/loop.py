@@ -1,0 +1,51 @@
+"""train(scenario, observer): the only place that knows epochs."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine.data.preparation import prepare
+from engine.runtime import configure, require_precision
+from engine.scenario import Scenario
+from engine.training.observer import Observer
+from engine.training.run_info import identity, run_facts
+from engine.training.trainer import Trainer
+
+
+def train(
+    scenario: Scenario,
+    observer: Observer,
+    *,
+    data_folder: Path,
+    device: torch.device,
+    resume: tuple[int, dict[str, Tensor]] | None = None,
+) -> None:
+    """Run a scenario to its end.
+
+    Args:
+        scenario: What to do.
+        observer: Told of everything; asked before every step whether to stop.
+        data_folder: Where datasets are kept.
+        device: Where to compute.
+        resume: Epoch and state of an `EpochReport` to go on from.
+
+    Raises:
+        Stopped: The observer asked for it.
+        Diverged: The loss, a bound or the model is no longer a finite number.
+        UserError: The data are missing, or the device lacks the precision.
+    """
+    require_precision(scenario.training.precision, device)
+    configure(device, scenario.training.num_threads)
+    data = prepare(scenario.data, scenario.seed, data_folder)
+    trainer = Trainer(scenario, data, observer, device)
+    facts = run_facts(scenario, data, trainer.model, device, trainer.num_steps)
+    observer.on_start(facts, identity(data.train))
+    epoch = 0
+    if resume is not None:
+        epoch = resume[0]
+        trainer.load_state(resume[1])
+    while not trainer.is_last(epoch):
+        epoch += 1
+        observer.on_epoch(trainer.run_epoch(epoch))
+    observer.on_finish(trainer.test(epoch))
