@@ -6,12 +6,14 @@ nothing about it; and a page that is drawn again meanwhile keeps the question.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import streamlit as st
 
-from app import data, study_data
 from app.words import literal
 from engine.errors import UserError
+
+Refresh: TypeAlias = tuple[Callable[[], None], ...]
 
 _ASKED = "asked-question"
 _OPEN = "open-question"
@@ -49,10 +51,13 @@ def asked() -> bool:
     return _ASKED in st.session_state
 
 
-def answer_click() -> None:
+def answer_click(*refresh: Callable[[], None]) -> None:
     """Open the dialog of the last click, and say what the last one led to.
 
     It is called before the page's fragments: one that still finds a click has the page drawn.
+
+    Args:
+        refresh: What forgets the reads that an answer has made old.
     """
     notice = st.session_state.pop(_TOLD, None)
     if notice:
@@ -61,17 +66,21 @@ def answer_click() -> None:
         st.session_state[_OPEN] = st.session_state.pop(_ASKED)
     if _OPEN in st.session_state:
         question: Question = st.session_state[_OPEN]
-        st.dialog(question.title, on_dismiss=_settle)(_draw)(question)
+        st.dialog(question.title, on_dismiss=_settle)(_draw)(question, refresh)
 
 
-def _draw(question: Question) -> None:
+def _draw(question: Question, refresh: Refresh) -> None:
     st.markdown(f"**{literal(question.subject)}**")
     st.caption(literal(question.detail))
     st.write(question.effect)
     with st.container(horizontal=True, horizontal_alignment="right"):
         no = st.button("Cancel", key="confirm-no", on_click=_settle)
         yes = st.button(
-            question.button, type="primary", key="confirm-yes", on_click=_tell, args=(question,)
+            question.button,
+            type="primary",
+            key="confirm-yes",
+            on_click=_tell,
+            args=(question, refresh),
         )
         if no or yes:
             st.rerun()
@@ -81,11 +90,11 @@ def _settle() -> None:
     st.session_state.pop(_OPEN, None)
 
 
-def _tell(question: Question) -> None:
+def _tell(question: Question, refresh: Refresh) -> None:
     _settle()
     try:
         st.session_state[_TOLD] = question.command()
     except UserError as error:
         st.session_state[_TOLD] = str(error)
-    data.forget_runs()
-    study_data.forget()
+    for forget in refresh:
+        forget()

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import data
+from app import data, study_data
 from app.actions import action_buttons
 from app.page import follow_database, page, title_of
 from app.question import answer_click, asked
@@ -20,7 +20,7 @@ ID_LENGTH = 32
 
 @page
 def render() -> None:
-    answer_click()
+    answer_click(data.forget_runs, study_data.forget)
     run = data.run(st.query_params.get("id", ""))
     if run is None:
         _say_gone(st.query_params.get("id", ""))

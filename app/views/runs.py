@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import data
+from app import data, study_data
 from app.actions import action_buttons
 from app.compare.fairness import MAX_RUNS
 from app.page import follow_database, nothing_here, page, show_frame, title_of
@@ -21,7 +21,7 @@ CHOSEN = "chosen-runs"
 
 @page
 def render() -> None:
-    answer_click()
+    answer_click(data.forget_runs, study_data.forget)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.title("Runs", width="stretch", anchor=False)
         st.page_link("views/new_run.py", label="New run", icon=":material/add_circle:")

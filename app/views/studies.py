@@ -32,7 +32,7 @@ DOWNLOADS = {
 
 @page
 def render() -> None:
-    answer_click()
+    answer_click(data.forget_runs, study_data.forget)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.title("Studies", width="stretch", anchor=False)
         st.page_link("views/new_run.py", label="New study", icon=":material/add_circle:")
