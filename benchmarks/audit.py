@@ -25,15 +25,15 @@ sys.path = [entry for entry in sys.path if Path(entry).resolve() != Path(__file_
 import numpy as np
 import torch
 
-from db import queries
 from db.evaluations import FINAL, outcomes
+from db.reads import queries
 from engine.evaluation.evaluate import Outcomes
 from engine.evaluation.released import RELEASED
 from engine.evaluation.statistics import class_counts, holm, mcnemar, spread
 from engine.models.modes import eval_mode
 from engine.perturbation.spaces import NormalisedSpace
+from tasks.results.trained import Trained, load_trained
 from tasks.settings import open_database
-from tasks.trained import Trained, load_trained
 
 HERE = Path(__file__).parent
 METHODS = {
@@ -72,7 +72,7 @@ class Measured:
 
 def caat(*words: str) -> dict[str, Any]:
     """Run a command of the command line and return what it prints."""
-    command = [sys.executable, "-m", "app.cli", *words, "--json"]
+    command = [sys.executable, "-m", "app.cli.main", *words, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)

@@ -44,7 +44,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
 from app.navigation import PAGES
-from app.run_tabs import TABS
+from app.run_tabs.tabs import TABS
 from benchmarks.dashboard_data import Built, build
 
 ROOT = Path(__file__).parents[1]
@@ -73,7 +73,7 @@ def served(data_dir: Path) -> Iterator[tuple[str, psutil.Process]]:
         port = free.getsockname()[1]
     given = {"CAAT_DATA_DIR": str(data_dir), "CAAT_DATABASE_URL": ""}
     environment = {**os.environ, **given, "CAAT_BROKER_URL": "redis://127.0.0.1:1/0"}
-    command = [sys.executable, "-m", "app.cli", "dashboard", "--port", str(port)]
+    command = [sys.executable, "-m", "app.cli.main", "dashboard", "--port", str(port)]
     quiet = subprocess.DEVNULL
     server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet)
     try:

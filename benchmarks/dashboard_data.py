@@ -12,12 +12,13 @@ sys.path = [entry for entry in sys.path if Path(entry).resolve() != Path(__file_
 import numpy as np
 from sqlalchemy.orm import Session
 
-from db import records, transitions, workers
+from db import workers
 from db.evaluations import FINAL, NewEvaluation, write_evaluation
 from db.models import RunStatus
-from db.records import ClassMetricRow, ClassSummaryRow, MetricRow
 from db.session import Database
 from db.settings import sqlite_url
+from db.writes import records, transitions
+from db.writes.records import ClassMetricRow, ClassSummaryRow, MetricRow
 from engine.inspection.distributions import class_distributions, class_means
 from engine.scenario import Scenario
 

@@ -34,8 +34,8 @@ from torch.profiler import profile
 from engine.data.preparation import Data
 from engine.runtime import configure
 from engine.scenario import Scenario
-from engine.training.loop import Trainer
 from engine.training.observer import Progress
+from engine.training.trainer import Trainer
 from engine.types import Batch, ImageSet
 
 BATCH, CLASSES, STEPS, EPSILON = 128, 10, 10, 8 / 255

@@ -33,7 +33,7 @@ from engine.methods.caat.corrected import Caat
 from engine.models.modes import eval_mode
 from engine.runtime import configure, versions
 from engine.scenario import Scenario
-from engine.training.loop import Trainer
+from engine.training.trainer import Trainer
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "results" / "quality.md"

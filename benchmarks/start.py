@@ -17,7 +17,7 @@ import psutil
 
 ROUNDS = 3
 PATIENCE = 60.0
-CAAT = [sys.executable, "-m", "app.cli"]
+CAAT = [sys.executable, "-m", "app.cli.main"]
 MEASURED = """
 import resource, subprocess, sys, time
 began = time.monotonic()

@@ -12,8 +12,8 @@ from engine.evaluation.evaluate import Evaluation
 from engine.methods.base import MethodConfig
 from engine.runtime import configure
 from engine.scenario import Scenario
-from engine.training.loop import Trainer
 from engine.training.observer import EpochReport
+from engine.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 

@@ -1,6 +1,6 @@
 """What models said of the test images, written and read protocol by protocol.
 
-Ask `db.transitions.fence` or `db.transitions.rests` first, in the same transaction.
+Ask `db.writes.transitions.fence` or `db.writes.transitions.rests` first, in the same transaction.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from db.dialect import finite_json
 from db.models import Evaluation
-from db.rows import EvaluationRow
+from db.portable import finite_json
+from db.reads.rows import EvaluationRow
 
 if TYPE_CHECKING:
     import numpy as np

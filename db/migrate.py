@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from db import modes
-from db.engines import SqliteError, migration_engine, parse_url
+from db.connection import SqliteError, migration_engine, parse_url
 from db.errors import DatabaseBusyError, DatabaseError, SchemaMismatchError, SchemaNewerError
 from db.replaced import replaced
 from db.urls import display_url

@@ -24,7 +24,7 @@ from db.types import UtcDateTime, db_now
 
 
 class RunStatus(StrEnum):
-    """Where a run stands; `db.transitions.LEGAL_EDGES` says what may follow what."""
+    """Where a run stands; `db.writes.transitions.LEGAL_EDGES` says what may follow what."""
 
     QUEUED = "queued"
     RUNNING = "running"

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.orm import Session
 
 from db import migrate
-from db.engines import READS, parse_url, postgresql_engine, sqlite_reader, sqlite_writer
+from db.connection import READS, parse_url, postgresql_engine, sqlite_reader, sqlite_writer
 from db.errors import (
     DatabaseBusyError,
     DatabaseError,

@@ -18,7 +18,7 @@ from pydantic_settings import (
 )
 from sqlalchemy.engine import URL, make_url
 
-from db.engines import parse_url
+from db.connection import parse_url
 from db.errors import DatabaseError, SettingsError
 from db.urls import MASK, UrlError, check_database_url, display_url
 

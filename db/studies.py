@@ -7,11 +7,11 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db import queries
-from db.dialect import searchable, tidy_text
 from db.models import ACTIVE, Run, RunStatus
-from db.rows import RunRow
-from db.transitions import NewRun, create_run
+from db.portable import searchable, tidy_text
+from db.reads import queries
+from db.reads.rows import RunRow
+from db.writes.transitions import NewRun, create_run
 
 NAME_LENGTH = 200
 _LOCK = 0x5EED

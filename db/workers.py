@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from db.dialect import insert_or
-from db.edges import NO_SYNC
 from db.migrate import head_revision
 from db.models import Worker
+from db.portable import insert_or
 from db.types import db_now
+from db.writes.state_machine import NO_SYNC
 
 
 @dataclass(frozen=True)

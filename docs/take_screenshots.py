@@ -27,15 +27,16 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from app.forms.presets import PRESETS
 from app.navigation import PAGES
-from app.presets import PRESETS
-from app.run_tabs import TABS
-from db import queries, studies
-from db.rows import RunDetail
+from app.run_tabs.tabs import TABS
+from db import studies
+from db.reads import queries
+from db.reads.rows import RunDetail
 from db.session import Database
 from db.settings import sqlite_url
 from engine.scenario import Scenario
-from tasks.submit import new_run
+from tasks.queue.submit import new_run
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "screenshots"
@@ -60,7 +61,7 @@ def installation(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
         port = str(free.getsockname()[1])
     environment = {name: value for name, value in os.environ.items() if name[:5] != "CAAT_"}
     environment |= {"CAAT_DATA_DIR": str(folder), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "app.cli", "up", "--no-demo", "--port", port]
+    command = [sys.executable, "-m", "app.cli.main", "up", "--no-demo", "--port", port]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet)
     try:
@@ -90,7 +91,7 @@ def answers(url: str) -> bool:
 
 def caat(environment: dict[str, str], *arguments: str) -> str:
     """Run one of our commands and return what it says."""
-    command = [sys.executable, "-m", "app.cli", *arguments]
+    command = [sys.executable, "-m", "app.cli.main", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
     return done.stdout.decode()
 

@@ -59,7 +59,7 @@ class Registry(Generic[ConfigT]):
 
 
 def import_plugins(package: str) -> None:
-    """Import every module of a package, so that each registers itself; `_names` are shared parts."""
+    """Import a package's modules, so that each registers itself; a `_name` is a shared part."""
     folder = importlib.import_module(package)
     for module in pkgutil.iter_modules(folder.__path__):
         if not module.name.startswith("_"):

@@ -1,12 +1,13 @@
 """What a person may do to a run, and the sentence that answers."""
 
-from db import queries, transitions
 from db.models import RunStatus
+from db.reads import queries
+from db.writes import transitions
 from engine.errors import UserError
-from tasks import reconcile
-from tasks.checkpoints import is_here
+from tasks.queue.submit import UNHEARD, ring
+from tasks.recording.checkpoints import is_here
 from tasks.settings import open_database, settings
-from tasks.submit import UNHEARD, ring
+from tasks.worker import reconcile
 
 
 def stop(run_id: str, actor: str) -> str:

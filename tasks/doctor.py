@@ -13,18 +13,19 @@ from typing import Any
 import psutil
 import redis
 
-from db import health, queries
-from db.engines import journal_mode
+from db.connection import journal_mode
 from db.errors import DatabaseError, SettingsError
 from db.migrate import head_revision
 from db.modes import is_shared
+from db.reads import health, queries
 from db.settings import shown_value, sources, suggestion, unknown_variables
 from db.urls import display_url
 from db.workers import too_old
 from engine.data.datasets.base import datasets
 from engine.errors import UserError
 from engine.runtime import find_device, versions
-from tasks import broker, messages, sharing
+from tasks import sharing
+from tasks.queue import broker, messages
 from tasks.settings import Settings, make_data_dir, open_database, settings
 
 LOW_DISK = 2 * 10**9

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from db import studies, transitions
+from db import studies
 from db.models import RunStatus
+from db.writes import transitions
 from engine.errors import UserError
 from engine.scenario import Scenario
-from tasks import reconcile
+from tasks.queue.submit import new_run, ring
 from tasks.settings import open_database
-from tasks.submit import new_run, ring
+from tasks.worker import reconcile
 
 MAX_RUNS = 1000
 STOPPABLE = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.INTERRUPTED)

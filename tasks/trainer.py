@@ -6,22 +6,23 @@ import signal
 import sys
 import threading
 
-from db import queries, transitions
 from db.errors import DatabaseBusyError, DatabaseUnreachableError, SettingsError
 from db.models import RunStatus
-from db.rows import CheckpointRow, RunDetail
+from db.reads import queries
+from db.reads.rows import CheckpointRow, RunDetail
 from db.session import Database
+from db.writes import transitions
 from engine.data.fingerprint import require_unchanged
 from engine.errors import Diverged, Stopped, UserError
 from engine.runtime import pick_device
 from engine.scenario import Scenario
 from engine.training.loop import train
-from tasks import causes, checkpoints
-from tasks.orphan import die_with_parent
-from tasks.patience import patiently
-from tasks.process import begin, keep_to_sharing
-from tasks.recorder import PATIENCE_SECONDS, Recorder, ReplacedError, Start
-from tasks.secrecy import hide_in_last_words, hide_in_logs, without_secrets
+from tasks.processes.orphan import die_with_parent
+from tasks.processes.patience import patiently
+from tasks.processes.process import begin, keep_to_sharing
+from tasks.processes.secrecy import hide_in_last_words, hide_in_logs, without_secrets
+from tasks.recording import causes, checkpoints
+from tasks.recording.recorder import PATIENCE_SECONDS, Recorder, ReplacedError, Start
 from tasks.settings import open_database, settings
 
 EXIT_STOPPED = 75

@@ -3,8 +3,8 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, plain, register
-from app.palette import MUTED, class_style
+from app.charts.base import figure, plain, register
+from app.text.palette import MUTED, class_style
 
 
 @register("Error by bound", ("class", "class_index", "bound", "value", "current"))

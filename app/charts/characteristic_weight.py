@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, register
-from app.palette import PETROFF_10, ROBUST, translucent
+from app.charts.base import figure, register
+from app.text.palette import PETROFF_10, ROBUST, translucent
 
 COLUMNS = ("layer", "x", "y", "n", "low", "high")
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import class_axis, figure, marker, plain, register, whiskers
-from app.palette import method_style
+from app.charts.base import class_axis, figure, marker, plain, register, whiskers
+from app.text.palette import method_style
 
 COLUMNS = ("class", "title", "method", "variant", "value", "low", "high", "n", "card")
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, plain, register
-from app.palette import MUTED, PETROFF_10
+from app.charts.base import figure, plain, register
+from app.text.palette import MUTED, PETROFF_10
 
 
 @register("Training samples by class", ("class", "clean", "flipped"))

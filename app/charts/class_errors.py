@@ -3,9 +3,9 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import class_axis, figure, plain, register, whiskers
-from app.palette import ERRORS
-from app.words import metric
+from app.charts.base import class_axis, figure, plain, register, whiskers
+from app.text.labels import metric
+from app.text.palette import ERRORS
 
 ROW_HEIGHT = 34
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import epoch_axis, figure, plain, register
-from app.palette import SEQUENTIAL
+from app.charts.base import epoch_axis, figure, plain, register
+from app.text.palette import SEQUENTIAL
 
 
 @register("Error by class and epoch", ("class", "class_index", "epoch", "value", "n"))

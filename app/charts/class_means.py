@@ -3,8 +3,8 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import epoch_axis, figure, line_mode, plain, register
-from app.palette import class_style
+from app.charts.base import epoch_axis, figure, line_mode, plain, register
+from app.text.palette import class_style
 
 
 @register("Mean by class over the epochs", ("class", "class_index", "epoch", "n", "mean"))

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import AXIS, figure, plain, register
-from app.palette import DIVERGING, SEQUENTIAL
+from app.charts.base import AXIS, figure, plain, register
+from app.text.palette import DIVERGING, SEQUENTIAL
 
 PANELS = {"clean": "Clean", "attacked": "Under attack", "difference": "Difference"}
 FEW = 12

@@ -3,9 +3,9 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, register
-from app.palette import MUTED, PETROFF_10, SERIES, Style
-from app.words import quantity as name_of
+from app.charts.base import figure, register
+from app.text.labels import quantity as name_of
+from app.text.palette import MUTED, PETROFF_10, SERIES, Style
 
 CHANCE = Style(MUTED, "circle", "dot")
 REFERENCES = {

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, plain, register
-from app.palette import class_style
+from app.charts.base import figure, plain, register
+from app.text.palette import class_style
 
 
 @register("Distribution by class", ("class", "class_index", "n", "quantiles"))

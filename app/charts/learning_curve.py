@@ -5,9 +5,9 @@ from collections.abc import Hashable
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import epoch_axis, figure, line_mode, register
-from app.palette import PETROFF_10, SERIES, Style, translucent
-from app.words import metric
+from app.charts.base import epoch_axis, figure, line_mode, register
+from app.text.labels import metric
+from app.text.palette import PETROFF_10, SERIES, Style, translucent
 
 FADED = {"batch_loss"}
 """Series that give the scale of the noise, behind the others."""

@@ -3,9 +3,9 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import class_axis, figure, marker, plain, register, whiskers
-from app.palette import method_style, translucent
-from app.words import percent
+from app.charts.base import class_axis, figure, marker, plain, register, whiskers
+from app.text.format import percent
+from app.text.palette import method_style, translucent
 
 COLUMNS = ("rank", "title", "method", "n", "seeds", "value", "low", "high", "values")
 

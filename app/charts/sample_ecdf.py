@@ -3,9 +3,9 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, plain, register
-from app.palette import LABEL_GROUPS
-from app.words import LABEL_GROUPS as TITLES
+from app.charts.base import figure, plain, register
+from app.text.labels import LABEL_GROUPS as TITLES
+from app.text.palette import LABEL_GROUPS
 
 TAIL = "dot"
 

@@ -3,9 +3,9 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import epoch_axis, figure, line_mode, plain, register
-from app.palette import class_style, translucent
-from app.words import LABEL_GROUPS as TITLES
+from app.charts.base import epoch_axis, figure, line_mode, plain, register
+from app.text.labels import LABEL_GROUPS as TITLES
+from app.text.palette import class_style, translucent
 
 MOST_BANDS = 3
 """More bands than this hide each other."""

@@ -3,9 +3,9 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, marker, plain, register
-from app.palette import LABEL_GROUPS, Style, translucent
-from app.words import LABEL_GROUPS as TITLES
+from app.charts.base import figure, marker, plain, register
+from app.text.labels import LABEL_GROUPS as TITLES
+from app.text.palette import LABEL_GROUPS, Style, translucent
 
 COLUMNS = ("class", "part", "label_group", "n", "mean", "q05", "q25", "median", "q75", "q95")
 HEIGHT = 24

@@ -3,8 +3,8 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, plain, register
-from app.palette import MUTED, ROBUST, class_style, translucent
+from app.charts.base import figure, plain, register
+from app.text.palette import MUTED, ROBUST, class_style, translucent
 
 COLUMNS = ("class", "class_index", "score", "density", "trained", "boundary", "reach")
 

@@ -3,9 +3,9 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, plain, register
-from app.palette import ERRORS, MUTED
-from app.words import metric
+from app.charts.base import figure, plain, register
+from app.text.labels import metric
+from app.text.palette import ERRORS, MUTED
 
 WIDTH = 0.26
 PATTERNS = {"natural_error": "", "boundary_error": ".", "robust_error": "/"}

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, plain, register
-from app.palette import MUTED, method_style
-from app.words import percent
+from app.charts.base import figure, plain, register
+from app.text.format import percent
+from app.text.palette import MUTED, method_style
 
 COLUMNS = (
     *("group", "title", "method", "n", "seeds", "card", "front", "size", "other_x", "other_y"),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.chart import figure, plain, register
+from app.charts.base import figure, plain, register
 
 SHADES = ((0.0, "#b9d3ef"), (1.0, "#134a8e"))
 """From little to all; what never happens stays empty."""

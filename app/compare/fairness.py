@@ -10,8 +10,8 @@ import pandas as pd
 from app.compare import runs as comparison
 from app.compare.protocol import differences, in_words
 from app.compare.runs import Finished
-from app.data import Columns, class_name
-from app.palette import ERRORS
+from app.data.cached import Columns, class_name
+from app.text.palette import ERRORS
 from engine.evaluation.comparison import paired_difference
 from engine.evaluation.statistics import holm, rho, spread
 

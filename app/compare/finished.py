@@ -4,9 +4,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from app.card import threat_of
 from app.compare.protocol import Protocol, digest_of, protocol_of
-from db.comparison import FinishedRow
+from app.text.evaluation_card import threat_of
+from db.reads.comparison import FinishedRow
 from engine.names import visible
 
 

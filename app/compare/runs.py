@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import data
 from app.compare.finished import Finished as Finished
 from app.compare.finished import shaped
-from db import comparison as stored
+from app.data import cached
 from db import evaluations
+from db.reads import comparison as stored
 from engine.evaluation.statistics import wilson
 
 Ids = tuple[str, ...]
@@ -21,7 +21,7 @@ Ids = tuple[str, ...]
 @st.cache_data(ttl=5.0, max_entries=2, show_spinner=False)
 def finished() -> list[Finished]:
     """Return every finished run, newest first."""
-    with data.database().read() as session:
+    with cached.database().read() as session:
         return [shaped(row) for row in stored.finished_runs(session)]
 
 
@@ -31,7 +31,7 @@ def class_errors(run_ids: Ids) -> pd.DataFrame:
 
     Columns: run_id, name, class_index, value, low, high, n.
     """
-    with data.database().read() as session:
+    with cached.database().read() as session:
         table = stored.class_errors(session, run_ids)
     table = table[(table["n"] > 0) & table["value"].notna()].reset_index(drop=True)
     low, high = wilson(table["value"], table["n"])
@@ -41,14 +41,14 @@ def class_errors(run_ids: Ids) -> pd.DataFrame:
 @st.cache_data(ttl=600, max_entries=32, show_spinner=False)
 def accuracies(run_ids: Ids) -> pd.DataFrame:
     """Return one row per run: natural, robust, worst_natural and worst_robust test accuracy."""
-    with data.database().read() as session:
+    with cached.database().read() as session:
         return _accuracies(stored.overall_errors(session, run_ids, "test"), ["run_id"])
 
 
 @st.cache_data(ttl=600, max_entries=32, show_spinner=False)
 def histories(run_ids: Ids) -> pd.DataFrame:
     """Return one row per run and epoch: the same accuracies on validation data."""
-    with data.database().read() as session:
+    with cached.database().read() as session:
         table = stored.overall_errors(session, run_ids, "validation")
     return _accuracies(table, ["run_id", "epoch"])
 
@@ -60,9 +60,9 @@ def _accuracies(table: pd.DataFrame, index: list[str]) -> pd.DataFrame:
 
 
 @st.cache_data(ttl=600, max_entries=16, show_spinner=False)
-def outcomes(run_id: str) -> data.Columns | None:
+def outcomes(run_id: str) -> cached.Columns | None:
     """Return what a run's model said of its test images, in the order of the images."""
-    with data.database().read() as session:
+    with cached.database().read() as session:
         found = evaluations.outcomes(session, run_id, evaluations.FINAL)
     if found is None:
         return None

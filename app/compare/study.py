@@ -10,8 +10,8 @@ import pandas as pd
 from app.compare.finished import Finished, shaped
 from app.compare.protocol import Protocol
 from app.compare.tradeoff import groups, title_of
-from db import comparison as stored
-from db.comparison import EVERY_OVERALL
+from db.reads import comparison as stored
+from db.reads.comparison import EVERY_OVERALL
 from db.session import Database
 from engine.evaluation.statistics import t_interval
 

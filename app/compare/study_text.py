@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from app.card import threat_of, under
 from app.compare.protocol import differences, in_words
 from app.compare.study import DIGITS, StudyTable, best
-from app.words import NOTHING
-from db.comparison import EVERY_OVERALL
+from app.text.evaluation_card import threat_of, under
+from app.text.format import NOTHING
+from db.reads.comparison import EVERY_OVERALL
 from tasks.escaping import comment_for_latex, for_json, for_latex, for_markdown, frame_for_csv
 
 HEADERS = {

@@ -6,7 +6,9 @@ from typing import Any
 import pandas as pd
 
 from app.compare.fairness import LEVEL, Rise
-from app.words import count, literal, metric, percent, points
+from app.text.format import count, percent, points
+from app.text.labels import metric
+from app.text.markdown import literal
 
 
 def one_run(found: pd.DataFrame, name: str) -> tuple[str, str]:

@@ -4,17 +4,18 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from app import data
-from app.chart import charts
+from app.charts.base import charts
 from app.compare import fairness as tables
 from app.compare import runs as comparison
 from app.compare import tradeoff
 from app.compare import words as say
 from app.compare.protocol import differences, in_words
 from app.compare.runs import Finished
+from app.data import cached
 from app.report.document import Document, Drawing, Section, table_of
-from app.scenario_file import as_toml
-from app.words import count, metric
+from app.scenario.toml_out import as_toml
+from app.text.format import count
+from app.text.labels import metric
 
 
 def comparison_report(runs: Sequence[Finished], name: str) -> bytes:
@@ -23,7 +24,7 @@ def comparison_report(runs: Sequence[Finished], name: str) -> bytes:
     Args:
         runs: At least one; class by class only those are compared that share the first one's
             classes, and as many as make a readable chart.
-        name: The error that is compared: one of `app.palette.ERRORS`.
+        name: The error that is compared: one of `app.text.palette.ERRORS`.
     """
     title = f"{metric(name)} of {count(len(runs), 'run')}"
     subtitle = "; ".join(run.label for run in runs)
@@ -42,7 +43,7 @@ def _sections(runs: list[Finished], name: str) -> Iterator[Section]:
         yield from _tradeoff(runs)
     yield _protocols(runs)
     for run in runs:
-        found = data.run(run.id)
+        found = cached.run(run.id)
         if found is not None:
             yield Section(f"Scenario of {run.label}", code=as_toml(found.scenario))
 

@@ -14,8 +14,8 @@ import plotly.io
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from app.chart import CONFIG
-from app.words import NOTHING, now, percent
+from app.charts.base import CONFIG
+from app.text.format import NOTHING, now, percent
 from tasks.escaping import for_html, lines_for_html
 
 MIME = "text/html"

@@ -5,18 +5,19 @@ from typing import Any
 
 import pandas as pd
 
-from app import data
-from app import evaluation_data as looks
-from app.card import card_in_words, threat_of, threat_of_run, under, words_of
-from app.chart import charts
-from app.live.panels import panels
-from app.page import title_of
+from app.charts.base import charts
+from app.components.page import title_of
+from app.components.run_line import whereabouts
+from app.data import cached
+from app.data import evaluations as looks
 from app.report.document import Document, Drawing, Section, pairs, table_of
-from app.run_facts import card_rows, fact_rows
-from app.run_line import whereabouts
-from app.scenario_file import as_toml
-from app.words import count, evaluation, metric, percent, points, status
-from db.rows import EvaluationRow, RunDetail
+from app.run.facts import card_rows, fact_rows
+from app.run.panels import panels
+from app.scenario.toml_out import as_toml
+from app.text.evaluation_card import card_in_words, threat_of, threat_of_run, under, words_of
+from app.text.format import count, percent, points
+from app.text.labels import evaluation, metric, status
+from db.reads.rows import EvaluationRow, RunDetail
 from engine.errors import UserError
 
 MAX_CLASSES = 30
@@ -29,7 +30,7 @@ def run_report(run_id: str) -> bytes:
     Raises:
         UserError: The run is gone.
     """
-    run = data.run(run_id)
+    run = cached.run(run_id)
     if run is None:
         raise UserError(f"RUN: there is no run {run_id}")
     about = f"{run.method} on {run.dataset}, seed {run.seed}, id {run.id}"
@@ -61,7 +62,7 @@ def _classes(run: RunDetail) -> Iterator[Section]:
     if split is None:
         yield Section("Errors by class", ["No epoch is finished yet: there are no errors."])
         return
-    table = data.class_errors(run.id, data.mark(run), split)
+    table = cached.class_errors(run.id, cached.mark(run), split)
     errors = table[table["name"].isin(["natural_error", "boundary_error", "robust_error"])]
     newest = errors[(errors["epoch"] == errors["epoch"].max()) & (errors["n"] > 0)]
     robust = newest[newest["name"] == "robust_error"].dropna(subset=["value"])
@@ -75,7 +76,7 @@ def _classes(run: RunDetail) -> Iterator[Section]:
             charts()["class_errors"].draw(drawn),
         )
     ]
-    history = data.class_errors(run.id, data.mark(run), "validation")
+    history = cached.class_errors(run.id, cached.mark(run), "validation")
     history = history[history["name"] == "robust_error"].dropna(subset=["value"])
     if history["epoch"].nunique() > 1:
         attacked = under(threat_of(run.scenario))
@@ -154,11 +155,11 @@ def _checks(run: RunDetail, found: list[EvaluationRow]) -> Iterator[Section]:
 
 
 def _training(run: RunDetail) -> Iterator[Section]:
-    history = data.metrics(run.id, data.live_mark(run))
+    history = cached.metrics(run.id, cached.live_mark(run))
     if history.empty:
         return
-    images = data.fact(run, "num_validation") or 0
-    drawn = panels(history, data.fact(run, "steps_per_epoch"), images)
+    images = cached.fact(run, "num_validation") or 0
+    drawn = panels(history, cached.fact(run, "steps_per_epoch"), images)
     yield Section(
         "Training",
         [f"{metric('loss')}, errors on validation data, weights, epoch by epoch."],
@@ -175,5 +176,5 @@ def _events(run: RunDetail) -> pd.DataFrame:
             "by": event.actor,
             "message": event.message or "",
         }
-        for event in data.events(run.id)
+        for event in cached.events(run.id)
     ).astype(object)

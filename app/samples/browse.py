@@ -10,18 +10,18 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from app import data
-from app.chart import charts
+from app.charts.base import charts
 from app.compare.choice import choose_one, keep
-from app.data import Columns
-from app.images import amplification
-from app.page import show_chart, show_frame, show_table
+from app.components.images import amplification
+from app.components.page import show_chart, show_frame, show_table
+from app.data import cached
+from app.data.cached import Columns
 from app.samples import reads
 from app.samples.cards import Sample, deltas, draw_sample
 from app.samples.choice import Look, choose_range
 from app.samples.tables import Filter, rows_of, table_of
-from app.words import count
-from app.words import quantity as name_of
+from app.text.format import count
+from app.text.labels import quantity as name_of
 
 Rows = npt.NDArray[Any]
 
@@ -90,7 +90,7 @@ def _ordered(look: Look, columns: Columns, rows: Rows, order: str) -> Rows:
 
 def _stored(look: Look) -> dict[int, Sample]:
     """Return the samples of the epoch whose adversaries are stored, by their number."""
-    shown = data.gallery(look.run.id, look.reached, look.epoch)
+    shown = cached.gallery(look.run.id, look.reached, look.epoch)
     if shown is None:
         return {}
     names = look.names
@@ -178,7 +178,7 @@ def _as_parquet(table: pd.DataFrame) -> bytes:
     return file.getvalue()
 
 
-_FILES: dict[str, Callable[[pd.DataFrame], bytes]] = {"CSV": data.as_csv, "Parquet": _as_parquet}
+_FILES: dict[str, Callable[[pd.DataFrame], bytes]] = {"CSV": cached.as_csv, "Parquet": _as_parquet}
 
 
 def _pick(numbers: tuple[int, ...]) -> None:

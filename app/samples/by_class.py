@@ -7,13 +7,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.chart import charts
-from app.page import show_chart, show_table
+from app.charts.base import charts
+from app.components.page import show_chart, show_table
 from app.samples import reads
 from app.samples.choice import Look, named_group
 from app.samples.tables import pooled
-from app.words import count
-from app.words import quantity as name_of
+from app.text.format import count
+from app.text.labels import quantity as name_of
 
 MOST_ROWS = 30
 """More rows than this make no readable chart."""

@@ -5,17 +5,18 @@ from typing import Any
 
 import streamlit as st
 
-from app import data
-from app.images import amplified, enlarged, moved
-from app.words import literal, percent, value
-from app.words import quantity as name_of
+from app.components.images import amplified, enlarged, moved
+from app.data import cached
+from app.text.format import percent, value
+from app.text.labels import quantity as name_of
+from app.text.markdown import literal
 
 
 @dataclass(frozen=True)
 class Sample:
     """One row of some columns."""
 
-    columns: data.Columns
+    columns: cached.Columns
     row: int
     names: list[str]
 
@@ -26,7 +27,7 @@ class Sample:
         return column in self.columns
 
     def label(self, column: str) -> str:
-        return data.class_name(self.names, int(self[column]))
+        return cached.class_name(self.names, int(self[column]))
 
 
 def deltas(sample: Sample) -> list[str]:

@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from app import data
 from app.compare.choice import choose_one, choose_some, keep
-from app.data import Mark
+from app.data import cached
+from app.data.cached import Mark
 from app.samples import reads
 from app.samples.tables import Filter, Range, sizes
-from app.words import LABEL_GROUPS
-from app.words import quantity as name_of
-from db.rows import RunDetail
+from app.text.labels import LABEL_GROUPS
+from app.text.labels import quantity as name_of
+from db.reads.rows import RunDetail
 from engine.meta.characteristics import NAMES
 
 BOTH = "both"
@@ -46,11 +46,11 @@ class Look:
 
     @property
     def reached(self) -> Mark:
-        return data.mark(self.run)
+        return cached.mark(self.run)
 
     @property
     def names(self) -> list[str]:
-        return data.class_names(self.run)
+        return cached.class_names(self.run)
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -79,13 +79,13 @@ def choose_view(run: RunDetail, epochs: list[int]) -> Look:
     with right:
         epoch = choose_epoch(epochs)
     with left:
-        known = reads.quantities(run.id, data.mark(run), epoch)
+        known = reads.quantities(run.id, cached.mark(run), epoch)
         quantity = str(choose_one("Quantity", "quantity", {name: name_of(name) for name in known}))
-    size_of = tuple(sizes(data.fact(run, "true_class_counts") or []))
+    size_of = tuple(sizes(cached.fact(run, "true_class_counts") or []))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         labels = _choose_labels(run, quantity, epoch)
         size = _choose_size(size_of)
-        names = data.class_names(run)
+        names = cached.class_names(run)
         options = {str(index): name for index, name in enumerate(names)}
         chosen = choose_some("Classes", "classes", options, most=MOST_CHOSEN, placeholder="All")
     return Look(run, epoch, quantity, labels, size, tuple(int(index) for index in chosen), size_of)
@@ -108,7 +108,7 @@ def _keep_epoch(newest: int) -> None:
 
 
 def _choose_labels(run: RunDetail, quantity: str, epoch: int) -> str:
-    table = reads.distributions(run.id, data.mark(run), quantity, epoch)
+    table = reads.distributions(run.id, cached.mark(run), quantity, epoch)
     if not {"clean", "flipped"} <= set(table["label_group"]):
         return "all"
     return _segments("Labels", "labels", GROUPS, BOTH)
@@ -141,7 +141,7 @@ def _keep_segment(name: str, default: str) -> None:
     keep(name, None if chosen in (None, default) else str(chosen))
 
 
-def choose_trait(columns: data.Columns, default: str) -> str:
+def choose_trait(columns: cached.Columns, default: str) -> str:
     """Return the characteristic that a weight is drawn over."""
     options = {name: name_of(name) for name in NAMES if name in columns}
     ordered = {default: options[default], **options} if default in options else options

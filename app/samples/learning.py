@@ -6,15 +6,15 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.chart import CONFIG, charts
+from app.charts.base import CONFIG, charts
 from app.compare.choice import keep
-from app.page import show_chart, show_table
+from app.components.page import show_chart, show_table
 from app.samples import reads, words
 from app.samples.by_class import axis_title, in_units
 from app.samples.choice import Look, choose_trait, write_range
 from app.samples.tables import Filter
-from app.words import literal
-from app.words import quantity as name_of
+from app.text.labels import quantity as name_of
+from app.text.markdown import literal
 from engine.inspection.distributions import ASSIGNMENT
 from engine.inspection.label_noise import Roc
 from engine.meta.characteristics import NAMES

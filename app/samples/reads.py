@@ -6,19 +6,19 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import data
-from app.data import Columns, Mark
+from app.data import cached
+from app.data.cached import Columns, Mark
 from app.samples.tables import Filter, binned, density, rows_of
-from db import queries
-from db import samples as stored
-from db.samples import RecordedRow
+from db.reads import queries
+from db.reads import samples as stored
+from db.reads.samples import RecordedRow
 from engine.data.datasets.base import datasets
 from engine.errors import UserError
 from engine.inspection.distributions import ASSIGNMENT
 from engine.inspection.label_noise import Roc, roc
 from engine.meta.characteristics import NAMES
 from engine.types import ByteArray, ImageSet
-from tasks import dependence
+from tasks.results import dependence
 from tasks.settings import settings
 
 GRID = 40
@@ -44,14 +44,14 @@ class Dependence:
 @st.cache_data(ttl=2.0, max_entries=2, show_spinner=False)
 def recorded() -> list[RecordedRow]:
     """Return the runs that have something to show, newest first."""
-    with data.database().read() as session:
+    with cached.database().read() as session:
         return stored.recorded_runs(session)
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
 def quantities(run_id: str, reached: Mark, epoch: int) -> list[str]:
     """Return what was recorded of each sample, the weights before the characteristics."""
-    with data.database().read() as session:
+    with cached.database().read() as session:
         known = stored.quantities(session, run_id, epoch)
     order = (*WEIGHTS_FIRST, *NAMES)
     return [name for name in order if name in known] + sorted(set(known) - set(order))
@@ -60,23 +60,23 @@ def quantities(run_id: str, reached: Mark, epoch: int) -> list[str]:
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
 def distributions(run_id: str, reached: Mark, quantity: str, epoch: int) -> pd.DataFrame:
     """Return one quantity's distribution over each class and label group of an epoch."""
-    with data.database().read() as session:
+    with cached.database().read() as session:
         table = queries.class_summaries(session, run_id, epoch, quantity)
-    return data.named(run_id, table[table["n"] > 0].reset_index(drop=True))
+    return cached.named(run_id, table[table["n"] > 0].reset_index(drop=True))
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
 def history(run_id: str, reached: Mark, quantity: str, classes: tuple[int, ...]) -> pd.DataFrame:
     """Return the same of every recorded epoch, for some classes and without the curves."""
-    with data.database().read() as session:
+    with cached.database().read() as session:
         table = stored.history(session, run_id, quantity, classes)
-    return data.named(run_id, table[table["n"] > 0].reset_index(drop=True))
+    return cached.named(run_id, table[table["n"] > 0].reset_index(drop=True))
 
 
 @st.cache_resource(ttl=600, max_entries=6, show_spinner=False)
 def columns(run_id: str, attempt: int, epoch: int) -> Columns:
     """Return every array of an epoch, with the labels; they are shared, nobody may write."""
-    with data.database().read() as session:
+    with cached.database().read() as session:
         who = queries.snapshot(session, run_id, 0, "samples", ["given_label", "true_label"])
         found = queries.snapshot(session, run_id, epoch, "assignment") or {}
     known = {**found, **(who or {})}
@@ -100,14 +100,14 @@ def learned(run_id: str, attempt: int, epoch: int, quantity: str, wanted: Filter
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
 def network_curve(run_id: str, reached: Mark, epoch: int, quantity: str, trait: str) -> Dependence:
     """Return how the network's output depends on one characteristic, at one recorded epoch."""
-    run = data.run(run_id)
+    run = cached.run(run_id)
     network = None if run is None else dependence.learned_weight(run)
     if run is None or network is None:
         return Dependence("The method has no weighting network", pd.DataFrame())
     if quantity != network.quantity:
         name = network.quantity.replace("_", " ")
         return Dependence(f"The network's own output is the {name}", pd.DataFrame())
-    kept = dependence.kept_network(data.database(), run_id)
+    kept = dependence.kept_network(cached.database(), run_id)
     if kept is None:
         return Dependence("No checkpoint of this run is on this machine", pd.DataFrame())
     if kept[0] != epoch:
@@ -136,10 +136,10 @@ def course(run_id: str, reached: Mark, row: int) -> pd.DataFrame:
 
     Columns: epoch, the assignment, loss.
     """
-    epochs = data.summary_epochs(run_id, reached)
+    epochs = cached.summary_epochs(run_id, reached)
     places = np.linspace(0, len(epochs) - 1, min(len(epochs), MAX_COURSE)).round().astype(int)
     wanted = [epochs[place] for place in places]
-    with data.database().read() as session:
+    with cached.database().read() as session:
         return stored.courses(session, run_id, wanted, (*ASSIGNMENT, "loss"), row)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from app.data import Columns
+from app.data.cached import Columns
 
 Array = npt.NDArray[Any]
 Range = tuple[float, float]

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from app.samples.tables import mean_of
-from app.words import percent, value
-from app.words import quantity as name_of
+from app.text.format import percent, value
+from app.text.labels import quantity as name_of
 from engine.inspection.label_noise import SMALL_IS_DOUBTED, Roc
 
 ALIKE = 1e-6

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from app.text.format import percent, points
 from app.theory.words import EVEN, place
-from app.words import percent, points
 from engine.theory.mixture import PerClass, Setting, Solution
 
 NONE = "No perturbation"

@@ -9,9 +9,9 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from app.answers import as_value, as_widget
-from app.fields import Place, places
-from app.forms import draw_mistake
+from app.forms.fields import Place, places
+from app.forms.session import as_value, as_widget
+from app.forms.widgets import draw_mistake
 from engine.config import error_lines
 from engine.theory.mixture import Setting
 

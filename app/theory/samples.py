@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.words import literal
+from app.text.markdown import literal
 from engine.theory.mixture import Setting, Solution
 from engine.theory.solver import Draw, draw_errors, standard_error
 

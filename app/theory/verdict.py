@@ -4,11 +4,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.page import download, show_frame
+from app.components.page import download, show_frame
+from app.text.markdown import literal
 from app.theory.claims import CLAIMS
 from app.theory.form import fill
 from app.theory.tables import comparison, in_percent
-from app.words import literal
 from engine.theory.mixture import Setting
 from engine.theory.solver import solve
 

@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from app.words import percent
+from app.text.format import percent
 from engine.theory.mixture import PerClass, Setting, Solution, fair_boundary
 from engine.theory.solver import fair_bound
 

@@ -5,20 +5,22 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import data
-from app.card import under
-from app.chart import charts
+from app.charts.base import charts
 from app.compare import fairness as tables
 from app.compare import runs as comparison
 from app.compare import words as say
 from app.compare.choice import choose_one, choose_some
 from app.compare.protocol import differences, in_words
 from app.compare.runs import Finished
-from app.page import download, nothing_here, page, show_chart, show_frame, show_table
-from app.palette import ERRORS
+from app.components.page import download, nothing_here, page, show_chart, show_frame, show_table
+from app.data import cached
 from app.report.comparison import comparison_report
 from app.report.download import offer_comparison
-from app.words import count, literal, metric
+from app.text.evaluation_card import under
+from app.text.format import count
+from app.text.labels import metric
+from app.text.markdown import literal
+from app.text.palette import ERRORS
 
 MAX_CLASSES = 30  # more rows make no readable dot plot; the worst ones are drawn then
 
@@ -219,10 +221,10 @@ def _draw_history(runs: list[Finished], name: str) -> None:
     st.subheader("When did a class collapse?", anchor=False)
     names = {run.id: run.label for run in runs}
     run_id = choose_one("Run", "history", names) if len(runs) > 1 else runs[0].id
-    run = data.run(str(run_id))
+    run = cached.run(str(run_id))
     if run is None:
         return
-    table = data.class_errors(run.id, data.mark(run), "validation")
+    table = cached.class_errors(run.id, cached.mark(run), "validation")
     errors = table[(table["name"] == name) & (table["n"] > 0)].dropna(subset=["value"])
     if errors["epoch"].nunique() < 2:
         st.caption("Fewer than two epochs were recorded.")

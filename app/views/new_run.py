@@ -4,17 +4,18 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
-from app import data
-from app.answers import Seeds, fill, fill_scenario, validated
-from app.chart import charts
-from app.forms import scenario_form
-from app.launch import draw_launch
-from app.page import page, show_chart, show_frame, title_of
-from app.presets import PRESETS
-from app.preview import class_counts_table, foreseen, transition_table, wrong_share
-from app.preview_images import draw_images
-from app.run_facts import realised_rows
-from app.words import literal, percent
+from app.charts.base import charts
+from app.components.page import page, show_chart, show_frame, title_of
+from app.data import cached
+from app.forms.presets import PRESETS
+from app.forms.session import Seeds, fill, fill_scenario, validated
+from app.forms.widgets import scenario_form
+from app.new_run.launch import draw_launch
+from app.new_run.preview import class_counts_table, foreseen, transition_table, wrong_share
+from app.new_run.preview_images import draw_images
+from app.run.facts import realised_rows
+from app.text.format import percent
+from app.text.markdown import literal
 from engine.names import nearest_name
 from engine.scenario import NAME_LENGTH, Scenario
 
@@ -56,7 +57,7 @@ def _fill(scenario: Scenario) -> None:
 
 def _fill_like(run_id: str) -> bool:
     """Put a run's scenario into the form, or say why not."""
-    run = data.run(run_id)
+    run = cached.run(run_id)
     if run is None:
         st.warning("The run to start from is gone.", icon=":material/link_off:")
         return False

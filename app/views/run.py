@@ -2,30 +2,32 @@
 
 import streamlit as st
 
-from app import data, study_data
-from app.actions import action_buttons
-from app.page import follow_database, page, title_of
-from app.question import answer_click, asked
-from app.run_line import badge, whereabouts
-from app.run_tabs import TABS
-from app.words import count, literal
-from db.rows import RunDetail
+from app.components.dialog import answer_click, asked
+from app.components.page import follow_database, page, title_of
+from app.components.run_line import badge, whereabouts
+from app.data import cached
+from app.run.actions import action_buttons
+from app.run_tabs.tabs import TABS
+from app.studies import reads
+from app.text.format import count
+from app.text.markdown import literal
+from db.reads.rows import RunDetail
 from engine.names import visible
-from tasks.causes import retries
-from tasks.exactness import NOT_EXACT, label
-from tasks.liveness import LOST_WORKER
+from tasks.recording.causes import retries
+from tasks.recording.exactness import NOT_EXACT, label
+from tasks.worker.liveness import LOST_WORKER
 
 ID_LENGTH = 32
 
 
 @page
 def render() -> None:
-    answer_click(data.forget_runs, study_data.forget)
-    run = data.run(st.query_params.get("id", ""))
+    answer_click(cached.forget_runs, reads.forget)
+    run = cached.run(st.query_params.get("id", ""))
     if run is None:
         _say_gone(st.query_params.get("id", ""))
         return
-    every = data.GLANCE_SECONDS if run.is_active else data.WATCH_SECONDS
+    every = cached.GLANCE_SECONDS if run.is_active else cached.WATCH_SECONDS
     st.fragment(_draw_header, run_every=every)(run.id, live=run.is_active)
     tabs = st.tabs(list(TABS), key="tab", on_change="rerun", bind="query-params")
     for tab, draw in zip(tabs, TABS.values(), strict=True):
@@ -45,7 +47,7 @@ def _say_gone(run_id: str) -> None:
 
 
 def _draw_header(run_id: str, *, live: bool) -> None:
-    run = data.run(run_id)
+    run = cached.run(run_id)
     follow_database()
     if asked() or run is None or live != run.is_active:
         st.rerun()
@@ -74,7 +76,7 @@ def _facts_line(run: RunDetail) -> str:
     if run.is_active and run.attempts and run.attempts[-1].ended_at is None:
         holder = run.attempts[-1]
         parts.append(f"{holder.device} of {holder.host}")
-    if marks := data.fact(run, NOT_EXACT):
+    if marks := cached.fact(run, NOT_EXACT):
         parts.append(label(marks))
     parts.append(f"id {run.id[:8]}")
     return " · ".join(parts)
@@ -100,7 +102,7 @@ def _say_attempts(run: RunDetail) -> None:
     """Say which attempt this is, from where it goes on, and how the one before ended."""
     number = run.attempt + (run.status == "queued")
     told = [
-        event.message for event in data.events(run.id) if event.message and event.attempt < number
+        event.message for event in cached.events(run.id) if event.message and event.attempt < number
     ]
     place = f", on from epoch {run.epochs_before + 1}" if run.is_active else ""
     before = f" {_sentence(told[-1])}" if told else ""

@@ -2,18 +2,20 @@
 
 import streamlit as st
 
-from app import data, study_data
-from app.actions import action_buttons
 from app.compare.fairness import MAX_RUNS
-from app.page import follow_database, nothing_here, page, show_frame, title_of
-from app.question import answer_click, asked
-from app.run_line import badge, whereabouts
-from app.run_table import COLUMNS, GROUPS, run_table, say_overview
-from app.words import count, literal
-from app.worker_panel import worker_panel
-from db.listing import RunFilter
+from app.components.dialog import answer_click, asked
+from app.components.page import follow_database, nothing_here, page, show_frame, title_of
+from app.components.run_line import badge, whereabouts
+from app.components.workers import worker_panel
+from app.data import cached
+from app.run.actions import action_buttons
+from app.runs.table import COLUMNS, GROUPS, run_table, say_overview
+from app.studies import reads
+from app.text.format import count
+from app.text.markdown import literal
 from db.models import ACTIVE
-from db.rows import RunRow
+from db.reads.listing import RunFilter
+from db.reads.rows import RunRow
 from engine.names import visible
 
 CHOSEN = "chosen-runs"
@@ -21,18 +23,18 @@ CHOSEN = "chosen-runs"
 
 @page
 def render() -> None:
-    answer_click(data.forget_runs, study_data.forget)
+    answer_click(cached.forget_runs, reads.forget)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.title("Runs", width="stretch", anchor=False)
         st.page_link("views/new_run.py", label="New run", icon=":material/add_circle:")
-    token, live = data.overview().token, _is_live()
-    st.fragment(_board, run_every=data.REFRESH_SECONDS if live else None)(live=live)
+    token, live = cached.overview().token, _is_live()
+    st.fragment(_board, run_every=cached.REFRESH_SECONDS if live else None)(live=live)
     st.space("small")
-    st.fragment(_draw_workers, run_every=data.WATCH_SECONDS)(token, live=live)
+    st.fragment(_draw_workers, run_every=cached.WATCH_SECONDS)(token, live=live)
 
 
 def _is_live() -> bool:
-    counts = data.overview().counts
+    counts = cached.overview().counts
     return any(counts.get(status) for status in ACTIVE)
 
 
@@ -41,20 +43,20 @@ def _draw_workers(token: int, *, live: bool) -> None:
 
     While something is active the list looks by itself.
     """
-    found = data.overview()
+    found = cached.overview()
     if not live and found.token != token:
         st.rerun()
     worker_panel(found.counts.get("queued", 0))
 
 
 def _board(*, live: bool) -> None:
-    found = data.overview()
+    found = cached.overview()
     follow_database()
     if asked() or (live and not _is_live()):
         st.rerun()
     if found.counts:
         newest = found.newest_result
-        stored = data.run_scenarios((newest.id,)) if newest else {}
+        stored = cached.run_scenarios((newest.id,)) if newest else {}
         say_overview(found, stored.get(newest.id, {}) if newest else {})
         _draw_runs(_filters(found.token))
     else:
@@ -69,7 +71,7 @@ def _board(*, live: bool) -> None:
 
 def _filters(token: int) -> RunFilter:
     search, status, method, dataset = st.columns([3, 2, 2, 2])
-    methods, datasets = data.run_choices(token)
+    methods, datasets = cached.run_choices(token)
     with search:
         text = st.text_input(
             "Search",
@@ -97,18 +99,18 @@ def _choices(label: str, key: str, found: list[str]) -> list[str]:
 
 def _draw_runs(wanted: RunFilter) -> None:
     board = st.container()
-    _, number = data.runs(wanted, 1)
+    _, number = cached.runs(wanted, 1)
     if not number:
         st.info("No run matches these filters.", icon=":material/filter_alt_off:")
         return
-    pages = -(-number // data.RUNS_A_PAGE)
+    pages = -(-number // cached.RUNS_A_PAGE)
     chosen = 1
     if pages > 1:
         with st.container(horizontal=True, vertical_alignment="center"):
             chosen = st.pagination(pages, key="page", bind="query-params")
-            st.caption(f"{count(number, 'run')}, {data.RUNS_A_PAGE} a page, newest first")
+            st.caption(f"{count(number, 'run')}, {cached.RUNS_A_PAGE} a page, newest first")
     with board:
-        _draw_page(data.runs(wanted, chosen)[0])
+        _draw_page(cached.runs(wanted, chosen)[0])
 
 
 def _draw_page(shown: list[RunRow]) -> None:
@@ -117,10 +119,10 @@ def _draw_page(shown: list[RunRow]) -> None:
     bar = st.container(border=True, horizontal=True, vertical_alignment="center", key="chosen")
     ids = tuple(run.id for run in shown)
     chosen = st.session_state.get(CHOSEN, ())
-    curves = data.run_curves(tuple((run.id, data.mark(run)) for run in shown))
+    curves = cached.run_curves(tuple((run.id, cached.mark(run)) for run in shown))
     # The key changes with the order of rows, so a selection never slides to another run.
     event = show_frame(
-        run_table(shown, data.run_scenarios(ids), curves),
+        run_table(shown, cached.run_scenarios(ids), curves),
         key=f"runs-{hash(ids)}",
         column_config=COLUMNS,
         hide_index=True,

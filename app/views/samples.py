@@ -3,14 +3,15 @@
 import pandas as pd
 import streamlit as st
 
-from app import data
 from app.compare.choice import choose_one
-from app.page import nothing_here, page, title_of
+from app.components.page import nothing_here, page, title_of
+from app.data import cached
 from app.samples import browse, by_class, learning, reads, words
 from app.samples.choice import Look, choose_view
-from app.words import count, literal
-from app.words import quantity as name_of
-from db.rows import RunDetail
+from app.text.format import count
+from app.text.labels import quantity as name_of
+from app.text.markdown import literal
+from db.reads.rows import RunDetail
 
 
 @page
@@ -21,8 +22,8 @@ def render() -> None:
     if run is None:
         return
     if run.is_active:
-        st.fragment(_offer_newer, run_every=data.REFRESH_SECONDS)(run.id, data.mark(run))
-    epochs = data.summary_epochs(run.id, data.mark(run))
+        st.fragment(_offer_newer, run_every=cached.REFRESH_SECONDS)(run.id, cached.mark(run))
+    epochs = cached.summary_epochs(run.id, cached.mark(run))
     if not epochs:
         _say_too_early(run)
         return
@@ -46,7 +47,7 @@ def _choose_run() -> RunDetail | None:
     known = {run.id: run for run in reads.recorded()}
     wanted = st.query_params.get("run")
     if wanted is not None and wanted not in known:
-        run = data.run(wanted)
+        run = cached.run(wanted)
         if run is None:
             _say_gone(wanted)
         return run
@@ -59,7 +60,7 @@ def _choose_run() -> RunDetail | None:
         for key, run in known.items()
     }
     chosen = choose_one("Run", "run", names)
-    return data.run(str(chosen))
+    return cached.run(str(chosen))
 
 
 def _say_nothing() -> None:
@@ -98,10 +99,10 @@ def _link_run(run: RunDetail) -> None:
     )
 
 
-def _offer_newer(run_id: str, drawn: data.Mark) -> None:
+def _offer_newer(run_id: str, drawn: cached.Mark) -> None:
     """Say that a run has recorded more; nothing moves under the hands of who looks at samples."""
-    run = data.run(run_id)
-    if run is None or data.mark(run) == drawn:
+    run = cached.run(run_id)
+    if run is None or cached.mark(run) == drawn:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{count(run.epoch, 'epoch')} of this run are recorded by now.")

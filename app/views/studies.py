@@ -5,21 +5,24 @@ from typing import Any
 
 import streamlit as st
 
-from app import data, study_data
-from app.card import threat_of, under
-from app.chart import charts
+from app.charts.base import charts
 from app.compare.choice import choose_one, keep
 from app.compare.protocol import in_words
 from app.compare.published import PUBLISHED, published
 from app.compare.study import StudyTable, ranked
 from app.compare.study_text import FORMATS, HEADERS, NOTE, apart, markdown_table
-from app.page import download, nothing_here, page, show_chart, show_frame
-from app.question import answer_click, asked
-from app.study_actions import action_buttons
-from app.study_progress import COLUMNS, draw_progress, study_table
-from app.words import count, literal, metric, percent
+from app.components.dialog import answer_click, asked
+from app.components.page import download, nothing_here, page, show_chart, show_frame
+from app.data import cached
+from app.studies import reads
+from app.studies.actions import action_buttons
+from app.studies.progress import COLUMNS, draw_progress, study_table
+from app.text.evaluation_card import threat_of, under
+from app.text.format import count, percent
+from app.text.labels import metric
+from app.text.markdown import literal
 from db.models import RunStatus
-from db.rows import RunRow
+from db.reads.rows import RunRow
 from db.studies import StudyRow
 from tasks.escaping import as_file_name
 
@@ -32,12 +35,12 @@ DOWNLOADS = {
 
 @page
 def render() -> None:
-    answer_click(data.forget_runs, study_data.forget)
+    answer_click(cached.forget_runs, reads.forget)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.title("Studies", width="stretch", anchor=False)
         st.page_link("views/new_run.py", label="New study", icon=":material/add_circle:")
     st.caption("Does it hold over seeds? Several methods and seeds, launched and read together.")
-    studies = {study.name: study for study in study_data.listed()}
+    studies = {study.name: study for study in reads.listed()}
     if not studies:
         _say_nothing()
         return
@@ -46,7 +49,7 @@ def render() -> None:
         _say_lost(wanted)
     name = choose_one("Study", "study", {key: key for key in studies}, none="All studies")
     live = any(study.is_active for study in ([studies[name]] if name else studies.values()))
-    part = st.fragment(_board, run_every=data.REFRESH_SECONDS if live else None)
+    part = st.fragment(_board, run_every=cached.REFRESH_SECONDS if live else None)
     part(name, live=live)
 
 
@@ -69,7 +72,7 @@ def _say_lost(name: str) -> None:
 
 
 def _board(name: str | None, *, live: bool) -> None:
-    studies = {study.name: study for study in study_data.listed()}
+    studies = {study.name: study for study in reads.listed()}
     shown = [studies[name]] if name in studies else list(studies.values())
     if asked() or (live and not any(study.is_active for study in shown)):
         st.rerun()
@@ -103,13 +106,13 @@ def _open(key: str, names: list[str]) -> None:
 
 
 def _draw_study(study: StudyRow) -> None:
-    runs = study_data.runs(study.name)
+    runs = reads.runs(study.name)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(literal(study.name), width="stretch", anchor=False)
         action_buttons(study)
     draw_progress(study, runs)
     finished = tuple(run.id for run in runs if run.status is RunStatus.SUCCEEDED)
-    tables = study_data.tables(study.name, finished)
+    tables = reads.tables(study.name, finished)
     st.subheader("Test errors", anchor=False)
     if not tables:
         _say_no_result(runs)

@@ -3,8 +3,9 @@
 import pandas as pd
 import streamlit as st
 
-from app.page import page, show_frame
-from app.words import count, explained, literal
+from app.components.page import page, show_frame
+from app.text.format import count
+from app.text.markdown import explained, literal
 from tasks import doctor
 from tasks.doctor import Finding
 

@@ -2,14 +2,16 @@
 
 import streamlit as st
 
-from app.chart import charts
-from app.page import page, show_chart, show_table
+from app.charts.base import charts
+from app.components.page import page, show_chart, show_table
+from app.text.format import percent, points
+from app.text.labels import metric
+from app.text.markdown import literal
 from app.theory import tables
 from app.theory.form import setting_form
 from app.theory.samples import draw_samples
 from app.theory.verdict import draw_menu, draw_verdict
 from app.theory.words import how_fair, where, who_pays
-from app.words import literal, metric, percent, points
 from engine.theory.mixture import Setting, Solution
 from engine.theory.solver import solve
 

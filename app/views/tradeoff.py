@@ -6,18 +6,19 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.card import under
-from app.chart import CONFIG, charts
+from app.charts.base import CONFIG, charts
 from app.compare import runs as comparison
 from app.compare import tradeoff as tables
 from app.compare.choice import choose_one, choose_some, keep
 from app.compare.fairness import MAX_RUNS, variants
 from app.compare.protocol import differences, in_words
 from app.compare.runs import Finished
-from app.page import nothing_here, page, show_chart, show_table
+from app.components.page import nothing_here, page, show_chart, show_table
 from app.report.comparison import comparison_report
 from app.report.download import offer_comparison
-from app.words import count, literal, percent
+from app.text.evaluation_card import under
+from app.text.format import count, percent
+from app.text.markdown import literal
 
 MAX_PATHS = 8  # more trajectories than this make no readable chart
 TITLES = {"average": "Average", "worst": "Worst class"}

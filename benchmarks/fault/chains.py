@@ -2,11 +2,11 @@
 
 from itertools import pairwise
 
-from db import queries
-from db.edges import LEGAL_EDGES
 from db.models import RunStatus
-from db.rows import EventRow
+from db.reads import queries
+from db.reads.rows import EventRow
 from db.session import Database
+from db.writes.state_machine import LEGAL_EDGES
 
 
 def chain_problems(events: list[EventRow], status: str | None = None) -> list[str]:

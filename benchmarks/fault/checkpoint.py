@@ -18,12 +18,13 @@ from benchmarks.fault.breaker import FAULTS, Breaker
 from benchmarks.fault.frame import Figure, Plan
 from benchmarks.fault.reports import claimed, epoch_report, queued_run, state_of, worker
 from benchmarks.fault.watched import order_figure
-from db import queries, transitions
 from db.errors import DatabaseError
-from db.rows import CheckpointRow
+from db.reads import queries
+from db.reads.rows import CheckpointRow
 from db.session import Database
-from tasks import checkpoints
-from tasks.recorder import Recorder
+from db.writes import transitions
+from tasks.recording import checkpoints
+from tasks.recording.recorder import Recorder
 from tasks.settings import settings
 
 TITLE = "A save that breaks"

@@ -16,13 +16,14 @@ from benchmarks.fault.reports import worker
 from benchmarks.fault.sessions import SCENARIO, walk
 from benchmarks.fault.storm import Storm
 from benchmarks.fault.studio import opened
-from db import queries, transitions
+from db.reads import queries
 from db.session import Database
+from db.writes import transitions
 from tasks import commands
-from tasks.host import host_name
+from tasks.processes.host import host_name
+from tasks.queue.submit import submit
 from tasks.settings import open_database, settings
-from tasks.submit import submit
-from tasks.supervise import run_attempt
+from tasks.worker.supervise import run_attempt
 
 TITLE = "Four sessions at once"
 STOP_SECONDS = 3.0

@@ -14,8 +14,8 @@ from sqlalchemy import select
 from benchmarks.fault import stand_in
 from benchmarks.fault.frame import Figure, Plan
 from benchmarks.fault.studio import Studio, opened
-from db import queries
 from db.models import Attempt, RunStatus
+from db.reads import queries
 
 TITLE = "Messages that come more than once"
 

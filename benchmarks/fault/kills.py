@@ -21,8 +21,8 @@ import psutil
 from benchmarks.fault.frame import Figure, Plan
 from benchmarks.fault.studio import Studio, is_alive, opened, outlives, side_by_side
 from benchmarks.fault.traces import ended_like, repeated_epochs
-from db.rows import AttemptRow
-from tasks import reconcile
+from db.reads.rows import AttemptRow
+from tasks.worker import reconcile
 
 TITLE = "kill -9 in training"
 

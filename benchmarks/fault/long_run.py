@@ -17,8 +17,8 @@ from engine.data.preparation import Data
 from engine.inspection.distributions import class_distributions, class_means
 from engine.scenario import Scenario
 from engine.training.epoch_record import EpochRecord
-from engine.training.loop import Trainer
 from engine.training.observer import EpochReport, Progress, Snapshot
+from engine.training.trainer import Trainer
 from engine.types import Columns, ImageSet
 
 SAMPLES, BATCH, CLASSES = 60_000, 128, 10

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, DateTime, MetaData, Table, insert, select, te
 from benchmarks.fault.apart import apart, ended, forked
 from benchmarks.fault.frame import Figure, Plan
 from db import migrate
-from db.engines import migration_engine, parse_url, sqlite_driver
+from db.connection import migration_engine, parse_url, sqlite_driver
 from db.session import Database
 from db.settings import sqlite_url
 

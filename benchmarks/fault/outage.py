@@ -18,7 +18,7 @@ from benchmarks.fault import servers
 from benchmarks.fault.frame import Figure, Plan
 from benchmarks.fault.studio import Studio, opened
 from benchmarks.fault.traces import ended_like
-from db import engines
+from db import connection as engines
 from db.session import Database
 
 TITLE = "A database that is away"

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from benchmarks.fault.frame import Figure, Programme
 from benchmarks.fault.registry import PROGRAMMES, name_of
-from db import engines
+from db import connection as engines
 from engine.runtime import versions
 
 KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}

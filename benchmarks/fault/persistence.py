@@ -17,11 +17,12 @@ from benchmarks.fault.apart import apart
 from benchmarks.fault.frame import Figure, Plan
 from benchmarks.fault.long_run import SAMPLES, STEPS, LongRun, train
 from benchmarks.fault.reports import claimed, queued_run, worker
-from db import queries, records
 from db.models import Snapshot
+from db.reads import queries
 from db.session import Database
+from db.writes import records
 from engine.training.observer import Progress
-from tasks.recorder import PROGRESS_SECONDS, Recorder
+from tasks.recording.recorder import PROGRESS_SECONDS, Recorder
 from tasks.settings import open_database
 
 TITLE = "The price of keeping everything"

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from db import transitions
 from db.session import Database
-from db.transitions import NewRun, WorkerIdentity
+from db.writes import transitions
+from db.writes.transitions import NewRun, WorkerIdentity
 from engine.evaluation.card import EvaluationCard
 from engine.evaluation.evaluate import Evaluation
 from engine.inspection.distributions import ASSIGNMENT, class_distributions

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
-from db.engines import parse_url
+from db.connection import parse_url
 
 _numbers = count()
 

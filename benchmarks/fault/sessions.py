@@ -13,15 +13,17 @@ from hypothesis.stateful import (
 
 from benchmarks.fault.chains import run_problems
 from benchmarks.fault.reports import worker
-from db import queries, transitions
 from db.models import RunStatus
+from db.reads import queries
 from db.session import Database
+from db.writes import transitions
 from engine.errors import UserError
 from engine.scenario import Scenario
-from tasks import commands, reconcile
-from tasks.host import host_name
+from tasks import commands
+from tasks.processes.host import host_name
+from tasks.queue.submit import submit
 from tasks.settings import open_database
-from tasks.submit import submit
+from tasks.worker import reconcile
 
 GONE = "gone"
 STOP = {"queued": "cancelled", "interrupted": "cancelled", "running": "stopping"}

@@ -9,14 +9,16 @@ from unittest.mock import patch
 from benchmarks.fault.chains import chain_problems, run_problems
 from benchmarks.fault.reports import worker
 from benchmarks.fault.sessions import SCENARIO
-from db import queries, transitions
 from db.models import RunStatus
-from db.rows import EventRow
+from db.reads import queries
+from db.reads.rows import EventRow
 from db.session import Database
+from db.writes import transitions
 from engine.errors import UserError
-from tasks import commands, reconcile
-from tasks.host import host_name
-from tasks.submit import submit
+from tasks import commands
+from tasks.processes.host import host_name
+from tasks.queue.submit import submit
+from tasks.worker import reconcile
 
 SESSIONS, WORKERS, NEWEST = 4, 2, 6
 ENDS = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)

@@ -14,19 +14,20 @@ from pathlib import Path
 import psutil
 import redis
 
-from app.scenario_input import read_scenario
+from app.scenario.toml_in import read_scenario
 from benchmarks.fault.frame import Plan
-from db import queries, transitions
-from db.rows import AttemptRow, RunDetail
+from db.reads import queries
+from db.reads.rows import AttemptRow, RunDetail
 from db.session import Database
-from tasks.broker import is_up
+from db.writes import transitions
 from tasks.broker_url import of_socket
-from tasks.celery_app import celery_app
-from tasks.messages import TASK
+from tasks.queue.broker import is_up
+from tasks.queue.celery_app import celery_app
+from tasks.queue.messages import TASK
+from tasks.queue.submit import new_run
 from tasks.settings import Settings, socket_path
-from tasks.submit import new_run
 
-CAAT = [sys.executable, "-m", "app.cli"]
+CAAT = [sys.executable, "-m", "app.cli.main"]
 SCENARIO = """
 name = "tiny"
 seed = 3
@@ -103,7 +104,8 @@ class Studio:
     def start_broker(self) -> "subprocess.Popen[bytes]":
         """Start the embedded broker and wait until it answers."""
         script = (
-            "import os; from tasks.broker import server_command as c; w = c(); os.execv(w[0], w)"
+            "import os; from tasks.queue.broker import server_command\n"
+            "words = server_command(); os.execv(words[0], words)"
         )
         process = self.start(sys.executable, "-c", script)
         self.wait_for(lambda: is_up(of_socket(self.socket)), "the broker")

@@ -19,16 +19,18 @@ from sqlalchemy.orm import Session
 from benchmarks.fault.apart import apart
 from benchmarks.fault.frame import Figure, Plan
 from benchmarks.fault.reports import claimed, epoch_report, final_report, queued_run, worker
-from db import queries, records, transitions
 from db.models import Base, Run, RunStatus
-from db.records import MetricRow
+from db.reads import queries
 from db.session import Database
-from db.transitions import WorkerIdentity
+from db.writes import records, transitions
+from db.writes.records import MetricRow
+from db.writes.transitions import WorkerIdentity
 from engine.training.observer import Progress
-from tasks import lock, reconcile
-from tasks.host import identity
-from tasks.recorder import Recorder, ReplacedError
+from tasks.processes import lock
+from tasks.processes.host import identity
+from tasks.recording.recorder import Recorder, ReplacedError
 from tasks.settings import settings
+from tasks.worker import reconcile
 
 TITLE = "An owner that wakes up late"
 CONTROLS = 10

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import select
 
-from db import queries
 from db.evaluations import FINAL, outcomes
 from db.models import ClassMetric
+from db.reads import queries
 from db.session import Database
 
 

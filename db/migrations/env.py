@@ -5,7 +5,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy import Connection, DefaultClause
 
-from db.engines import migration_engine, parse_url
+from db.connection import migration_engine, parse_url
 from db.models import Base
 from db.settings import DatabaseSettings
 from db.types import UtcDateTime, db_now

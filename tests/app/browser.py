@@ -22,8 +22,8 @@ PROBE = re.compile(rf"/({_PATHS})/_stcore/(health|host-config)$")
 SERVE = """
 import sys
 from pathlib import Path
-from app.address import Address
-from app.dashboard import serve
+from app.server.address import Address
+from app.server.dashboard import serve
 
 serve(Path(sys.argv[1]), Address.of("127.0.0.1", int(sys.argv[2])), on_start=lambda: None)
 """

@@ -13,11 +13,12 @@ from playwright.sync_api import sync_playwright
 from sqlalchemy import delete
 from streamlit.testing.v1 import AppTest
 
-from db import records, transitions, workers
+from db import workers
 from db.evaluations import FINAL, NewEvaluation, write_evaluation
 from db.models import ClassSummary, RunStatus
-from db.records import NUM_QUANTILES, ClassMetricRow, ClassSummaryRow, MetricRow
 from db.session import Database
+from db.writes import records, transitions
+from db.writes.records import NUM_QUANTILES, ClassMetricRow, ClassSummaryRow, MetricRow
 from engine.inspection.distributions import class_distributions
 from engine.scenario import Scenario
 from tasks import settings as tasks_settings
@@ -186,7 +187,7 @@ class Studio:
             transitions.epoch_done(session, run_id, attempt, epoch)
 
     def status(self, run_id: str) -> str:
-        from db import queries
+        from db.reads import queries
 
         with self.database.read() as session:
             run = queries.get_run(session, run_id)
@@ -355,7 +356,7 @@ def studio(
 
 def silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nobody look for a broker."""
-    monkeypatch.setattr("tasks.submit.ring", lambda database: True)
+    monkeypatch.setattr("tasks.queue.submit.ring", lambda database: True)
     monkeypatch.setattr("tasks.commands.ring", lambda database: True)
     monkeypatch.setattr("tasks.study.ring", lambda database: True)
 

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from app.navigation import PAGES
-from app.run_tabs import TABS
+from app.run_tabs.tabs import TABS
 from tests.app.browser import visiting
 
 GRAVE = ("serious", "critical")

@@ -7,9 +7,10 @@ import numpy as np
 from playwright.sync_api import expect
 
 from app.navigation import PAGES
-from app.run_tabs import TABS
-from db import queries, transitions
+from app.run_tabs.tabs import TABS
 from db.models import RunStatus
+from db.reads import queries
+from db.writes import transitions
 from tests.app.browser import Visit, visiting, wait_for
 
 

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from app.card import card_in_words, threat_of
-from app.run_table import threat_in_short
+from app.runs.table import threat_in_short
+from app.text.evaluation_card import card_in_words, threat_of
 from engine.attacks.base import ATTACKS, Conditions
 from engine.evaluation.card import Subject, card_of
 from engine.evaluation.suite import with_fields

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.chart import CONFIG, charts
-from app.live.curves import _script_url
-from app.live.panels import MAX_POINTS, PLANS, panels
+from app.charts.base import CONFIG, charts
+from app.run.curves import _script_url
+from app.run.panels import MAX_POINTS, PLANS, panels
 
 NUM_CLASSES = 10
 EPOCHS = 100

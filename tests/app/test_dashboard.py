@@ -20,7 +20,7 @@ import psutil
 import pytest
 from websockets.sync.client import connect
 
-from app.address import Address
+from app.server.address import Address
 from engine.errors import UserError
 from tests.app import outside
 from tests.app.browser import free_port, visiting, wait_for
@@ -66,7 +66,7 @@ def started(
     log = folder / "said.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", *command, "--port", str(port)],
+            [sys.executable, "-m", "app.cli.main", *command, "--port", str(port)],
             env={**os.environ, **given},
             cwd=folder,
             stdout=output,

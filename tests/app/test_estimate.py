@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.estimate import estimate, memory_in_words, time_in_words
-from db.throughput import TimedRun, timed_runs
+from app.new_run.estimate import estimate, memory_in_words, time_in_words
+from db.reads.throughput import TimedRun, timed_runs
 from engine.scenario import Scenario
 
 

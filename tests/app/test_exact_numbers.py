@@ -9,13 +9,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app import answers as answering
-from app.answers import answers, as_value, as_widget, every_field, fill, fill_scenario, validated
-from app.fields import Place, places
-from app.presets import PRESETS
-from app.scenario_file import as_table, as_toml
-from app.scenario_input import read_scenario
-from db import queries
+from app.forms import session as answering
+from app.forms.fields import Place, places
+from app.forms.presets import PRESETS
+from app.forms.session import (
+    answers,
+    as_value,
+    as_widget,
+    every_field,
+    fill,
+    fill_scenario,
+    validated,
+)
+from app.scenario.toml_in import read_scenario
+from app.scenario.toml_out import as_table, as_toml
+from db.reads import queries
 from engine.config import exact_pixels, in_255ths, parse_fraction
 from engine.errors import UserError
 from engine.scenario import Scenario

@@ -157,7 +157,7 @@ def test_the_history_of_another_run_is_drawn_on_demand(studio, open_page):
 
 
 def test_runs_of_other_classes_are_left_out_and_named(studio, open_page):
-    from db import records
+    from db.writes import records
 
     one, other = studio.finished("One"), studio.finished("Other")
     with studio.database.write() as session:

@@ -11,7 +11,7 @@ HEAVY = ("torch", "torchvision", "pandas", "pyarrow", "streamlit", "plotly")
 
 COMMANDS = """
 import contextlib, io, sys
-from app.cli import main
+from app.cli.main import main
 
 def run(*words):
     sys.argv = ["caat", *words]
@@ -31,7 +31,11 @@ for words in (["status", run_id, "--json"], ["stop", run_id], ["resume", run_id]
 run("messages")
 run("doctor")
 """
-WORKER = "import tasks.serve, app.foreground, app.up; from tasks.host import identity; identity()"
+WORKER = """
+import tasks.worker.serve, app.cli.run, app.cli.up
+from tasks.processes.host import identity
+identity()
+"""
 SCENARIO = """
 from engine.new_scenario import new_scenario
 from engine.methods.base import METHODS

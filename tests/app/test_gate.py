@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.gate import Names
+from app.server.gate import Names
 from tasks.public_url import normalised
 
 SERVED = ("127.0.0.1", 8501)

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from sqlalchemy import inspect, text
 
-from app.data import as_csv
+from app.data.cached import as_csv
 from app.navigation import PAGES
-from app.run_tabs import TABS
-from app.scenario_input import read_scenario
-from db import queries, records
+from app.run_tabs.tabs import TABS
+from app.scenario.toml_in import read_scenario
+from db.reads import queries
+from db.writes import records
 from engine.errors import UserError
 from engine.names import visible
 from tests.app.browser import served, visiting
@@ -25,7 +26,7 @@ CLASSES += [":material/home:", ":red[x]", "%{x}", "&lt;b&gt;", "=1+1", "a\u202eb
 
 SCRIPT = """
 import streamlit as st
-from app.words import literal
+from app.text.labels import literal
 from tests.app.payloads import PAYLOADS
 for index, payload in enumerate(PAYLOADS):
     with st.container(key=f"shown-{index}"):

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.images import SIDE, amplification, amplified, enlarged, moved
+from app.components.images import SIDE, amplification, amplified, enlarged, moved
 
 
 def test_an_image_is_enlarged_without_blur():

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from app.words import now
-from db import queries, transitions
+from app.text.format import now
 from db.models import Attempt, RunStatus
-from tasks import run_log
+from db.reads import queries
+from db.writes import transitions
+from tasks.recording import run_log
 from tests.app.shown import words
 
 

@@ -7,18 +7,18 @@ import pytest
 import streamlit as st
 from pydantic import BaseModel, Field, ValidationError
 
-from app import answers as answering
-from app.answers import answers, as_value, as_widget, every_field, fill
-from app.fields import Place, places
-from app.presets import PRESETS
-from app.preview import class_counts_table, noise_matrix, training_counts
-from app.scenario_file import as_table, as_toml
-from db import queries
+from app.forms import session as answering
+from app.forms.fields import Place, places
+from app.forms.presets import PRESETS
+from app.forms.session import answers, as_value, as_widget, every_field, fill
+from app.new_run.preview import class_counts_table, noise_matrix, training_counts
+from app.scenario.toml_out import as_table, as_toml
+from db.reads import queries
 from engine.config import Section
 from engine.methods.base import METHODS
 from engine.models.backbones.base import BACKBONES
 from engine.scenario import Scenario
-from tasks.submit import submit
+from tasks.queue.submit import submit
 
 WIDGETS = ("selectbox", "multiselect", "text_input", "toggle")
 
@@ -305,7 +305,7 @@ def test_a_broken_dataset_is_told_and_nothing_is_queued(studio, open_page, monke
     def missing(*args, **kwargs):
         raise UserError("data.dataset: its files are missing")
 
-    monkeypatch.setattr("app.launch.submit", missing)
+    monkeypatch.setattr("app.new_run.launch.submit", missing)
     page = open_page("new_run")
     page.button(key="launch").click().run()
     assert "Nothing was queued" in page.error[0].value

@@ -7,13 +7,14 @@ from urllib.parse import parse_qs
 import pytest
 from sqlalchemy import update
 
-from app import data, lasting
-from app.run_tabs import TABS
-from db import queries, transitions
+from app.data import cached, resilient
+from app.run_tabs.tabs import TABS
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
 from db.models import Attempt, RunStatus
-from tasks import lock
-from tasks.host import identity
+from db.reads import queries
+from db.writes import transitions
+from tasks.processes import lock
+from tasks.processes.host import identity
 from tasks.settings import settings
 from tests.app.shown import words
 
@@ -57,17 +58,17 @@ def test_a_worker_that_no_longer_renews_its_lease_is_said_to_be_cut_off(
     with studio.database.write() as session:
         session.execute(update(Attempt).values(lease_seconds=60))
     clock = SimpleNamespace(monotonic=lambda: clock.now, now=1000.0)
-    monkeypatch.setattr("tasks.liveness.time", clock)
+    monkeypatch.setattr("tasks.worker.liveness.time", clock)
     assert told not in words(open_page("run", id=run_id))
     clock.now += 14
-    data.forget_runs()
+    cached.forget_runs()
     assert told not in words(open_page("run", id=run_id))
     clock.now += 2
-    data.forget_runs()
+    cached.forget_runs()
     assert told in words(open_page("run", id=run_id))
     with studio.database.write() as session:
         transitions.heartbeat(session, run_id, 1, 60)
-    data.forget_runs()
+    cached.forget_runs()
     assert told not in words(open_page("run", id=run_id))
 
 
@@ -77,7 +78,7 @@ def test_a_run_whose_worker_is_gone_is_shown_as_lost_with_what_can_be_done(studi
     with lock.held(settings().run_dir(run_id)):
         page = open_page("run", id=run_id)
         assert "Worker lost" not in words(page)
-    data.forget_runs()
+    cached.forget_runs()
     page = open_page("run", id=run_id)
     assert "Worker lost" in words(page)
     assert "Its worker is gone; a worker that starts goes on" in words(page)
@@ -122,10 +123,10 @@ def test_a_row_has_its_scenario_in_short_and_its_curve(studio, open_page):
 
 
 def test_a_long_list_is_read_page_by_page_and_the_page_stands_in_the_link(studio, open_page):
-    for number in range(data.RUNS_A_PAGE + 1):
+    for number in range(cached.RUNS_A_PAGE + 1):
         studio.queued(f"Run {number}")
     page = open_page("runs")
-    assert len(page.dataframe[0].value) == data.RUNS_A_PAGE
+    assert len(page.dataframe[0].value) == cached.RUNS_A_PAGE
     assert "51 runs, 50 a page" in words(page)
     assert open_page("runs", page="2").dataframe[0].value["name"].tolist() == ["Run 0"]
     far = open_page("runs", page="99")
@@ -136,7 +137,7 @@ def test_selected_runs_lead_to_their_comparison(studio, open_page):
     done = [studio.finished("One"), studio.finished("Two")]
     page = open_page("runs")
     page.session_state["chosen-runs"] = (*done, studio.running("Three"))
-    data.forget_runs()
+    cached.forget_runs()
     page.run()
     said = words(page)
     assert "3 runs selected" in said
@@ -148,10 +149,10 @@ def test_selected_runs_lead_to_their_comparison(studio, open_page):
 
 def test_an_idle_list_notices_a_run_that_was_launched_elsewhere(studio, open_page):
     page = open_page("runs")
-    before = data.overview().token
+    before = cached.overview().token
     studio.queued("From elsewhere")
-    data.forget_runs()
-    assert data.overview().token > before
+    cached.forget_runs()
+    assert cached.overview().token > before
     assert page.run().dataframe[0].value["name"].tolist() == ["From elsewhere"]
 
 
@@ -389,7 +390,7 @@ def test_a_database_that_is_gone_is_told_in_one_line(open_page, monkeypatch):
     def gone():
         raise DatabaseUnreachableError("cannot use the database at x: no route")
 
-    monkeypatch.setattr(data, "database", gone)
+    monkeypatch.setattr(cached, "database", gone)
     page = open_page("runs")
     assert "cannot use the database" in words(page)
     assert not page.exception
@@ -409,13 +410,13 @@ def test_while_the_database_is_away_the_last_good_data_stay_with_their_time(
     page = open_page("runs")
     assert "showing data from" not in words(page)
     with monkeypatch.context() as patch:
-        patch.setattr(data, "database", gone)
-        data.forget_runs()
+        patch.setattr(cached, "database", gone)
+        cached.forget_runs()
         page.run()
         assert re.search(rf"{told}, showing data from \d\d:\d\d:\d\d", words(page))
         assert not page.exception
         assert not page.error
         assert list(page.dataframe[0].value["name"]) == ["Done"]
-    lasting._memory().asked_at = 0
+    resilient._memory().asked_at = 0
     page.run()
     assert "showing data from" not in words(page)

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from app.palette import (
+from app.text.palette import (
     BOUNDARY,
     ERRORS,
     METHODS,

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from app.preview_images import NUMBER
+from app.new_run.preview_images import NUMBER
 from engine.data.datasets.base import datasets
 from engine.data.preparation import prepare
 from engine.scenario import Scenario
-from tasks import preview
+from tasks.results import preview
 
 
 def captions(page) -> list[str]:

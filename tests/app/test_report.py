@@ -6,12 +6,12 @@ from html.parser import HTMLParser
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.cli.main import cli
 from app.compare import runs as comparison
 from app.report.comparison import comparison_report
 from app.report.document import Document, Section
 from app.report.run import run_report
-from db import records
+from db.writes import records
 from engine.errors import UserError
 from tests.app.conftest import NAMES, facts
 
@@ -115,7 +115,7 @@ def test_one_run_alone_can_be_reported_from_the_comparing_pages(studio):
 
 def test_a_page_makes_no_report_before_it_is_asked_for(studio, open_page, monkeypatch):
     run_id = studio.finished()
-    for place in ("app.tabs.setup.run_report", "app.report.comparison.comparison_report"):
+    for place in ("app.run_tabs.setup.run_report", "app.report.comparison.comparison_report"):
         monkeypatch.setattr(place, lambda *_: pytest.fail("nobody asked"))
     for page, query in (
         ("run", {"id": run_id, "tab": "Setup"}),

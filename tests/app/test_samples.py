@@ -7,11 +7,11 @@ import pytest
 from app.samples import by_class, tables, words
 from app.samples.choice import read_range, write_range
 from app.samples.tables import Filter
-from db import records
+from db.writes import records
 from engine.inspection.label_noise import roc
 from engine.meta.characteristics import NAMES as TRAITS
 from engine.methods.base import METHODS
-from tasks import checkpoints
+from tasks.recording import checkpoints
 from tests.app.shown import figures
 
 N = 200
@@ -193,9 +193,9 @@ def test_drawn_again_the_page_of_a_run_in_training_is_at_the_newest_epoch(studio
     page = open_page("samples", run=run_id)
     assert not [button for button in page.button if button.key == "newest"]
     studio.record_epoch(run_id, 3)
-    from app import data
+    from app.data import cached
 
-    data.forget_runs()
+    cached.forget_runs()
     page.run()
     assert "in epoch 3" in says(page)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.scenario_input import read_scenario
+from app.scenario.toml_in import read_scenario
 from engine.errors import UserError
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import scenario_input
-from app.scenario_input import LARGEST, read_scenario
+from app.scenario import toml_in
+from app.scenario.toml_in import LARGEST, read_scenario
 from engine.errors import UserError
 from engine.names import visible
 
@@ -63,7 +63,7 @@ def test_what_is_no_scenario_file_is_one_line(tmp_path, monkeypatch):
         file.truncate(10 * 10**9)
     deep.write_text(f"a = {'[' * 100_000}")
     os.mkfifo(pipe)
-    monkeypatch.setattr(scenario_input, "PATIENCE", 0.1)
+    monkeypatch.setattr(toml_in, "PATIENCE", 0.1)
     assert f"larger than {LARGEST:,} bytes" in refusal(huge)
     assert "cannot be read as TOML" in refusal(deep)
     assert "nothing was written into it" in refusal(pipe)

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.navigation import PAGES
-from app.run_tabs import TABS
+from app.run_tabs.tabs import TABS
 from db.session import Database
 from tasks.settings import open_database
 from tests.app.conftest import MAIN, Studio, checked, forget, silence

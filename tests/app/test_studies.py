@@ -10,11 +10,11 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.cli.main import cli
 from app.compare.finished import Finished
 from app.compare.study import best, ranked, read_tables, study_tables
 from app.compare.study_text import as_csv, as_json, as_latex, as_markdown
-from db.comparison import EVERY_OVERALL
+from db.reads.comparison import EVERY_OVERALL
 from tests.app.shown import words
 
 EVEN = [0.2] * 10

@@ -24,7 +24,7 @@ def test_a_healthy_part_is_shown_with_what_was_seen(studio, open_page, data_dir)
 
 def test_a_broker_that_does_not_answer_is_a_problem_with_its_cure(studio, open_page, monkeypatch):
     studio.report_worker()
-    monkeypatch.setattr("tasks.broker.why_down", lambda url: "no answer")
+    monkeypatch.setattr("tasks.queue.broker.why_down", lambda url: "no answer")
     said = words(open_page("system"))
     assert "1 of 16 checks failed: broker" in said
     assert "`caat up` starts it" in said
@@ -32,7 +32,7 @@ def test_a_broker_that_does_not_answer_is_a_problem_with_its_cure(studio, open_p
 
 def test_when_all_is_well_the_page_says_so(studio, open_page, monkeypatch):
     studio.report_worker()
-    monkeypatch.setattr("tasks.broker.why_down", lambda url: None)
+    monkeypatch.setattr("tasks.queue.broker.why_down", lambda url: None)
     assert "Everything is well: 16 checks passed" in words(open_page("system"))
 
 

@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from app.cli import main
-from app.scenario_file import as_toml
-from db import queries, records
+from app.cli.main import main
+from app.scenario.toml_out import as_toml
+from db.reads import queries
+from db.writes import records
 from engine.names import visible
 from engine.new_scenario import new_scenario
 from engine.scenario import Scenario
+from tasks.queue.submit import submit
 from tasks.settings import open_database
 from tasks.study import submit_study
-from tasks.submit import submit
-from tasks.supervise import run_attempt
+from tasks.worker.supervise import run_attempt
 from tests.app.payloads import HIDDEN
 from tests.app.test_hostile import CLASSES, bare
 
@@ -150,7 +151,7 @@ def test_a_stored_scenario_is_read_whatever_its_name_and_is_the_same_scenario(na
 
 
 def test_a_blank_name_is_called_by_what_the_run_does(studio):
-    from app.page import title_of
+    from app.components.page import title_of
 
     with studio.database.read() as session:
         run = queries.get_run(session, studio.queued("\u3000 \u00a0"))

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from app.chart import charts
+from app.charts.base import charts
 from app.theory import tables
 from app.theory.claims import CLAIMS
 from app.theory.words import place, where, who_pays

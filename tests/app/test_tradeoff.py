@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from app.chart import charts
+from app.charts.base import charts
 from app.compare import tradeoff as tables
 from app.compare.runs import Finished
 from tests.app.shown import figures, words

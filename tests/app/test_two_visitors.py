@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from db import queries
-from db.edges import LEGAL_EDGES
 from db.models import RunStatus
+from db.reads import queries
+from db.writes.state_machine import LEGAL_EDGES
 from tests.app.browser import visiting, wait_for
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from db import queries
-from db.rows import RunDetail
+from db.reads import queries
+from db.reads.rows import RunDetail
 from db.session import Database
 from db.settings import sqlite_url
 from tests.app.browser import free_port, visiting
@@ -29,7 +29,7 @@ def installation(data_dir: Path, tmp_path: Path) -> Iterator[tuple[str, Path, An
     log = tmp_path / "up.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "up", "--no-demo", "--port", port],
+            [sys.executable, "-m", "app.cli.main", "up", "--no-demo", "--port", port],
             env={**os.environ, "CAAT_DATA_DIR": str(data_dir), "CAAT_DATABASE_URL": ""},
             cwd=tmp_path,
             stdout=output,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from db.session import Database
-from db.transitions import NewRun, WorkerIdentity, claim, create_run
+from db.writes.transitions import NewRun, WorkerIdentity, claim, create_run
 
 WORKER = WorkerIdentity("worker-1", "host-1", "boot-1", 4242, "cpu")
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from db.comparison import FinishedRow, class_errors, finished_runs, overall_errors
 from db.models import RunStatus
-from db.records import (
+from db.reads.comparison import FinishedRow, class_errors, finished_runs, overall_errors
+from db.writes.records import (
     ClassMetricRow,
     MetricRow,
     write_class_metrics,
@@ -11,7 +11,7 @@ from db.records import (
     write_facts,
     write_metrics,
 )
-from db.transitions import finish
+from db.writes.transitions import finish
 
 CARD = {"attack": "pgd", "epsilon": 0.1}
 

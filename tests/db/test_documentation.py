@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from db.evaluations import NewEvaluation, write_evaluation
 from db.models import RunStatus
-from db.records import (
+from db.writes.records import (
     ClassMetricRow,
     ClassSummaryRow,
     MetricRow,
@@ -14,7 +14,7 @@ from db.records import (
     write_class_summaries,
     write_metrics,
 )
-from db.transitions import finish
+from db.writes.transitions import finish
 
 PAGE = Path(__file__).parents[2] / "docs" / "database.md"
 QUERIES = re.findall(r"```sql\n(.+?)```", PAGE.read_text(), flags=re.DOTALL)

@@ -3,11 +3,11 @@ from itertools import product
 import pytest
 from sqlalchemy import select, text, update
 
-from db.edges import Note, change, remark
 from db.models import Attempt, Run, RunStatus
-from db.queries import events
+from db.reads.queries import events
 from db.session import Database
-from db.transitions import (
+from db.writes.state_machine import Note, change, remark
+from db.writes.transitions import (
     LEGAL_EDGES,
     USER,
     WorkerIdentity,

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from db.evaluations import FINAL, NewEvaluation, evaluations, outcomes, write_evaluation
 from db.models import Evaluation, Run, RunStatus
-from db.transitions import finish, rests
+from db.writes.transitions import finish, rests
 
 OUTCOMES = {
     "sample": np.arange(5),

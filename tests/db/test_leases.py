@@ -3,12 +3,13 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, text, update
 
-from db.leases import holders, lock_silent
 from db.models import Attempt, Metric, Run, RunStatus
-from db.queries import get_run
-from db.records import MetricRow, write_metrics
+from db.reads.leases import holders, lock_silent
+from db.reads.queries import get_run
 from db.session import Database
-from db.transitions import (
+from db.types import db_now
+from db.writes.records import MetricRow, write_metrics
+from db.writes.transitions import (
     WorkerIdentity,
     claim,
     epoch_done,
@@ -21,7 +22,6 @@ from db.transitions import (
     resumable,
     take_unrung,
 )
-from db.types import db_now
 
 WORKER = WorkerIdentity("worker-2", "host-2", "boot-2", 99, "cuda:0")
 

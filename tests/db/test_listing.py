@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
-from db import comparison, listing, queries, records, studies, transitions
-from db.listing import RunFilter
+from db import studies
 from db.models import RunStatus
-from db.records import MetricRow
+from db.reads import comparison, listing, queries
+from db.reads.listing import RunFilter
 from db.session import Database
+from db.writes import records, transitions
+from db.writes.records import MetricRow
 
 
 def new_run(session, name: str, method: str = "caat", dataset: str = "digits", epochs: int = 10):

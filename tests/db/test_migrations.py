@@ -9,11 +9,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from db.engines import migration_engine, parse_url
+from db.connection import migration_engine, parse_url
 from db.errors import SchemaMismatchError, SchemaNewerError
 from db.migrate import alembic_config, check_revision, head_revision
 from db.models import Base
-from db.queries import class_metrics, get_run, snapshot
+from db.reads.queries import class_metrics, get_run, snapshot
 from db.session import Database
 from db.settings import sqlite_url
 

@@ -12,10 +12,10 @@ from sqlalchemy.engine import URL
 from benchmarks.fault import pooler, servers
 from db import migrate
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
-from db.leases import holders, lock_silent
 from db.models import RunStatus
+from db.reads.leases import holders, lock_silent
 from db.session import Database
-from db.transitions import WorkerIdentity, claim, fence, heartbeat
+from db.writes.transitions import WorkerIdentity, claim, fence, heartbeat
 from tests.db.test_migrations import eight_upgrades
 from tests.db.test_transitions import at_once
 
@@ -76,7 +76,7 @@ def test_the_limits_hold_in_every_transaction_whichever_session_it_meets(pooled_
 
 @needs_pooler
 def test_a_slow_statement_is_cancelled_behind_a_pooler_too(pooled_database, monkeypatch):
-    monkeypatch.setattr("db.engines.STATEMENT_TIMEOUT_MS", 50)
+    monkeypatch.setattr("db.connection.STATEMENT_TIMEOUT_MS", 50)
     database = Database(pooled_database.url.render_as_string())
     with pytest.raises(DatabaseBusyError, match="statement timeout"), database.write() as session:
         session.execute(text("SELECT pg_sleep(5)"))

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event, update
 
 from db.models import Run, RunStatus
-from db.queries import (
+from db.reads.queries import (
     checkpoints,
     class_metrics,
     class_summaries,
@@ -25,7 +25,8 @@ from db.queries import (
     snapshots,
     workers,
 )
-from db.records import (
+from db.session import Database
+from db.writes.records import (
     ClassMetricRow,
     ClassSummaryRow,
     MetricRow,
@@ -35,8 +36,7 @@ from db.records import (
     write_metrics,
     write_snapshot,
 )
-from db.session import Database
-from db.transitions import epoch_done, finish, progress, start_deletion
+from db.writes.transitions import epoch_done, finish, progress, start_deletion
 
 ERRORS = ("natural_error", "boundary_error", "robust_error")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from db.models import Run
-from db.queries import (
+from db.reads.queries import (
     checkpoints,
     class_metrics,
     class_summaries,
@@ -18,7 +18,7 @@ from db.queries import (
     recorded_epochs,
     snapshot,
 )
-from db.records import (
+from db.writes.records import (
     ClassMetricRow,
     ClassSummaryRow,
     MetricRow,

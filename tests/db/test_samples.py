@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from db.records import ClassSummaryRow, write_class_summaries, write_snapshot
-from db.samples import courses, history, quantities, recorded_runs
+from db.reads.samples import courses, history, quantities, recorded_runs
+from db.writes.records import ClassSummaryRow, write_class_summaries, write_snapshot
 
 GRID = np.linspace(0, 1, 41)
 

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from db.engines import journal_mode, wal_is_safe
+from db.connection import journal_mode, wal_is_safe
 from db.errors import (
     DatabaseBusyError,
     DatabaseError,
@@ -13,10 +13,10 @@ from db.errors import (
     DatabaseUnreachableError,
     SchemaMismatchError,
 )
-from db.queries import run_count
+from db.reads.queries import run_count
 from db.session import Database
 from db.settings import sqlite_url
-from db.transitions import create_run
+from db.writes.transitions import create_run
 
 
 def test_what_a_writer_did_is_undone_by_an_error(database, new_run):
@@ -84,7 +84,7 @@ def test_every_postgresql_connection_has_limits(postgresql_database):
 
 
 def test_a_locked_file_is_told_as_busy(sqlite_database, monkeypatch):
-    monkeypatch.setattr("db.engines.BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr("db.connection.BUSY_TIMEOUT_MS", 50)
     other = Database(sqlite_database.url.render_as_string())
     with (
         sqlite_database.write(),
@@ -193,7 +193,7 @@ def test_postgresql_is_backed_up_by_its_own_tools(postgresql_database, data_dir)
 
 
 def test_the_standard_library_can_stand_in_for_the_packaged_sqlite(data_dir, monkeypatch):
-    monkeypatch.setattr("db.engines.sqlite_driver", sqlite3)
+    monkeypatch.setattr("db.connection.sqlite_driver", sqlite3)
     database = Database(sqlite_url(data_dir / "caat.db"))
     database.upgrade()
     with database.write() as session:

@@ -2,8 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from db import queries, studies
+from db import studies
 from db.models import RunStatus
+from db.reads import queries
 from db.studies import create_study
 
 
@@ -43,7 +44,7 @@ def test_studies_of_one_name_made_at_once_stay_apart(database, new_run):
 
 
 def test_a_study_tells_how_many_runs_stand_where(database, new_run, queued, running):
-    from db.transitions import epoch_done, finish
+    from db.writes.transitions import epoch_done, finish
 
     done, _ = running(database, study="S", num_epochs=4)
     half, _ = running(database, study="S", num_epochs=4)

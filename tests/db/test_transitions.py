@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import select, update
 
 from db.models import Attempt, Metric, Run, RunEvent, RunStatus
-from db.queries import checkpoints, events, get_run, queue_length, run_count, workers
-from db.records import MetricRow, write_checkpoint, write_metrics
+from db.reads.queries import checkpoints, events, get_run, queue_length, run_count, workers
 from db.session import Database
-from db.transitions import (
+from db.workers import WorkerReport, upsert_worker, worker_stopped
+from db.writes.records import MetricRow, write_checkpoint, write_metrics
+from db.writes.transitions import (
     DRAIN,
     USER,
     WorkerIdentity,
@@ -27,7 +28,6 @@ from db.transitions import (
     start_deletion,
     take_unrung,
 )
-from db.workers import WorkerReport, upsert_worker, worker_stopped
 
 WORKER = WorkerIdentity("worker-2", "host-2", "boot-2", 99, "cuda:0")
 
@@ -58,7 +58,7 @@ def test_a_run_is_not_claimed_by_a_program_older_than_the_one_that_launched_it(
 ):
     run_id = queued(database)
     with monkeypatch.context() as patch:
-        patch.setattr("db.edges.head_revision", lambda: "0001")
+        patch.setattr("db.writes.state_machine.head_revision", lambda: "0001")
         with database.write() as session:
             assert claim(session, run_id, WORKER, 60) is None
     with database.write() as session:

@@ -8,7 +8,7 @@ from engine.errors import UserError
 from engine.methods.base import METHODS
 from engine.models.classifier import Classifier
 from engine.models.modes import arithmetic
-from engine.training import loop
+from engine.training.trainer import Trainer
 
 
 def flags() -> tuple[bool, bool]:
@@ -48,7 +48,7 @@ def seen(monkeypatch):
 
     monkeypatch.setattr(Classifier, "forward", watched)
     monkeypatch.setattr(runtime, "_has_tf32", lambda device: True)
-    within(loop.Trainer, "_step", "training")
+    within(Trainer, "_step", "training")
     for kind in ("caat", "meta-weight-net"):
         policy = METHODS[kind]().build.__annotations__["return"].split(" |")[0]
         module = __import__(METHODS[kind].__module__, fromlist=[policy])

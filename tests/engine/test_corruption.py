@@ -166,7 +166,7 @@ class Coins(Dataset):
 
 
 def test_a_scenario_with_two_classes_refuses_flip2(monkeypatch):
-    monkeypatch.setattr("engine.data.preparation._DATASETS", {"coins": Coins()})
+    monkeypatch.setattr("engine.data.datasets.base._DATASETS", {"coins": Coins()})
     DataConfig(dataset="coins", noise={"kind": "flip1", "ratio": 0.2})
     with pytest.raises(ValueError, match="flip2 noise needs more than 2 classes, not 2"):
         DataConfig(dataset="coins", noise={"kind": "flip2", "ratio": 0.2})

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from engine import runtime
+from engine.data.preparation import prepare
 from engine.errors import UserError
 from engine.evaluation.evaluate import Outcomes, count_by_class
 from engine.meta.characteristics import NAMES
@@ -18,7 +19,7 @@ from engine.objective import Objective
 from engine.optim.sgd import ClippingSGD
 from engine.perturbation.threat import ThreatConfig
 from engine.perturbation.training import TrainingAttack
-from engine.training import loop
+from engine.training.trainer import Trainer
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "augment": {"training": {"augment": True}},
@@ -216,9 +217,7 @@ def test_a_warm_start_moves_the_model_as_plain_sgd_on_the_cross_entropy_does(run
         "trades", training={"epochs": 2, "warm_start_epochs": 1, "batch_size": 64}
     )
     state = run(scenario).epochs[0].state
-    trainer = loop.Trainer(
-        scenario, loop.prepare(scenario.data, 0, None), None, torch.device("cpu")
-    )
+    trainer = Trainer(scenario, prepare(scenario.data, 0, None), None, torch.device("cpu"))
     model = trainer.model.train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
     images = trainer.train_images
@@ -257,7 +256,7 @@ def scored(monkeypatch):
     """Let each look at the validation data find a given number of errors per class."""
 
     def set_errors(wrong: list[int]) -> None:
-        real, looks = loop.Trainer._evaluate, []
+        real, looks = Trainer._evaluate, []
 
         def evaluate(self: Any, split: str, epoch: int) -> Outcomes:
             if split == "test":
@@ -267,16 +266,14 @@ def scored(monkeypatch):
             fooled = place < wrong[epoch - 1]
             return Outcomes(label, label, np.where(fooled, (label + 1) % 10, label))
 
-        monkeypatch.setattr(loop.Trainer, "_evaluate", evaluate)
+        monkeypatch.setattr(Trainer, "_evaluate", evaluate)
 
     return set_errors
 
 
 def errors_on_test(state: dict[str, torch.Tensor], scenario: Any, prefix: str) -> np.ndarray:
     """Evaluate weights of a state on the test data, in a trainer of their own."""
-    trainer = loop.Trainer(
-        scenario, loop.prepare(scenario.data, 0, None), Quiet(), torch.device("cpu")
-    )
+    trainer = Trainer(scenario, prepare(scenario.data, 0, None), Quiet(), torch.device("cpu"))
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     trainer.model.load_state_dict(weights)
     return count_by_class(trainer._evaluate("test", 1), 10).robust
@@ -408,9 +405,7 @@ def test_the_facts_say_memory_format_and_precision(channels_last, run, scenario_
     facts = run(scenario).facts
     assert facts.memory_format == ("channels_last" if channels_last else "contiguous")
     assert facts.precision == "float32"
-    trainer = loop.Trainer(
-        scenario, loop.prepare(scenario.data, 0, None), None, torch.device("cpu")
-    )
+    trainer = Trainer(scenario, prepare(scenario.data, 0, None), None, torch.device("cpu"))
     weight = trainer.model.backbone[1].conv2.weight
     assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
 
@@ -420,7 +415,7 @@ def test_the_facts_say_memory_format_and_precision(channels_last, run, scenario_
 
 @pytest.mark.parametrize("method", ["trades", "mart", "caat", "meta-weight-net", "cfa"])
 def test_a_step_of_a_warm_start_is_one_pass_and_one_way_back(method, run, scenario_of, monkeypatch):
-    passes, ways_back, step, backward = [], [], loop.Trainer._step, torch.Tensor.backward
+    passes, ways_back, step, backward = [], [], Trainer._step, torch.Tensor.backward
     forward, grad, inside = Classifier.forward, torch.autograd.grad, []
 
     def counted(self: Any, epoch: int, number: int, batch: Any) -> Any:
@@ -437,7 +432,7 @@ def test_a_step_of_a_warm_start_is_one_pass_and_one_way_back(method, run, scenar
 
         return call
 
-    monkeypatch.setattr(loop.Trainer, "_step", counted)
+    monkeypatch.setattr(Trainer, "_step", counted)
     monkeypatch.setattr(Classifier, "forward", noted(forward, passes))
     monkeypatch.setattr(torch.Tensor, "backward", noted(backward, ways_back))
     monkeypatch.setattr(torch.autograd, "grad", noted(grad, ways_back))

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from engine.config import error_lines
 from engine.meta.characteristics import Characteristics
 from engine.meta.networks import ReleasedNetwork
-from engine.methods.base import METHODS, Attack
+from engine.methods.base import METHODS
 from engine.models.classifier import Classifier
 from engine.models.modes import eval_mode
 from engine.perturbation.threat import ThreatConfig
@@ -49,7 +49,7 @@ def images_of(size, seed):
     return torch.rand(size, 3, 4, 4, generator=rng)
 
 
-class Fixed(Attack):
+class Fixed:
     """An attack that moves every image by the same noise, whatever the model."""
 
     def __call__(self, batch, log_p, bound, objective, step=None, probability=None):

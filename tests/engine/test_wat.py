@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.methods.base import METHODS, Attack
+from engine.methods.base import METHODS
 from engine.types import Batch, Copies
 
 
-class Shift(Attack):
+class Shift:
     """An attack that adds a constant, another one each time a set is looked at."""
 
     def __init__(self):

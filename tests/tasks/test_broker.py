@@ -6,11 +6,11 @@ import pytest
 import redis
 from kombu.exceptions import OperationalError
 
-from app.children import Broker, Child
-from db import queries
-from tasks import broker
-from tasks.celery_app import celery_app
-from tasks.messages import TASK
+from app.cli.processes import Broker, Child
+from db.reads import queries
+from tasks.queue import broker
+from tasks.queue.celery_app import celery_app
+from tasks.queue.messages import TASK
 from tasks.settings import settings
 
 

@@ -10,16 +10,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.scenario_input import read_scenario
-from db import queries, transitions
+from app.scenario.toml_in import read_scenario
 from db.errors import DatabaseFullError
 from db.models import RunStatus
-from db.transitions import NewRun
-from tasks import causes, checkpoints, memory, reconcile
-from tasks.host import identity
+from db.reads import queries
+from db.writes import transitions
+from db.writes.transitions import NewRun
+from tasks.processes import memory
+from tasks.processes.host import identity
+from tasks.queue.submit import submit
+from tasks.recording import causes, checkpoints
 from tasks.settings import open_database, settings
-from tasks.submit import submit
-from tasks.supervise import run_attempt
+from tasks.worker import reconcile
+from tasks.worker.supervise import run_attempt
 
 TRAINER = "import os, sys\nif 'tasks.trainer' in getattr(sys, 'orig_argv', []):\n"
 
@@ -251,7 +254,7 @@ def test_a_disk_too_full_for_the_log_of_a_trainer_waits_for_a_person(here, launc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.supervise._start", full)
+        patch.setattr("tasks.worker.supervise._start", full)
         here(run_id)
     run = sqlite_studio.run(run_id)
     assert (run.status, run.reason) == ("interrupted", "disk_full")

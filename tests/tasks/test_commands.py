@@ -13,14 +13,16 @@ import torch
 from safetensors.torch import load_file
 from sqlalchemy import select
 
-from db import queries, transitions
 from db.models import Base, RunStatus
+from db.reads import queries
+from db.writes import transitions
 from engine.data.datasets.base import datasets
 from engine.errors import UserError
 from engine.types import under
-from tasks import commands, reconcile
+from tasks import commands
 from tasks.settings import open_database
-from tasks.supervise import run_attempt
+from tasks.worker import reconcile
+from tasks.worker.supervise import run_attempt
 
 
 def test_run_prints_one_json_object_with_every_error_per_class(sqlite_studio):

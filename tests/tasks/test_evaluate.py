@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from db import queries
 from db.evaluations import FINAL, evaluations, outcomes
 from db.models import Run
+from db.reads import queries
 from engine.errors import UserError
-from tasks import evaluate as evaluating
-from tasks.evaluate import Wish, evaluate
+from tasks.results import evaluate as evaluating
+from tasks.results.evaluate import Wish, evaluate
 from tasks.settings import open_database
 
 TINY = """

@@ -19,11 +19,11 @@ import streamlit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import os_errors
-from db import queries
+from app.cli import os_errors
+from db.reads import queries
 from db.replaced import replaced
-from tasks import export
-from tasks.process import written
+from tasks.processes.process import written
+from tasks.results import export
 from tasks.settings import open_database
 
 EARLIER = b"the export of yesterday\n"
@@ -214,7 +214,7 @@ def test_every_error_about_a_file_is_one_line_that_names_it(number):
 
 def test_output_that_cannot_be_written_ends_in_order(sqlite_studio):
     def methods(**output: object) -> "subprocess.CompletedProcess[str]":
-        words = [sys.executable, "-m", "app.cli", "methods"]
+        words = [sys.executable, "-m", "app.cli.main", "methods"]
         return subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False, **output)
 
     with Path("/dev/full").open("w") as full:

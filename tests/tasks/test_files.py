@@ -11,9 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.rows import CheckpointRow
-from tasks import checkpoints, lock
+from db.reads.rows import CheckpointRow
 from tasks.folder import make
+from tasks.processes import lock
+from tasks.recording import checkpoints
 from tasks.settings import LONGEST_SOCKET_PATH, socket_path
 
 STATE = {

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from benchmarks.fault.studio import CAAT, is_alive
-from db import queries
+from db.reads import queries
 
 LONG = ("--set", "training.epochs=500")
 

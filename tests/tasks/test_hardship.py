@@ -13,16 +13,18 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from app.scenario_input import read_scenario
-from db import queries, records, transitions
-from db.engines import BUSY_TIMEOUT_MS, sqlite_writer
+from app.scenario.toml_in import read_scenario
+from db.connection import BUSY_TIMEOUT_MS, sqlite_writer
+from db.reads import queries
 from db.session import Database
-from tasks import lock, serve, strays, worker
-from tasks.exactness import differences, label
-from tasks.host import identity
+from db.writes import records, transitions
+from tasks.processes import lock
+from tasks.processes.host import identity
+from tasks.queue.submit import submit
+from tasks.recording.exactness import differences, label
 from tasks.settings import settings
-from tasks.submit import submit
-from tasks.supervise import run_attempt
+from tasks.worker import housekeeping, serve, strays
+from tasks.worker.supervise import run_attempt
 
 
 def launch(studio, *changes: str) -> str:
@@ -169,15 +171,15 @@ def test_what_differs_is_named_and_what_is_equal_or_unknown_is_not():
 
 
 def test_a_worker_older_than_the_database_stays_idle_and_says_so_once(studio, caplog, monkeypatch):
-    monkeypatch.setattr(worker.Presence, "complaint", None)
+    monkeypatch.setattr(housekeeping.Presence, "complaint", None)
     run_id = launch(studio)
     head = studio.database.head_revision()
     with studio.database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with caplog.at_level(logging.WARNING, "tasks.worker"):
+    with caplog.at_level(logging.WARNING, "tasks.worker.housekeeping"):
         assert not serve._take_next()
         assert not serve._take_next()
-    worker.report()
+    housekeeping.report()
     with studio.database.read() as session:
         (row,) = queries.workers(session)
     assert (row.state, row.revision) == ("idle", head)  # for the page of the newer program

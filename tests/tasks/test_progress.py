@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.scenario_input import read_scenario
-from db import queries
-from db.rows import CheckpointRow
-from tasks import checkpoints, commands, reconcile
+from app.scenario.toml_in import read_scenario
+from db.reads import queries
+from db.reads.rows import CheckpointRow
+from tasks import commands
+from tasks.queue.submit import submit
+from tasks.recording import checkpoints
 from tasks.settings import open_database, settings
-from tasks.submit import submit
-from tasks.supervise import run_attempt
+from tasks.worker import reconcile
+from tasks.worker.supervise import run_attempt
 
 EPOCHS = st.lists(
     st.tuples(st.integers(1, 30), st.integers(1, 3)), unique_by=lambda pair: pair[0], max_size=6

@@ -3,8 +3,8 @@
 import signal
 from pathlib import Path
 
-from db import queries
-from tasks import checkpoints
+from db.reads import queries
+from tasks.recording import checkpoints
 
 
 def _run_ids(studio) -> list[str]:

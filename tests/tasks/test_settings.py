@@ -19,15 +19,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from redis.connection import parse_url as redis_parts
 
-from app.cli import main
+from app.cli.main import main
 from benchmarks.fault.studio import Studio
-from db import queries
 from db.errors import SettingsError
+from db.reads import queries
 from db.session import Database
 from db.settings import display_url, read_settings, sqlite_url
 from db.urls import UrlError
-from tasks import broker, broker_url, doctor, secrecy
-from tasks.celery_app import celery_app
+from tasks import broker_url, doctor
+from tasks.processes import secrecy
+from tasks.queue import broker
+from tasks.queue.celery_app import celery_app
 from tasks.settings import Settings, embedded_broker, settings, socket_path
 
 NUMBERS = [
@@ -198,8 +200,8 @@ def test_a_command_tells_a_mistake_in_one_line_and_help_works(variable, value, m
 @pytest.mark.parametrize(
     "words",
     [
-        ("-m", "app.cli", "--help"),
-        ("-m", "app.cli", "up", "--no-demo"),
+        ("-m", "app.cli.main", "--help"),
+        ("-m", "app.cli.main", "up", "--no-demo"),
         ("-m", "tasks.trainer", "0" * 32, "1", "cpu", "1"),
         ("-m", "celery", "-A", "tasks", "inspect", "ping"),
         ("-m", "celery", "-A", "tasks", "worker"),

@@ -2,10 +2,10 @@
 
 import sys
 
-from db import transitions
 from db.errors import DatabaseUnreachableError
+from db.writes import transitions
 from tasks import trainer
-from tasks.host import identity
+from tasks.processes.host import identity
 
 
 def test_a_database_that_stays_away_ends_the_trainer_but_does_not_fail_its_run(

@@ -1,0 +1,118 @@
+"""Everything on one machine: broker, workers, dashboard, and a first thing to look at."""
+
+import contextlib
+import signal
+import sys
+import time
+
+import typer
+
+from app.cli.processes import Broker, Child
+from app.forms.presets import PRESETS
+from app.server.address import Address
+from app.server.dashboard import dashboard_address, public_path, where_to_open
+from db.reads import queries
+from db.session import Database
+from engine.scenario import Scenario
+from tasks.processes.patience import AWAY
+from tasks.queue import broker
+from tasks.queue.submit import submit
+from tasks.settings import open_database, settings
+from tasks.worker import reconcile
+
+DEMO_METHODS = ("caat", "trades", "pgd-at")
+DASHBOARD_PATIENCE = 60.0
+
+
+def up(*, port: int, num_workers: int, demo: bool) -> None:
+    """Start everything, and stay until Ctrl-C or SIGTERM.
+
+    Raises:
+        UserError: The port is taken, or the dashboard may not listen where it shall.
+        DatabaseError: The database did not answer.
+        typer.Exit: The dashboard ended before it answered, and has said why.
+    """
+    address = dashboard_address(port)
+    address.refuse_if_taken()
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have told us to ignore the first
+        signal.signal(number, signal.default_int_handler)
+    database = open_database()
+    children: list[Child] = []
+    try:
+        if settings().uses_embedded_broker and not broker.is_up(settings().broker_url):
+            children.append(_started(Broker()))
+        caat = [sys.executable, "-m", "app.cli.main"]
+        children += [
+            _started(Child("worker", lambda: [*caat, "worker"])) for _ in range(num_workers)
+        ]
+        serve = [*caat, "dashboard", "--no-announce", "--port", str(port)]
+        children.append(_started(Child("dashboard", lambda: serve)))
+        if demo:
+            _queue_demonstration(database)
+        _see_it_answer(children[-1], address, children[:-1])
+        while True:
+            _keep_alive(children, pause=0.5)
+            if num_workers == 0:
+                _end_lost(database)
+    except KeyboardInterrupt:
+        typer.echo("Stopping; runs in work are paused and go on next time", err=True)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for child in reversed(children):
+            child.stop()
+
+
+def _see_it_answer(dashboard: Child, address: Address, others: list[Child]) -> None:
+    """Say where the dashboard is once it answers; a slow start costs nobody else anything."""
+    late_at = time.monotonic() + DASHBOARD_PATIENCE
+    while not address.answers(public_path()):
+        if dashboard.is_gone:
+            raise _ended_at_once(dashboard)
+        if time.monotonic() > late_at:
+            late_at = float("inf")
+            typer.echo(
+                f"caat: the dashboard has not answered for {DASHBOARD_PATIENCE:.0f} s at "
+                f"{address.to_open(public_path())[0]}; it is waited for, and runs are worked on",
+                err=True,
+            )
+        _keep_alive(others, pause=0.1)
+    typer.echo(f"CAAT Studio is at {where_to_open(address)} (Ctrl-C stops it)")
+
+
+def _ended_at_once(dashboard: Child) -> typer.Exit:
+    """Return how to end with it; with code 1 or 2 it has said why in a line of its own."""
+    code = dashboard.process.returncode if dashboard.process else 1
+    if code not in (1, 2):
+        typer.echo(f"caat: the dashboard ended before it answered ({_how(code)})", err=True)
+    return typer.Exit(2 if code == 2 else 1)
+
+
+def _how(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+
+
+def _keep_alive(children: list[Child], *, pause: float) -> None:
+    for child in children:
+        child.keep_alive()
+    time.sleep(pause)
+
+
+def _end_lost(database: Database) -> None:
+    """Write down which runs have lost their worker, where no worker of ours does."""
+    with contextlib.suppress(*AWAY):  # pages say that it is away; the next look is half a second on
+        reconcile.end_lost(database)
+
+
+def _started(child: Child) -> Child:
+    child.start()
+    return child
+
+
+def _queue_demonstration(database: Database) -> None:
+    """Queue one scenario with three methods, if the database has no run."""
+    with database.read() as session:
+        if queries.run_count(session):
+            return
+    for method in DEMO_METHODS:
+        changes = {**PRESETS["demo"].changes, "method": {"name": method}}
+        submit(Scenario.model_validate(changes), actor="demonstration", study="Demonstration")

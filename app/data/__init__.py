@@ -1,0 +1,1 @@
+"""Cached reads of the database, shaped for the pages."""

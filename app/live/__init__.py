@@ -1,1 +1,0 @@
-"""Live curves: charts that keep their zoom while their data grow."""

@@ -1,0 +1,1 @@
+"""What the page New run is made of."""

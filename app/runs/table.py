@@ -1,0 +1,182 @@
+"""The list of runs: in which words and columns."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from pydantic import ValidationError
+
+from app.components.page import title_of
+from app.components.run_line import time_left
+from app.text.evaluation_card import threat_in_training, threat_of, under
+from app.text.format import NOTHING, ago, count, percent
+from app.text.labels import STATUSES, tagged
+from app.text.markdown import literal
+from db.reads.listing import Overview
+from db.reads.rows import RunRow
+from engine.data.preparation import DataConfig, training_counts
+from engine.realised import imbalance_factor
+
+PILLS = {
+    "queued": "#66727f",
+    "running": "#2a6fb8",
+    "stopping": "#a86200",
+    "interrupted": "#a86200",
+    "lost": "#a86200",
+    "succeeded": "#23804a",
+    "failed": "#c03a30",
+    "cancelled": "#7a55ad",
+    "deleting": "#66727f",
+}
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "active": ("queued", "running", "stopping", "interrupted"),
+    "finished": ("succeeded",),
+    "failed": ("failed",),
+    "stopped": ("cancelled",),
+}
+
+
+def _error(label: str, explained: str) -> Any:
+    return st.column_config.NumberColumn(label, format="%.1f %%", width=88, help=explained)
+
+
+COLUMNS = {
+    "status": st.column_config.MultiselectColumn(
+        "Status",
+        options=[tagged(name) for name in STATUSES],
+        color=[PILLS[name] for name in STATUSES],
+        width=105,
+    ),
+    "name": st.column_config.TextColumn("Name", width=150),
+    "progress": st.column_config.ProgressColumn(
+        "Progress", format="%d %%", min_value=0, max_value=100, width=88
+    ),
+    "time_left": st.column_config.TextColumn("Time left", width=72),
+    "method": st.column_config.TextColumn("Method", width=90),
+    "scenario": st.column_config.TextColumn(
+        "Scenario",
+        width=150,
+        help="Dataset, label noise, class imbalance",
+    ),
+    "threat": st.column_config.TextColumn(
+        "Threat",
+        width=96,
+        help="Norm and radius in which the errors are measured, and those of training if others",
+    ),
+    "curve": st.column_config.LineChartColumn(
+        "Robust accuracy",
+        width=104,
+        y_min=0,
+        y_max=1,
+        help="On validation data, epoch by epoch; from 0 to 100 % in every row",
+    ),
+    "natural_error": _error("Natural error", "Average over all images"),
+    "robust_error": _error("Robust error", "Wrong with or without an attack, average"),
+    "worst_robust_error": _error("Worst class", "Robust error of the class where it is largest"),
+    "measured_on": st.column_config.TextColumn(
+        "Measured on",
+        width=82,
+        help="Test data once the run is finished, until then validation data",
+    ),
+    "seed": st.column_config.NumberColumn("Seed", format="%d", width=50),
+    "created": st.column_config.TextColumn("Created", width=80),
+}
+
+
+def run_table(
+    runs: list[RunRow],
+    scenarios: Mapping[str, Mapping[str, Any]],
+    curves: Mapping[str, list[float]],
+) -> pd.DataFrame:
+    """Return one row per run, as it is shown: errors and progress in percent, a curve in shares."""
+    rows = [
+        {
+            "status": [tagged(run.shown_status)],
+            "name": title_of(run),
+            "progress": 100 * run.progress,
+            "time_left": time_left(run),
+            "method": run.method,
+            "scenario": data_in_short(scenarios.get(run.id, {}), run.dataset),
+            "threat": threat_in_short(scenarios.get(run.id, {})),
+            "curve": curves.get(run.id),
+            "natural_error": _percents(run.natural_error),
+            "robust_error": _percents(run.robust_error),
+            "worst_robust_error": _percents(run.worst_robust_error),
+            "measured_on": run.result_split or NOTHING,
+            "seed": run.seed,
+            "created": ago(run.created_at),
+        }
+        for run in runs
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _percents(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def data_in_short(scenario: Mapping[str, Any], dataset: str) -> str:
+    """Say a scenario's data in a few words: ``digits, pair 20 %, imbalance 10``."""
+    corrupted = scenario.get("data", {})
+    noise, imbalance = corrupted.get("noise") or {}, corrupted.get("imbalance") or {}
+    parts = [
+        dataset,
+        f"{noise.get('kind')} {percent(noise['ratio'], 0)}" if noise.get("ratio") else "",
+        _imbalance(scenario) if imbalance.get("factor", 1) > 1 else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def threat_in_short(scenario: Mapping[str, Any]) -> str:
+    """Say a scenario's balls, first that of its errors: ``linf 8/255``."""
+    trained, tested = threat_in_training(scenario), threat_of(scenario)
+    return tested if tested == trained else f"{tested}, trained in {trained}"
+
+
+def _imbalance(scenario: Mapping[str, Any]) -> str:
+    """Say the factor, and the one that whole images give where that is another."""
+    data = scenario["data"]
+    asked = f"{data['imbalance']['factor']:g}"
+    found = _realised_factor(json.dumps(data, sort_keys=True), scenario.get("seed", 0))
+    real = asked if found is None else f"{found:.3g}"
+    return f"imbalance {asked}" + ("" if real == asked else f" (realised {real})")
+
+
+@lru_cache(maxsize=4096)
+def _realised_factor(data: str, seed: int) -> float | None:
+    try:
+        return imbalance_factor(training_counts(DataConfig.model_validate_json(data), seed))
+    except ValidationError:  # of another version
+        return None
+
+
+def say_overview(found: Overview, newest: Mapping[str, Any]) -> None:
+    """Answer the page's question in words; ``newest`` is the newest result's scenario."""
+    number = {group: sum(found.counts.get(name, 0) for name in _SAID[group]) for group in _SAID}
+    training = number.pop("in training")
+    now = f"{count(training, 'run')} in training" if training else "Nothing is in training"
+    parts = [now, *(f"{many} {group}" for group, many in number.items() if many)]
+    st.markdown(f"**{', '.join(parts)}.** {_newest_result(found.newest_result, newest)}")
+
+
+_SAID: dict[str, tuple[str, ...]] = {
+    "in training": ("running", "stopping"),
+    "waiting": ("queued", "interrupted"),
+    "finished": ("succeeded",),
+    "failed": ("failed",),
+    "stopped": ("cancelled",),
+}
+
+
+def _newest_result(run: RunRow | None, scenario: Mapping[str, Any]) -> str:
+    if run is None or run.robust_error is None:
+        return ""
+    worst = percent(run.worst_robust_error)
+    return (
+        f"Newest result: *{literal(title_of(run))}* has {percent(run.robust_error)} robust error"
+        f"{under(literal(threat_of(scenario)))} on average and {worst} in its worst class."
+    )

@@ -1,0 +1,1 @@
+"""What serves the pages, and who may ask for them."""

@@ -1,0 +1,1 @@
+"""What the page Studies is made of."""

@@ -1,0 +1,1 @@
+"""How everything is said and coloured: labels, numbers, times."""

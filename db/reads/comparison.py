@@ -1,0 +1,101 @@
+"""Reads over many finished runs at once, each in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from db.models import ClassMetric, Metric, Run, RunStatus
+from db.portable import searchable
+from db.reads.headline import ERRORS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OVERALL = ("natural_error", "robust_error", "worst_natural_error", "worst_robust_error")
+"""Of a whole split, average and worst class: what is seen with and without an attack."""
+
+EVERY_OVERALL = (*ERRORS, *(f"worst_{name}" for name in ERRORS))
+"""The same with what lies between the two."""
+
+
+@dataclass(frozen=True)
+class FinishedRow:
+    """One run that has its test results."""
+
+    id: str
+    name: str
+    method: str
+    dataset: str
+    seed: int
+    study: str | None
+    scenario: dict[str, Any]
+    card: dict[str, Any] | None
+    """The protocol of its test; a run of an older version may have none."""
+    class_names: list[str] | None
+
+
+def finished_runs(
+    session: Session, limit: int = 1000, study: str | None = None
+) -> list[FinishedRow]:
+    """Return the finished runs, or those of a study, newest first."""
+    columns = (
+        *(Run.id, Run.name, Run.method, Run.dataset, Run.seed, Run.study, Run.scenario),
+        *(Run.evaluation_card, Run.facts["class_names"]),
+    )
+    ended = select(*columns).where(Run.status == RunStatus.SUCCEEDED)
+    if study is not None:
+        ended = ended.where(Run.study == searchable(study))
+    found = session.execute(ended.order_by(Run.ended_at.desc(), Run.id).limit(limit))
+    return [FinishedRow(*row) for row in found]
+
+
+def overall_errors(
+    session: Session, run_ids: Sequence[str], split: str, names: Sequence[str] = OVERALL
+) -> pd.DataFrame:
+    """Return the average and worst-class errors of runs: run_id, name, epoch, value."""
+    columns = (Metric.run_id, Metric.name, Metric.epoch, Metric.value)
+    found = _of_runs(Metric, columns, run_ids, split, names)
+    return _frame(session, found.order_by(Metric.run_id, Metric.name, Metric.step), columns)
+
+
+def class_errors(session: Session, run_ids: Sequence[str], split: str = "test") -> pd.DataFrame:
+    """Return the three errors of every class of runs: run_id, name, class_index, value, n."""
+    columns = (
+        *(ClassMetric.run_id, ClassMetric.name, ClassMetric.class_index),
+        *(ClassMetric.value, ClassMetric.n),
+    )
+    found = _of_runs(ClassMetric, columns, run_ids, split, ERRORS)
+    ordered = found.order_by(ClassMetric.run_id, ClassMetric.name, ClassMetric.class_index)
+    return _frame(session, ordered, columns)
+
+
+def _of_runs(
+    model: Any,
+    columns: Iterable[InstrumentedAttribute[Any]],
+    run_ids: Sequence[str],
+    split: str,
+    names: Sequence[str],
+) -> Select[Any]:
+    """Select by the first three columns of the key, so that no other row is looked at."""
+    key = (model.run_id.in_(run_ids), model.split == split, model.name.in_(names))
+    return select(*columns).where(*key)
+
+
+def _frame(
+    session: Session, statement: Select[Any], columns: Sequence[InstrumentedAttribute[Any]]
+) -> pd.DataFrame:
+    """Return a frame whose columns have the same types with and without rows."""
+    import pandas as pd
+
+    rows = session.execute(statement).all()
+    types: dict[str, Any] = {"run_id": object, "name": object, "value": "float64"}
+    table = {
+        column.key: pd.Series([row[place] for row in rows], dtype=types.get(column.key, "int64"))
+        for place, column in enumerate(columns)
+    }
+    return pd.DataFrame(table)

@@ -1,0 +1,144 @@
+"""The list of runs, a page at a time: filtered, counted and thinned by the database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import Session
+
+from db.models import Metric, Run, RunEvent, RunStatus
+from db.portable import searchable
+from db.reads import queries
+from db.reads.rows import RunRow
+from db.types import db_now
+
+CURVE_POINTS = 40
+"""Of one run's curve in the list, at most so many and the newest."""
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs are wanted: those with every word of a text in what names them, and of these.
+
+    An empty one wants all.
+    """
+
+    text: str = ""
+    statuses: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What there is, and what is newest in it.
+
+    Attributes:
+        token: Grows with every change of any run's status, so that an equal one means no news.
+        counts: How many runs stand where.
+        newest_result: The run that succeeded last.
+    """
+
+    token: int
+    counts: dict[str, int]
+    newest_result: RunRow | None
+
+
+def overview(session: Session) -> Overview:
+    """Return what there is, from indexes alone."""
+    token = session.execute(select(func.max(RunEvent.id))).scalar() or 0
+    stands = select(Run.status, func.count()).group_by(Run.status)
+    counts = {status.value: number for status, number in session.execute(stands)}
+    counts.pop(RunStatus.DELETING, None)
+    return Overview(token, counts, _newest_result(session))
+
+
+def _newest_result(session: Session) -> RunRow | None:
+    ended = (
+        select(RunEvent.run_id)
+        .where(RunEvent.to_status == RunStatus.SUCCEEDED)
+        .order_by(RunEvent.id.desc())
+        .limit(1)
+    )
+    found = queries.list_runs(session, 1, where=[Run.id == ended.scalar_subquery()])
+    return found[0] if found and found[0].status == RunStatus.SUCCEEDED else None
+
+
+def runs(session: Session, wanted: RunFilter, first: int, number: int) -> tuple[list[RunRow], int]:
+    """Return some of the runs that are wanted, newest first, and how many there are in all."""
+    where = _conditions(wanted)
+    there = select(func.count()).select_from(Run).where(Run.status != RunStatus.DELETING, *where)
+    in_all = session.execute(there).scalar_one()
+    return queries.list_runs(session, number, first, where), in_all
+
+
+def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
+    named = (Run.name, Run.id, Run.method, Run.dataset)
+    words = [
+        or_(*(func.lower(column).contains(word, autoescape=True) for column in named))
+        for word in searchable(wanted.text).lower().split()
+    ]
+    columns: list[tuple[Any, tuple[str, ...]]] = [
+        (Run.status, wanted.statuses),
+        (Run.method, tuple(map(searchable, wanted.methods))),
+        (Run.dataset, tuple(map(searchable, wanted.datasets))),
+    ]
+    return words + [column.in_(allowed) for column, allowed in columns if allowed]
+
+
+def started_lately(
+    session: Session, digest: str, actor: str, seconds: float
+) -> tuple[str, float] | None:
+    """Return the newest run of a scenario that someone queued in the last seconds, and its age.
+
+    Args:
+        session: To read.
+        digest: Of the scenario.
+        actor: Who queued it.
+        seconds: How far back to look, by the database's clock.
+    """
+    lately = (
+        select(Run.id, Run.created_at, db_now().label("now"))
+        .join(RunEvent)
+        .where(
+            Run.scenario_digest == digest,
+            Run.created_at > db_now(-seconds),
+            RunEvent.from_status.is_(None),
+            RunEvent.actor == actor,
+        )
+    )
+    found = session.execute(lately.order_by(Run.created_at.desc(), Run.id).limit(1)).first()
+    return found and (found.id, (found.now - found.created_at).total_seconds())
+
+
+def choices(session: Session) -> tuple[list[str], list[str]]:
+    """Return the methods and the datasets that there are runs of."""
+    found = session.execute(select(Run.method, Run.dataset).distinct()).all()
+    return sorted({row.method for row in found}), sorted({row.dataset for row in found})
+
+
+def scenarios(session: Session, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the scenarios of runs, which never change."""
+    found = session.execute(select(Run.id, Run.scenario).where(Run.id.in_(run_ids)))
+    return {row.id: row.scenario for row in found}
+
+
+def curves(session: Session, run_ids: Sequence[str]) -> dict[str, list[float]]:
+    """Return robust accuracy on validation data, oldest first, thinned, of runs that have any."""
+    apart = Run.num_epochs // CURVE_POINTS + 1
+    thinned = or_(Metric.epoch % apart == 0, Metric.epoch == Run.epoch)
+    statement = (
+        select(Metric.run_id, Metric.value)
+        .join(Run, Run.id == Metric.run_id)
+        .where(
+            *(Metric.run_id.in_(run_ids), Metric.split == "validation"),
+            *(Metric.name == "robust_error", Metric.value.is_not(None), thinned),
+        )
+        .order_by(Metric.run_id, Metric.step)
+    )
+    found: dict[str, list[float]] = {}
+    for run_id, error in session.execute(statement):
+        assert error is not None
+        found.setdefault(run_id, []).append(1 - error)
+    return found

@@ -1,0 +1,353 @@
+"""Every read: rows are plain dataclasses, series are data frames, none needs a session later.
+
+Pandas and Arrow are loaded by the reads that need them: most commands read rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
+from sqlalchemy.orm import Session
+
+from db.migrate import head_revision
+from db.models import (
+    Attempt,
+    Checkpoint,
+    ClassMetric,
+    ClassSummary,
+    Metric,
+    Run,
+    RunEvent,
+    RunStatus,
+    Snapshot,
+    Worker,
+)
+from db.portable import searchable
+from db.reads.headline import ERRORS, Headline, headlines
+from db.reads.leases import holder_of
+from db.reads.rows import AttemptRow, CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
+from db.types import db_now
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+_RUN_COLUMNS = [
+    name
+    for name in (field.name for field in fields(RunRow))
+    if name in Run.__table__.columns and name != "id"
+]
+_DETAIL_COLUMNS = [
+    "scenario",
+    "scenario_digest",
+    "data_digest",
+    "facts",
+    "evaluation_card",
+    "infra_attempts",
+]
+_MAX_FOUND = 20
+
+RowT = TypeVar("RowT", AttemptRow, EventRow)
+
+
+def list_runs(
+    session: Session,
+    limit: int = 500,
+    offset: int = 0,
+    where: Sequence[ColumnElement[bool]] = (),
+) -> list[RunRow]:
+    """Return runs, newest first, in three statements however many there are."""
+    newest = _runs().order_by(Run.created_at.desc(), Run.id).limit(limit).offset(offset)
+    there = newest.where(Run.status != RunStatus.DELETING, *where)
+    found = session.execute(there).mappings().all()
+    results = headlines(session, [row["id"] for row in found])
+    return [RunRow(**_run_values(row, results.get(row["id"]))) for row in found]
+
+
+def get_run(session: Session, run_id: str) -> RunDetail | None:
+    """Return one run whole, or nothing: no such run."""
+    more = [getattr(Run, name) for name in _DETAIL_COLUMNS]
+    wanted = _runs().add_columns(*more).where(Run.id == searchable(run_id))
+    row = session.execute(wanted).mappings().first()
+    if row is None:
+        return None
+    values = _run_values(row, headlines(session, [run_id]).get(run_id))
+    details = {name: row[name] for name in _DETAIL_COLUMNS}
+    attempts = _rows(session, AttemptRow, Attempt, Attempt.run_id == run_id, order=Attempt.number)
+    return RunDetail(**values, **details, attempts=attempts)
+
+
+def find_runs(session: Session, prefix: str) -> list[str]:
+    """Return the ids, at most 20, that begin so; one of them means that the prefix is enough."""
+    begins = Run.id.startswith(searchable(prefix).lower(), autoescape=True)
+    return list(session.execute(select(Run.id).where(begins).limit(_MAX_FOUND)).scalars())
+
+
+def run_count(session: Session) -> int:
+    """Return the number of runs."""
+    there = select(func.count()).select_from(Run).where(Run.status != RunStatus.DELETING)
+    return session.execute(there).scalar_one()
+
+
+def queue_length(session: Session) -> int:
+    """Return the number of runs that wait for a worker."""
+    waiting = select(func.count()).select_from(Run).where(Run.status == RunStatus.QUEUED)
+    return session.execute(waiting).scalar_one()
+
+
+def claimable(session: Session) -> list[str]:
+    """Return the queued runs that a worker of this program may take, oldest first; at most 20."""
+    mine = (Run.status == RunStatus.QUEUED, Run.min_worker_rev <= head_revision())
+    oldest = select(Run.id).where(*mine).order_by(Run.queued_at, Run.id).limit(_MAX_FOUND)
+    return list(session.execute(oldest).scalars())
+
+
+def runs_with_status(session: Session, status: RunStatus) -> list[str]:
+    """Return the ids of the runs that stand there, oldest first."""
+    found = select(Run.id).where(Run.status == status).order_by(Run.created_at, Run.id)
+    return list(session.execute(found).scalars())
+
+
+def metrics(
+    session: Session, run_id: str, split: str | None = None, after_step: int = -1
+) -> pd.DataFrame:
+    """Return the series of a run: split, name, step, epoch, value."""
+    columns = ("split", "name", "step", "epoch", "value")
+    given = {"split": split}
+    found = _frame_query(Metric, columns, run_id, given).where(Metric.step > after_step)
+    ordered = found.order_by(Metric.split, Metric.name, Metric.step)
+    return _frame(session, ordered, columns, floats=("value",))
+
+
+def class_metrics(
+    session: Session, run_id: str, split: str | None = None, epoch: int | None = None
+) -> pd.DataFrame:
+    """Return the values of each class: split, name, epoch, class_index, value, n."""
+    columns = ("split", "name", "epoch", "class_index", "value", "n")
+    found = _frame_query(ClassMetric, columns, run_id, {"split": split, "epoch": epoch})
+    ordered = found.order_by(
+        ClassMetric.split, ClassMetric.name, ClassMetric.epoch, ClassMetric.class_index
+    )
+    return _frame(session, ordered, columns, floats=("value",))
+
+
+def class_summaries(
+    session: Session,
+    run_id: str,
+    epoch: int | None = None,
+    quantity: str | None = None,
+    label_group: str | None = None,
+) -> pd.DataFrame:
+    """Return the distributions of what the method gave the samples of each class."""
+    floats = ("mean", "q05", "q25", "median", "q75", "q95")
+    columns = ("epoch", "quantity", "label_group", "class_index", "n", *floats, "quantiles")
+    given = {"epoch": epoch, "quantity": quantity, "label_group": label_group}
+    found = _frame_query(ClassSummary, columns, run_id, given).order_by(
+        ClassSummary.epoch,
+        ClassSummary.quantity,
+        ClassSummary.label_group,
+        ClassSummary.class_index,
+    )
+    return _frame(session, found, columns, floats=floats)
+
+
+def recorded_epochs(session: Session, run_id: str) -> list[int]:
+    """Return the epochs whose assignment of every training sample is stored."""
+    return _snapshot_epochs(session, run_id, "assignment")
+
+
+def gallery_epochs(session: Session, run_id: str) -> list[int]:
+    """Return the epochs that some samples and their images are stored of."""
+    return _snapshot_epochs(session, run_id, "gallery")
+
+
+def snapshot(
+    session: Session, run_id: str, epoch: int, kind: str, names: Iterable[str] | None = None
+) -> dict[str, np.ndarray] | None:
+    """Return the arrays of one epoch, or those of ``names`` that are there."""
+    from db import snapshot as blobs
+
+    data = session.execute(
+        select(Snapshot.data).where(
+            Snapshot.run_id == run_id, Snapshot.epoch == epoch, Snapshot.kind == kind
+        )
+    ).scalar()
+    return None if data is None else blobs.decode(data, names)
+
+
+def snapshots(
+    session: Session, run_id: str, kind: str
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Give every stored epoch and its arrays, one in memory at a time."""
+    for epoch in _snapshot_epochs(session, run_id, kind):
+        columns = snapshot(session, run_id, epoch, kind)
+        if columns is not None:
+            yield epoch, columns
+
+
+def events(session: Session, run_id: str) -> list[EventRow]:
+    """Return what happened to a run, oldest first."""
+    return _rows(session, EventRow, RunEvent, RunEvent.run_id == run_id, order=RunEvent.id)
+
+
+def checkpoints(session: Session, run_id: str) -> list[CheckpointRow]:
+    """Return the checkpoints of a run, newest first, and where their files are."""
+    wrote = (Attempt.run_id == Checkpoint.run_id) & (Attempt.number == Checkpoint.attempt)
+    columns = [
+        func.coalesce(getattr(Attempt, name), "")
+        if name in ("host", "lock_domain", "data_dir")
+        else getattr(Checkpoint, name)
+        for name in CheckpointRow.__dataclass_fields__
+    ]
+    found = select(*columns).join(Attempt, wrote, isouter=True).where(Checkpoint.run_id == run_id)
+    return [CheckpointRow(*row) for row in session.execute(found.order_by(Checkpoint.epoch.desc()))]
+
+
+def workers(session: Session) -> list[WorkerRow]:
+    """Return every worker that ever reported, the most recently seen first."""
+    statement = select(Worker, db_now().label("now")).order_by(Worker.last_seen.desc(), Worker.id)
+    computed = {"seconds_since_seen", "too_old"}
+    names = [field.name for field in fields(WorkerRow) if field.name not in computed]
+    return [
+        WorkerRow(
+            **{name: getattr(worker, name) for name in names},
+            seconds_since_seen=(now - worker.last_seen).total_seconds(),
+            too_old=worker.revision < head_revision(),
+        )
+        for worker, now in session.execute(statement)
+    ]
+
+
+def final_metrics(session: Session, run_id: str) -> dict[str, Any] | None:
+    """Return the errors on the test split, overall and per class, as ``caat run --json`` does."""
+    run = session.execute(select(Run.facts).where(Run.id == run_id)).first()
+    mine = (Metric.run_id == run_id, Metric.split == "test")
+    tested = select(Metric.name, Metric.value).where(*mine).order_by(Metric.step)
+    averages = {row.name: row.value for row in session.execute(tested)}
+    if run is None or not averages:
+        return None
+    names = (run.facts or {}).get("class_names") or []
+    return {
+        error: {"average": averages[error], **_by_class(session, run_id, error, names)}
+        for error in ERRORS
+        if error in averages
+    }
+
+
+def _by_class(session: Session, run_id: str, error: str, names: list[str]) -> dict[str, Any]:
+    """Return an error of every class in the newest epoch that has it, and the worst class."""
+    mine = (ClassMetric.run_id == run_id, ClassMetric.split == "test", ClassMetric.name == error)
+    newest = select(func.max(ClassMetric.epoch)).where(*mine).scalar_subquery()
+    columns = (ClassMetric.class_index, ClassMetric.value, ClassMetric.n)
+    found = select(*columns).where(*mine, ClassMetric.epoch == newest)
+    rows = session.execute(found.order_by(ClassMetric.class_index)).all()
+    measured = [(value, place) for place, value, n in rows if n > 0 and value is not None]
+    worst, place = max(measured, key=lambda one: one[0], default=(None, None))
+    return {
+        "worst": worst,
+        "worst_class": None if place is None else _class_name(place, names),
+        "per_class": [
+            {"class": _class_name(place, names), "value": value, "n": n} for place, value, n in rows
+        ],
+    }
+
+
+def _class_name(place: int, names: list[str]) -> str:
+    return names[place] if place < len(names) else str(place)
+
+
+def _runs() -> Select[Any]:
+    """Select runs with where their current attempt is."""
+    place = (Attempt.phase, Attempt.step, Attempt.num_steps, Attempt.worker_id)
+    return select(
+        Run.id,
+        *(getattr(Run, name) for name in _RUN_COLUMNS),
+        *place,
+        Attempt.epoch.label("attempt_epoch"),
+        Attempt.started_at.label("attempt_started_at"),
+        func.coalesce(Attempt.progress_at, Attempt.started_at).label("got_on_at"),
+        *(Attempt.host, Attempt.boot_id, Attempt.lock_domain, Attempt.data_dir),
+        *(Attempt.lease_until, Attempt.lease_seconds),
+        db_now().label("now"),
+        Attempt.ended_at.label("attempt_ended_at"),
+        _first_epoch().label("first_epoch"),
+    ).outerjoin(Attempt, (Attempt.run_id == Run.id) & (Attempt.number == Run.attempt))
+
+
+def _first_epoch() -> ScalarSelect[int]:
+    """Select the first epoch that the attempt in work has recorded, if any."""
+    return (
+        select(func.min(Metric.epoch))
+        .where(
+            *(Metric.run_id == Run.id, Metric.attempt == Run.attempt),
+            *(Metric.split == "validation", Metric.name == "robust_error"),
+            Run.status == RunStatus.RUNNING,
+        )
+        .correlate(Run)
+        .scalar_subquery()
+    )
+
+
+def _run_values(row: Any, result: Headline | None) -> dict[str, Any]:
+    in_work = row["phase"] is not None and row["attempt_ended_at"] is None
+    step, num_steps = (row["step"], row["num_steps"]) if in_work else (0, 0)
+    # An epoch that is recorded has its steps counted already.
+    begun = step / num_steps if num_steps and row["attempt_epoch"] > row["epoch"] else 0.0
+    # A run may succeed before its last epoch: by then no more is to come.
+    done = (
+        1.0 if row["status"] == RunStatus.SUCCEEDED else (row["epoch"] + begun) / row["num_epochs"]
+    )
+    return {
+        "id": row["id"],
+        **{name: row[name] for name in _RUN_COLUMNS},
+        "phase": row["phase"] if in_work else None,
+        "step": step,
+        "num_steps": num_steps,
+        "worker_id": row["worker_id"],
+        "attempt_started_at": row["attempt_started_at"],
+        "epochs_before": row["epoch"] if row["first_epoch"] is None else row["first_epoch"] - 1,
+        "progress": min(1.0, done),
+        "seconds_still": (row["now"] - row["got_on_at"]).total_seconds() if in_work else None,
+        "holder": holder_of(row, row["id"], row["attempt"]) if in_work else None,
+        **vars(result or Headline()),
+    }
+
+
+def _rows(
+    session: Session, row_type: type[RowT], model: Any, condition: Any, order: Any
+) -> list[RowT]:
+    columns = [getattr(model, name) for name in row_type.__dataclass_fields__]
+    found = session.execute(select(*columns).where(condition).order_by(order))
+    return [row_type(*row) for row in found]
+
+
+def _frame_query(
+    model: Any, columns: Iterable[str], run_id: str, given: dict[str, Any]
+) -> Select[Any]:
+    conditions = [
+        getattr(model, name) == value for name, value in given.items() if value is not None
+    ]
+    selected = select(*(getattr(model, name) for name in columns))
+    return selected.where(model.run_id == run_id, *conditions)
+
+
+def _frame(
+    session: Session, statement: Select[Any], columns: Iterable[str], floats: Iterable[str]
+) -> pd.DataFrame:
+    """Return a frame whose columns have the same types with and without rows."""
+    import pandas as pd
+
+    rows = session.execute(statement).all()
+    table = {name: [row[place] for row in rows] for place, name in enumerate(columns)}
+    texts = ("split", "name", "quantity", "label_group", "quantiles")
+    types = {name: object if name in texts else "int64" for name in columns}
+    types |= dict.fromkeys(floats, "float64")
+    return pd.DataFrame({name: pd.Series(table[name], dtype=types[name]) for name in columns})
+
+
+def _snapshot_epochs(session: Session, run_id: str, kind: str) -> list[int]:
+    stored = select(Snapshot.epoch).where(Snapshot.run_id == run_id, Snapshot.kind == kind)
+    return list(session.execute(stored.order_by(Snapshot.epoch)).scalars())

@@ -1,0 +1,1 @@
+"""Changes of a run: its status, and what its trainer records."""

@@ -1,0 +1,356 @@
+"""Every change of a run's status, each one conditional UPDATE whose row count is the answer.
+
+A function returns whether it happened; that it did not is no error but news: someone else was
+first. The event row is written in the same transaction. On PostgreSQL locks are taken in one
+order, run before attempt.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from db.migrate import head_revision
+from db.models import Attempt, Run, RunEvent, RunStatus, new_run_id
+from db.portable import insert_or, tidy_text
+from db.types import db_now
+from db.writes.state_machine import (
+    HELD,
+    NO_SYNC,
+    Note,
+    change,
+    locked_status,
+    record,
+    update_attempt,
+)
+from db.writes.state_machine import LEGAL_EDGES as LEGAL_EDGES
+from db.writes.state_machine import remark as remark
+
+USER = "user"
+"""The reason of what a person asked for."""
+DRAIN = "drain"
+"""The reason of an interruption in good order: its worker was told to stop."""
+
+CLOCK_STEP = 60.0
+"""Seconds; a moment that lies further ahead was no moment of this clock."""
+
+_ENDED = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
+_STOPS_AS = {
+    RunStatus.QUEUED: RunStatus.CANCELLED,
+    RunStatus.INTERRUPTED: RunStatus.CANCELLED,
+    RunStatus.RUNNING: RunStatus.STOPPING,
+}
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What is known of a run when it is submitted."""
+
+    name: str
+    scenario: dict[str, Any]
+    scenario_digest: str
+    method: str
+    dataset: str
+    seed: int
+    num_epochs: int
+    study: str | None = None
+    data_digest: str | None = None
+    """Fingerprint of the dataset."""
+    idempotency_key: str | None = None
+    """Two submissions with one key make one run."""
+
+
+@dataclass(frozen=True)
+class WorkerIdentity:
+    """Who holds an attempt, precisely enough to tell whether it still lives."""
+
+    id: str
+    host: str
+    boot_id: str
+    pid: int
+    device: str
+    lock_domain: str = ""
+    data_dir: str = ""
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A run that waits for what is decided about it.
+
+    Attributes:
+        run_id: Its id.
+        reason: Why it was interrupted.
+        lost: Attempts lost in a row without a finished epoch.
+        times: How often this reason interrupted it since a person last resumed it.
+    """
+
+    run_id: str
+    reason: str | None
+    lost: int
+    times: int
+
+
+def create_run(session: Session, new: NewRun, actor: str) -> tuple[str, bool]:
+    """Queue a run and return its id and True, or the id that the key already has and False."""
+    values = {name: getattr(new, name) for name in NewRun.__dataclass_fields__}
+    values |= {"id": new_run_id(), "name": tidy_text(new.name), "status": RunStatus.QUEUED}
+    values["min_worker_rev"] = head_revision()
+    statement = insert_or(session, Run).on_conflict_do_nothing(index_elements=[Run.idempotency_key])
+    run_id = session.execute(statement.values(**values).returning(Run.id)).scalar()
+    if run_id is None:
+        known = select(Run.id).where(Run.idempotency_key == new.idempotency_key)
+        return session.execute(known).scalar_one(), False
+    record(session, run_id, 0, (None, RunStatus.QUEUED), Note(actor))
+    return run_id, True
+
+
+def claim(
+    session: Session, run_id: str, worker: WorkerIdentity, lease_seconds: float
+) -> int | None:
+    """Take a queued run and return the number of the new attempt, or nothing: too late."""
+    number = change(
+        session,
+        run_id,
+        (RunStatus.QUEUED, RunStatus.RUNNING),
+        Note(worker.id),
+        attempt=Run.attempt + 1,
+        started_at=func.coalesce(Run.started_at, db_now()),
+    )
+    if number is not None:
+        who = {name: value for name, value in vars(worker).items() if name != "id"}
+        values = {"run_id": run_id, "number": number, "worker_id": worker.id, **who}
+        lease = {"lease_until": db_now(lease_seconds), "lease_seconds": lease_seconds}
+        session.execute(insert(Attempt).values(**values, **lease))
+    return number
+
+
+def heartbeat(
+    session: Session, run_id: str, attempt: int, lease_seconds: float
+) -> RunStatus | None:
+    """Extend the lease and return the run's status, or nothing: replaced or ended, write no more.
+
+    It locks the attempt only, so that a long transaction of the recorder never delays it.
+    """
+    lease = {"lease_until": db_now(lease_seconds), "lease_seconds": lease_seconds}
+    if not update_attempt(session, run_id, attempt, **lease):
+        return None
+    held = select(Run.status).where(Run.id == run_id, Run.attempt == attempt, Run.status.in_(HELD))
+    return session.execute(held).scalar()
+
+
+def progress(  # noqa: PLR0913 - one column each, all keyword-only
+    session: Session,
+    run_id: str,
+    attempt: int,
+    *,
+    epoch: int,
+    step: int,
+    num_steps: int,
+    phase: str,
+) -> None:
+    """Say where an attempt is; a replaced attempt says nothing any more."""
+    place = {"epoch": epoch, "step": step, "num_steps": num_steps, "phase": phase}
+    update_attempt(session, run_id, attempt, **place, progress_at=db_now())
+
+
+def fence(session: Session, run_id: str, attempt: int) -> bool:
+    """Tell whether this attempt may still write; if so it may until the transaction ends.
+
+    On PostgreSQL it locks the row FOR NO KEY UPDATE rather than FOR SHARE: the same transaction
+    goes on to update the row, and two that share a lock and both want more wait for ever.
+    """
+    return locked_status(session, run_id, attempt) in HELD
+
+
+def rests(session: Session, run_id: str, attempt: int) -> bool:
+    """Tell whether a run ended with this attempt; it then stays so until the transaction ends."""
+    return locked_status(session, run_id, attempt) in _ENDED
+
+
+def epoch_done(session: Session, run_id: str, attempt: int, epoch: int) -> None:
+    """Count an epoch as recorded; an attempt that got that far was not lost at its start."""
+    mine = (Run.id == run_id, Run.attempt == attempt, Run.status.in_(HELD))
+    session.execute(
+        update(Run).where(*mine).values(epoch=epoch, infra_attempts=0), execution_options=NO_SYNC
+    )
+
+
+def request_stop(
+    session: Session, run_id: str, actor: str, message: str | None = None
+) -> RunStatus | None:
+    """Cancel what waits, ask what runs to stop; nothing if there is nothing to stop."""
+    status = locked_status(session, run_id)
+    target = _STOPS_AS.get(status) if status else None
+    if status is None or target is None:
+        return None
+    ended = {"ended_at": db_now()} if target is RunStatus.CANCELLED else {}
+    changed = change(session, run_id, (status, target), Note(actor, USER, message), **ended)
+    return target if changed is not None else None
+
+
+def finish(
+    session: Session,
+    run_id: str,
+    attempt: int,
+    status: RunStatus,
+    reason: str | None = None,
+    message: str | None = None,
+) -> bool:
+    """Give the run that this attempt holds its last status: succeeded, failed or cancelled."""
+    if status not in _ENDED:
+        raise ValueError(f"{status} is no end")
+    source = locked_status(session, run_id, attempt)
+    if source not in HELD or status not in LEGAL_EDGES[source]:
+        return False
+    note = Note(_worker_of(session, run_id, attempt), reason, message)
+    changed = change(session, run_id, (source, status), note, ended_at=db_now())
+    return changed is not None and _end_attempt(session, run_id, attempt, status)
+
+
+def interrupt(
+    session: Session,
+    run_id: str,
+    attempt: int,
+    reason: str,
+    message: str | None,
+    actor: str | None = None,
+) -> bool:
+    """Take the run from this attempt, to be resumed from its last recorded epoch.
+
+    It counts as a lost attempt, unless the worker was told to stop.
+    """
+    if locked_status(session, run_id, attempt) is not RunStatus.RUNNING:
+        return False
+    note = Note(actor or _worker_of(session, run_id, attempt), reason, message)
+    lost = Run.infra_attempts + (0 if reason == DRAIN else 1)
+    edge = (RunStatus.RUNNING, RunStatus.INTERRUPTED)
+    changed = change(session, run_id, edge, note, infra_attempts=lost)
+    return changed is not None and _end_attempt(session, run_id, attempt, reason)
+
+
+def requeue(session: Session, run_id: str, actor: str, reason: str) -> bool:
+    """Queue an interrupted run again; with reason `USER` also a failed or cancelled one.
+
+    Only a person may revive what ended, so that an automatic retry never undoes a stop; and a
+    person's resume forgets the attempts lost before it.
+    """
+    by_user = reason == USER
+    ended = (RunStatus.FAILED, RunStatus.CANCELLED) if by_user else ()
+    source = locked_status(session, run_id)
+    if source is None or source not in (RunStatus.INTERRUPTED, *ended):
+        return False
+    values: dict[str, Any] = {"queued_at": db_now(), "rung_at": None, "ended_at": None}
+    if by_user:
+        values["infra_attempts"] = 0
+    edge = (source, RunStatus.QUEUED)
+    return change(session, run_id, edge, Note(actor, reason), **values) is not None
+
+
+def give_up(session: Session, run_id: str, actor: str, reason: str, message: str) -> bool:
+    """Fail an interrupted run that is not worth another automatic attempt."""
+    edge = (RunStatus.INTERRUPTED, RunStatus.FAILED)
+    note = Note(actor, reason, message)
+    return change(session, run_id, edge, note, ended_at=db_now()) is not None
+
+
+def start_deletion(session: Session, run_id: str, actor: str) -> bool:
+    """Mark an ended run as going; its files are deleted after this is committed."""
+    source = locked_status(session, run_id)
+    if source is None or RunStatus.DELETING not in LEGAL_EDGES[source]:
+        return False
+    edge = (source, RunStatus.DELETING)
+    return change(session, run_id, edge, Note(actor, USER)) is not None
+
+
+def files_deleted(session: Session, run_id: str, attempts: Sequence[int]) -> int:
+    """Note that the files of some attempts of a going run are gone; return how many have some left.
+
+    An attempt of such a run is nothing but the place of its files: it goes with them.
+    """
+    if locked_status(session, run_id) is not RunStatus.DELETING:
+        return 0
+    theirs = (Attempt.run_id == run_id, Attempt.number.in_(attempts))
+    session.execute(delete(Attempt).where(*theirs), execution_options=NO_SYNC)
+    left = select(func.count()).select_from(Attempt).where(Attempt.run_id == run_id)
+    return session.execute(left).scalar_one()
+
+
+def finish_deletion(session: Session, run_id: str) -> bool:
+    """Delete the rows of a run that is marked as going, once its files are gone."""
+    run = session.get(Run, run_id, with_for_update=True)
+    if run is None or run.status is not RunStatus.DELETING:
+        return False
+    session.delete(run)
+    return True
+
+
+def resumable(session: Session, after_seconds: float) -> list[Interrupted]:
+    """Return the interrupted runs that have waited long enough.
+
+    A run whose worker was told to stop waits for nothing.
+    """
+    due = _older_than(Attempt.ended_at, after_seconds)
+    return _interrupted(session, or_(due, Run.reason == DRAIN))
+
+
+def interrupted(session: Session, run_id: str) -> Interrupted | None:
+    """Return one run if it is interrupted, however short a time ago."""
+    return next(iter(_interrupted(session, Run.id == run_id)), None)
+
+
+def _interrupted(session: Session, which: Any) -> list[Interrupted]:
+    waited = (
+        select(Run.id, Run.reason, Run.infra_attempts)
+        .join(Attempt, (Run.id == Attempt.run_id) & (Run.attempt == Attempt.number))
+        .where(Run.status == RunStatus.INTERRUPTED, which)
+        .order_by(Run.queued_at)
+    )
+    return [
+        Interrupted(run_id, reason, lost, _times(session, run_id, reason))
+        for run_id, reason, lost in session.execute(waited).all()
+    ]
+
+
+def _times(session: Session, run_id: str, reason: str | None) -> int:
+    """Count a run's interruptions for a reason, since a person last resumed it."""
+    mine = select(func.count()).select_from(RunEvent).where(RunEvent.run_id == run_id)
+    by_user = (RunEvent.to_status == RunStatus.QUEUED, RunEvent.reason == USER)
+    resumed = select(func.coalesce(func.max(RunEvent.id), 0)).where(
+        RunEvent.run_id == run_id, *by_user
+    )
+    such = (RunEvent.to_status == RunStatus.INTERRUPTED, RunEvent.reason == reason)
+    since = RunEvent.id > resumed.scalar_subquery()
+    return session.execute(mine.where(*such, since)).scalar_one()
+
+
+def take_unrung(session: Session, older_than_seconds: float, at_most: int = 100) -> list[str]:
+    """Return queued runs whose bell is due, oldest first; only one caller gets each.
+
+    A long queue is rung for bit by bit.
+    """
+    due = or_(Run.rung_at.is_(None), _older_than(Run.rung_at, older_than_seconds))
+    oldest = select(Run.id).where(Run.status == RunStatus.QUEUED, due).order_by(Run.queued_at)
+    statement = (
+        update(Run)
+        .where(Run.status == RunStatus.QUEUED, due, Run.id.in_(oldest.limit(at_most)))
+        .values(rung_at=db_now())
+        .returning(Run.queued_at, Run.id)
+    )
+    rows = session.execute(statement, execution_options=NO_SYNC).all()
+    return [row.id for row in sorted(rows, key=lambda row: row.queued_at)]
+
+
+def _older_than(moment: Any, seconds: float) -> Any:
+    """Select what is long ago; what lies ahead was written before a clock was set back."""
+    return or_(moment < db_now(-seconds), moment > db_now(CLOCK_STEP))
+
+
+def _end_attempt(session: Session, run_id: str, attempt: int, outcome: str) -> bool:
+    return update_attempt(session, run_id, attempt, ended_at=db_now(), outcome=outcome)
+
+
+def _worker_of(session: Session, run_id: str, attempt: int) -> str:
+    holder = select(Attempt.worker_id).where(Attempt.run_id == run_id, Attempt.number == attempt)
+    return session.execute(holder).scalar() or "unknown"

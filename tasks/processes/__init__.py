@@ -1,0 +1,1 @@
+"""What every process of ours is and leaves to the others: locks, hosts, parents, secrets."""

@@ -1,0 +1,1 @@
+"""From a scenario to a worker: rows, messages and the broker."""

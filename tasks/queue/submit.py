@@ -1,0 +1,112 @@
+"""From a scenario to a queued run: check, commit, then ring."""
+
+from dataclasses import dataclass
+
+import redis.exceptions
+
+from db.models import RunStatus
+from db.reads import queries
+from db.session import Database
+from db.writes import transitions
+from db.writes.transitions import NewRun
+from engine.data.fingerprint import fingerprint
+from engine.data.preparation import require_every_label
+from engine.errors import UserError
+from engine.names import require_name
+from engine.scenario import Scenario
+from tasks.queue import messages
+from tasks.settings import open_database, settings
+
+UNHEARD = "Queued \u2013 broker unreachable, will start by itself"
+"""What is said of a run whose bell could not be rung."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A run that is stored.
+
+    Attributes:
+        run_id: Its id.
+        created: False if the idempotency key had a run already.
+        rung: False if the broker did not answer; a worker then finds the run in the database.
+    """
+
+    run_id: str
+    created: bool
+    rung: bool
+
+
+def submit(
+    scenario: Scenario,
+    *,
+    actor: str,
+    study: str | None = None,
+    idempotency_key: str | None = None,
+) -> Submitted:
+    """Store a run as queued and tell the workers.
+
+    Raises:
+        UserError: The dataset is missing; nothing was stored.
+        DatabaseError: The database did not answer; nothing was stored.
+    """
+    database = open_database()
+    run = new_run(scenario, study=study, idempotency_key=idempotency_key)
+    with database.write() as session:
+        run_id, created = transitions.create_run(session, run, actor)
+    return Submitted(run_id, created, rung=ring(database))
+
+
+def new_run(
+    scenario: Scenario, *, study: str | None = None, idempotency_key: str | None = None
+) -> NewRun:
+    """Return the row of a scenario, once its dataset is known to be there.
+
+    Raises:
+        UserError: The dataset is missing and cannot be fetched, no image would have some label, or
+            a name cannot be shown.
+    """
+    _require_names(scenario.name, study)
+    source, folder = scenario.data.source, settings().dataset_dir
+    source.ensure(folder)
+    require_every_label(scenario.data, scenario.seed, folder)
+    return NewRun(
+        name=scenario.name,
+        scenario=scenario.as_json(),
+        scenario_digest=scenario.digest(),
+        method=scenario.method.label,
+        dataset=scenario.data.dataset,
+        seed=scenario.seed,
+        num_epochs=scenario.training.epochs,
+        study=study,
+        data_digest=fingerprint(source, folder),
+        idempotency_key=idempotency_key,
+    )
+
+
+def _require_names(name: str, study: str | None) -> None:
+    for what, text in (("name", name), ("study", study or "")):
+        try:
+            require_name(text)
+        except ValueError as error:
+            raise UserError(f"{what}: {error}") from None
+
+
+def ring(database: Database) -> bool:
+    """Send the message of each queued run whose turn it is; return whether the broker answered.
+
+    A message that still waits is not sent again, and one whose run does not wait is taken away.
+    """
+    with database.write() as session:
+        due = transitions.take_unrung(session, settings().ring_again_seconds)
+        num_waiting = queries.queue_length(session)
+    try:
+        messages.send(due)
+        messages.tidy(num_waiting, lambda: _waiting(database))
+    except (redis.exceptions.RedisError, OSError):
+        return False  # sent again by a later sweep
+    return True
+
+
+def _waiting(database: Database) -> list[str]:
+    with database.read() as session:
+        return queries.runs_with_status(session, RunStatus.QUEUED)

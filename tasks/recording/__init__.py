@@ -1,0 +1,1 @@
+"""What a trainer leaves behind: rows, checkpoints, logs, and why it ended."""

@@ -1,0 +1,56 @@
+"""What a scenario will show its model: some training images, and one of them moved both ways."""
+
+from dataclasses import dataclass
+
+from db.session import Database
+from engine.data.preparation import DataConfig, prepare
+from engine.inspection.single_image import Glance, glance
+from engine.perturbation.threat import ThreatConfig
+from engine.scenario import Scenario
+from engine.seeds import numpy_stream
+from engine.training.build import initial_model
+from engine.types import ByteArray, ImageSet
+from tasks.results.trained import load_trained
+from tasks.settings import settings
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What an earlier run's model says of an image, and which weights these are."""
+
+    glance: Glance
+    checkpoint: str
+
+
+def is_here(data: DataConfig) -> bool:
+    """Tell whether a dataset's images can be shown without a download."""
+    return data.source.is_here(settings().dataset_dir)
+
+
+def drawn_images(data: DataConfig, seed: int, number: int) -> ImageSet:
+    """Return training images drawn at random, with the labels that the run will be told.
+
+    Raises:
+        UserError: The dataset is missing and cannot be fetched.
+    """
+    train = prepare(data, seed, settings().dataset_dir).train
+    return train.take(numpy_stream(seed, "preview").permutation(len(train))[:number])
+
+
+def by_untrained(scenario: Scenario, image: ByteArray, label: int) -> Glance:
+    """Move an image with the model that the scenario starts from."""
+    data = prepare(scenario.data, scenario.seed, settings().dataset_dir)
+    return glance(initial_model(scenario, data), scenario.threat, image, label, scenario.seed)
+
+
+def by_trained(
+    database: Database, run_id: str, threat: ThreatConfig, image: ByteArray, label: int
+) -> Trained:
+    """Move an image with the model of a finished run, within this threat model.
+
+    Raises:
+        UserError: The run's model or its data cannot be loaded.
+    """
+    trained = load_trained(database, run_id)
+    seen = glance(trained.model, threat, image, label, trained.scenario.seed)
+    return Trained(seen, trained.checkpoint)

@@ -1,0 +1,88 @@
+"""The model that a run ended with, on the data that it was trained for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from db.reads import queries
+from db.reads.rows import RunDetail
+from db.session import Database
+from engine.data.preparation import Data, prepare
+from engine.errors import UserError
+from engine.runtime import configure, pick_device
+from engine.scenario import Scenario
+from engine.training.build import initial_model
+from engine.training.run_info import checkpoint_in_words
+from engine.training.selection import deployed
+from tasks.recording.checkpoints import search
+from tasks.settings import settings
+
+if TYPE_CHECKING:
+    import torch
+
+    from engine.models.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that rests, and its model on this machine's device.
+
+    Attributes:
+        run, scenario: Which one.
+        data: As its training saw them.
+        model: The weights that its test looked at, or would have: best, averaged, or last.
+        checkpoint: Which weights these are, in words.
+        device: Where the model is.
+    """
+
+    run: RunDetail
+    scenario: Scenario
+    data: Data
+    model: Classifier
+    checkpoint: str
+    device: torch.device
+
+
+def load_trained(database: Database, run_id: str) -> Trained:
+    """Load the newest checkpoint of a run that has ended, and make its data anew.
+
+    Raises:
+        UserError: The run is still active, has no checkpoint, or does not fit its data any more.
+    """
+    with database.read() as session:
+        run = queries.get_run(session, run_id)
+        rows = queries.checkpoints(session, run_id)
+    if run is None or run.is_active:
+        stands = run.status if run else "gone"
+        raise UserError(f"RUN: {run_id} is {stands}; wait until it has ended, or stop it")
+    searched = search(settings().data_dir, rows)
+    found = searched.found
+    if found is None:
+        raise UserError(f"RUN: {run_id}: {searched.why_none()}")
+    scenario, device = Scenario.model_validate(run.scenario), pick_device(settings().device)
+    configure(device, scenario.training.num_threads)
+    data = prepare(scenario.data, scenario.seed, settings().dataset_dir)
+    if (run.facts or {}).get("data_digest") != data.digest():
+        raise UserError(
+            f"RUN: data.dataset {scenario.data.dataset!r} is not what {run_id} was trained on; "
+            "put the same files back"
+        )
+    last, state = found
+    chosen = deployed(state, last)
+    model = initial_model(scenario, data)
+    try:
+        model.load_state_dict(chosen.weights)
+    except RuntimeError:
+        raise UserError(
+            f"RUN: the checkpoint of {run_id} does not fit {scenario.model.name} with "
+            f"{len(data.class_names)} classes; it was made by another version or plug-in"
+        ) from None
+    words = checkpoint_in_words(
+        chosen.epoch,
+        last,
+        scenario.training.epochs,
+        best=chosen.is_best,
+        averaged=chosen.is_averaged,
+    )
+    return Trained(run, scenario, data, model.to(device), words, device)

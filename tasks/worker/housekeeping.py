@@ -1,0 +1,103 @@
+"""What surrounds the runs of a worker process: its row, and its sweeps."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+
+from db import workers
+from db.errors import DatabaseError, SchemaNewerError
+from engine.runtime import find_device
+from tasks.processes.host import host_name, identity
+from tasks.settings import open_database, settings
+from tasks.worker.reconcile import lost, sweep
+from tasks.worker.strays import OLD_SECONDS, sweep_strays
+
+GLANCE = 0.5
+"""Seconds between two looks at who holds runs."""
+log = logging.getLogger(__name__)
+
+draining = threading.Event()
+"""Set once the worker was asked to end; its run then stops at the next step."""
+done = threading.Event()
+"""Set once nothing more is done here."""
+
+
+class Presence:
+    """What this worker does, as its row shows it."""
+
+    run_id: str | None = None
+    complaint: str | None = None
+    """What it said last of a database that cannot be used."""
+
+    @classmethod
+    def holds(cls, run_id: str) -> None:
+        cls.run_id = run_id
+
+
+def report() -> None:
+    """Say in the worker's row that it is here, and what it does, even if it is too old to work."""
+    me = identity()
+    with open_database(newer=True).write() as session:
+        workers.upsert_worker(
+            session,
+            workers.WorkerReport(
+                id=me.id,
+                host=me.host,
+                pid=me.pid,
+                device=me.device,
+                device_name=find_device(me.device).name,
+                version=version("caat-studio"),
+                state="busy" if Presence.run_id else "idle",
+                run_id=Presence.run_id,
+            ),
+        )
+
+
+def complain(error: DatabaseError) -> None:
+    """Say why nothing can be done now; the same is not said again and again."""
+    text = f"{error}; trying again"
+    if isinstance(error, SchemaNewerError):
+        text = workers.too_old(host_name(), error.head, error.revision)
+    if text != Presence.complaint:
+        log.warning("%s", text)
+    Presence.complaint = text
+
+
+def keep_house() -> None:
+    """Report and sweep until `done`, whatever the database does meanwhile; then take leave."""
+    strays_at = time.monotonic()
+    while not done.is_set():
+        _patiently(report)
+        _patiently(lambda: sweep(open_database()))
+        if time.monotonic() >= strays_at:
+            strays_at += OLD_SECONDS
+            _patiently(lambda: sweep_strays(open_database()))
+        _rest(time.monotonic() + settings().sweep_seconds)
+    _patiently(_leave)
+
+
+def _rest(until: float) -> None:
+    """Wait, but no longer than until a run has lost its worker."""
+    while time.monotonic() < until and not done.wait(min(GLANCE, settings().sweep_seconds)):
+        try:
+            if lost(open_database()):
+                return
+        except DatabaseError as error:
+            complain(error)
+
+
+def _patiently(act: Callable[[], object]) -> None:
+    try:
+        act()
+        Presence.complaint = None
+    except DatabaseError as error:
+        complain(error)
+    except OSError as error:
+        log.warning("%s; trying again", error)
+
+
+def _leave() -> None:
+    with open_database(newer=True).write() as session:
+        workers.worker_stopped(session, identity().id)

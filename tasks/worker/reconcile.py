@@ -1,0 +1,116 @@
+"""Find runs whose worker is gone, and bring them back or say why not; end half-done deletions."""
+
+from sqlalchemy.orm import Session
+
+from db.models import RunStatus
+from db.reads import leases, queries
+from db.reads.rows import Holder
+from db.session import Database
+from db.writes import transitions
+from db.writes.transitions import Interrupted
+from tasks.folder import delete
+from tasks.queue.submit import ring
+from tasks.recording import causes, checkpoints
+from tasks.settings import settings
+from tasks.worker import liveness
+
+ACTOR = "reconciler"
+
+
+def sweep(database: Database) -> None:
+    """End what is lost, queue it again while tries are left, and ring for what waits.
+
+    This is for workers, which then take what is queued.
+
+    Raises:
+        DatabaseError: The database did not answer.
+    """
+    end_lost(database, resumes=True)
+    with database.write() as session:
+        for waiting in transitions.resumable(session, settings().retry_after_seconds):
+            queue_again(session, waiting)
+    for run_id in _half_deleted(database):
+        finish_deletion(database, run_id)
+    ring(database)
+
+
+def end_lost(database: Database, run_id: str | None = None, *, resumes: bool = False) -> None:
+    """Write down that the worker of a run is gone, of all runs or of one.
+
+    Args:
+        database: Where the runs are.
+        run_id: Which one; None is all.
+        resumes: Whether this process sees to it that they go on.
+
+    Raises:
+        DatabaseError: The database did not answer.
+    """
+    gone = lost(database, run_id)
+    if gone:
+        with database.write() as session:
+            for holder in gone:
+                _end(session, holder, resumes=resumes)
+
+
+def lost(database: Database, run_id: str | None = None) -> list[Holder]:
+    """Return the attempts in work whose worker is gone; nothing is written."""
+    with database.read() as session:
+        in_work = leases.holders(session, run_id)
+    return [holder for holder in in_work if liveness.is_gone(holder, database)]
+
+
+def _half_deleted(database: Database) -> list[str]:
+    with database.read() as session:
+        return queries.runs_with_status(session, RunStatus.DELETING)
+
+
+def finish_deletion(database: Database, run_id: str, *, leave_files: bool = False) -> None:
+    """Delete the files of a run that is marked as going, then its rows.
+
+    In this order, since a row without files can be ended by the next sweep, and files without a row
+    would stay for ever. Files that are on another host, or cannot be deleted, keep their row: a
+    sweep there, or a later one, ends the deletion.
+
+    Args:
+        database: Where the run is.
+        run_id: Which run.
+        leave_files: Whether the rows go although files on other hosts stay.
+    """
+    with database.read() as session:
+        run = queries.get_run(session, run_id)
+    if run is None or run.status is not RunStatus.DELETING:
+        return
+    here = [a.number for a in run.attempts if checkpoints.is_here(settings().data_dir, a)]
+    if run.attempts and not here and not leave_files:
+        return
+    if not delete(settings().run_dir(run_id)):
+        return
+    with database.write() as session:
+        left = transitions.files_deleted(session, run_id, here)
+        if not left or leave_files:
+            transitions.finish_deletion(session, run_id)
+
+
+def _end(session: Session, holder: Holder, *, resumes: bool) -> None:
+    """End an attempt whose worker is gone; nothing happens if it has said something meanwhile."""
+    if not leases.lock_silent(session, holder):
+        return
+    run_id, number = holder.run_id, holder.number
+    is_free = liveness.lock_says(holder) is False
+    what = "is gone" if is_free else "has not been heard of"
+    told = f"{holder.worker_id} {what}"
+    message = causes.lost(session, run_id, number, told, resumes=resumes)
+    if not transitions.interrupt(session, run_id, number, causes.LOST, message, ACTOR):
+        stopped = "Stopped; its worker was gone before it could say so"
+        transitions.finish(session, run_id, number, RunStatus.CANCELLED, transitions.USER, stopped)
+
+
+def queue_again(session: Session, waiting: Interrupted) -> None:
+    """Queue a run while its cause has tries left; then a lost one fails, any other waits."""
+    is_lost = waiting.reason == causes.LOST
+    times = waiting.lost if is_lost else waiting.times
+    if times <= causes.retries(waiting.reason):
+        transitions.requeue(session, waiting.run_id, ACTOR, "retry")
+    elif is_lost:
+        message = causes.poison(waiting.lost)
+        transitions.give_up(session, waiting.run_id, ACTOR, "poison", message)
