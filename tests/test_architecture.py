@@ -46,11 +46,22 @@ def test_every_file_that_the_page_names_is_there(file):
     assert (ROOT / file).is_file()
 
 
+def script(name):
+    """Load a script of docs/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_the_drawing_is_that_of_todays_imports():
-    place = ROOT / "docs" / "draw_architecture.py"
-    spec = importlib.util.spec_from_file_location("draw_architecture", place)
-    drawing = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(drawing)
     page = PAGE.read_text()
     assert "graph TD" in page
-    assert drawing.with_drawing(page) == page, "run: python docs/draw_architecture.py"
+    drawn = script("draw_architecture").with_drawing(page)
+    assert drawn == page, "run: python docs/draw_architecture.py"
+
+
+def test_the_table_of_methods_is_what_the_methods_say_of_themselves():
+    page = (ROOT / "docs" / "methods.md").read_text()
+    assert "| `trades` |" in page
+    assert script("write_methods").with_table(page) == page, "run: python docs/write_methods.py"

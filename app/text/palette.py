@@ -100,6 +100,20 @@ METHODS = {
 }
 """Every method of the project; each has a shape of its own."""
 
+_FREE = (
+    "triangle-ne",
+    "triangle-se",
+    "triangle-sw",
+    "triangle-nw",
+    "star-triangle-up",
+    "star-triangle-down",
+    "star-square",
+    "star-diamond",
+    "diamond-tall",
+    "diamond-wide",
+)
+"""Shapes for methods of plug-ins."""
+
 _VARIANTS = ("", "-open", "-dot", "-open-dot")
 
 
@@ -107,13 +121,14 @@ def method_style(label: str, variant: int = 0) -> Style:
     """Return the style of a method, by its label: ``caat`` or ``caat (as-released)``.
 
     Another protocol of a method, and every other run of one that ``variant`` counts, keeps colour
-    and shape and has another filling. A plug-in's method is drawn by what its name hashes to.
+    and shape and has another filling. A plug-in's method is drawn by what its name hashes to, in a
+    shape that no method of the project has.
     """
     name, _, protocol = label.partition(" (")
     style = METHODS.get(name)
     if style is None:
         place = zlib.crc32(name.encode())
-        style = Style(PETROFF_10[place % 10], MARKERS[place // 10 % len(MARKERS)], "dash")
+        style = Style(PETROFF_10[place % 10], _FREE[place // 10 % len(_FREE)], "dash")
     filling = _VARIANTS[(variant + bool(protocol)) % len(_VARIANTS)]
     return style._replace(symbol=style.symbol + filling)
 

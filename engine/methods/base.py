@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -149,8 +149,16 @@ class LearnedWeight:
 
 
 class MethodConfig(Section):
-    """The knobs of one method; each subclass stands in its own file of `engine.methods`."""
+    """The knobs of one method; each subclass stands in its own file of `engine.methods`.
 
+    Attributes:
+        paper: Authors, venue and year.
+        assigns: Its assignment in a line, in the letters of docs/methods.md, whose table of methods
+            is made of both.
+    """
+
+    paper: ClassVar[str]
+    assigns: ClassVar[str]
     name: str = Field(description="Training method")
 
     @property

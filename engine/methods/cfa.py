@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,11 @@ class CfaConfig(MethodConfig):
     """CFA: class-wise calibrated fair adversarial training (Wei et al., CVPR 2023), on TRADES."""
 
     name: Literal["cfa"] = "cfa"
+    paper: ClassVar[str] = "Wei et al., CVPR 2023"
+    assigns: ClassVar[str] = (
+        "c = 1 / (1 + beta_y), a = beta_y / (1 + beta_y), bound epsilon_y, from training robust "
+        "accuracy; weights of good epochs are averaged"
+    )
     beta: float = Field(6.0, ge=0, le=100, description="Weight of the KL term before calibration")
     bound_base: float = Field(
         0.3,

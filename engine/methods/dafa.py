@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,11 @@ class DafaConfig(MethodConfig):
     """DAFA: distance-aware fair adversarial training (Lee et al., ICLR 2024), on TRADES."""
 
     name: Literal["dafa"] = "dafa"
+    paper: ClassVar[str] = "Lee et al., ICLR 2024"
+    assigns: ClassVar[str] = (
+        "c = W_y, a = beta, bound epsilon W_y, from adversarial predictions at the end of the "
+        "warm-up"
+    )
     beta: float = Field(6.0, ge=0, le=100, description="Weight of the KL term")
     scale: float = Field(
         1.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,11 @@ class FaalConfig(MethodConfig):
     """FAAL: fairness-aware adversarial learning (Zhang et al., CVPR 2024)."""
 
     name: Literal["faal"] = "faal"
+    paper: ClassVar[str] = "Zhang et al., CVPR 2024"
+    assigns: ClassVar[str] = (
+        "K p_y times that of `pgd-at` or `trades`, with p the worst distribution over the K "
+        "classes of the batch"
+    )
     loss: Literal["pgd-at", "trades"] = Field("pgd-at", description="The loss that is weighed")
     beta: float = Field(6.0, ge=0, le=100, description="Weight of the KL term, with trades")
     tau: float = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -54,6 +54,10 @@ class FrlReweightConfig(FrlConfig):
     """To be robust or to be fair: FRL, ReWeight (Xu et al., ICML 2021)."""
 
     name: Literal["frl-reweight"] = "frl-reweight"
+    paper: ClassVar[str] = "Xu et al., ICML 2021"
+    assigns: ClassVar[str] = (
+        "c = w0_y / mean w0, a = beta w1_y / mean w1, from validation natural and boundary errors"
+    )
 
     def build(self, learner: Learner) -> FrlReweight:
         return FrlReweight(self, learner)
@@ -64,6 +68,8 @@ class FrlReweightRemarginConfig(FrlConfig):
     """To be robust or to be fair: FRL, ReWeight and ReMargin (Xu et al., ICML 2021)."""
 
     name: Literal["frl-reweight-remargin"] = "frl-reweight-remargin"
+    paper: ClassVar[str] = "Xu et al., ICML 2021"
+    assigns: ClassVar[str] = "as `frl-reweight`; bound epsilon w2_y"
     slack: float = Field(
         0.07, ge=0, le=1, description="Excess error of a class that costs nothing, tau"
     )
@@ -79,6 +85,10 @@ class FrlRemarginConfig(FrlConfig):
     """To be robust or to be fair: FRL, ReMargin (Xu et al., ICML 2021), as first released."""
 
     name: Literal["frl-remargin"] = "frl-remargin"
+    paper: ClassVar[str] = "Xu et al., ICML 2021, as first released"
+    assigns: ClassVar[str] = (
+        "c = w0_y / m, a = beta / (C m) with m = mean(w0 + 1/C); bound epsilon w2_y"
+    )
     beta: float = Field(1.0, ge=0, le=100, description="Weight of the boundary term (KL)")
     multiplier_rate: float = Field(
         0.05, ge=0, le=10, description="Step of the natural multipliers; boundary ones stay 0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,8 @@ class MartConfig(MethodConfig):
     """MART: adversarial robustness, misclassified examples revisited (Wang et al., ICLR 2020)."""
 
     name: Literal["mart"] = "mart"
+    paper: ClassVar[str] = "Wang et al., ICLR 2020"
+    assigns: ClassVar[str] = "a = 1, l_adv = BCE(x+, y) + beta KL (1 - p_y(x))"
     beta: float = Field(
         5.0, ge=0, le=100, description="Weight of the KL term, which counts by 1 - p_y(x)"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -28,6 +28,10 @@ class MetaWeightNetConfig(MethodConfig):
     """
 
     name: Literal["meta-weight-net"] = "meta-weight-net"
+    paper: ClassVar[str] = "Shu et al., NeurIPS 2019"
+    assigns: ClassVar[str] = (
+        "c = V(CE(f(x), y)) from a network that learns on the meta set, bound 0"
+    )
     meta_every: int = Field(
         1, ge=1, le=10_000, description="Batches from one meta step to the next"
     )

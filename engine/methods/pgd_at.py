@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
@@ -16,6 +16,8 @@ class PgdAtConfig(MethodConfig):
     """Towards deep learning models resistant to adversarial attacks (Madry et al., ICLR 2018)."""
 
     name: Literal["pgd-at"] = "pgd-at"
+    paper: ClassVar[str] = "Madry et al., ICLR 2018"
+    assigns: ClassVar[str] = "a = 1, l_adv = CE(f(x+), y)"
 
     def build(self, learner: Learner) -> PgdAt:
         return PgdAt(learner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,8 @@ class ReweightConfig(MethodConfig):
     """
 
     name: Literal["reweight"] = "reweight"
+    paper: ClassVar[str] = "the baseline in Xu et al., ICML 2021, our reading"
+    assigns: ClassVar[str] = "a = w_y / mean w, from validation robust errors; l_adv = CE"
     slack: float = Field(
         0.1, ge=0, le=1, description="Excess robust error of a class that costs nothing"
     )

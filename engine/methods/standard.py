@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
@@ -16,6 +16,8 @@ class StandardConfig(MethodConfig):
     """Training on clean images, empirical risk minimisation (Vapnik, NIPS 1991)."""
 
     name: Literal["standard"] = "standard"
+    paper: ClassVar[str] = "Vapnik, NIPS 1991"
+    assigns: ClassVar[str] = "c = 1, bound 0"
 
     def build(self, learner: Learner) -> Standard:
         return Standard()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ class TradesConfig(MethodConfig):
     """A principled trade-off between robustness and accuracy (Zhang et al., ICML 2019)."""
 
     name: Literal["trades"] = "trades"
+    paper: ClassVar[str] = "Zhang et al., ICML 2019"
+    assigns: ClassVar[str] = "c = 1, a = beta"
     beta: float = Field(6.0, ge=0, le=100, description="Weight of the robust term, 1 / lambda")
 
     def build(self, learner: Learner) -> Trades:

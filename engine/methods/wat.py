@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,11 @@ class WatConfig(MethodConfig):
     """WAT: improve the worst-class robustness in adversarial training (Li and Liu, AAAI 2023)."""
 
     name: Literal["wat"] = "wat"
+    paper: ClassVar[str] = "Li and Liu, AAAI 2023"
+    assigns: ClassVar[str] = (
+        "c = w_y + w_average, a = beta c, from validation costs; c = 2 in the first epoch, as "
+        "released"
+    )
     beta: float = Field(6.0, ge=0, le=100, description="Weight of the KL term")
     eta: float = Field(
         0.1,

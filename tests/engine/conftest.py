@@ -14,6 +14,7 @@ from torch import nn
 from engine.data.datasets.base import datasets
 from engine.meta.characteristics import Characteristics, characteristics
 from engine.methods.base import Learner, Method, Step
+from engine.models.backbones.base import BACKBONES, BackboneConfig
 from engine.models.classifier import Classifier
 from engine.objective import logits_of, losses_of
 from engine.perturbation.norms import LinfBall
@@ -48,6 +49,13 @@ LEARNING = {
     "reweight": AT_ONCE,
 }
 """Fields that make a method, or a protocol of it, learn something in a run of eight steps."""
+
+
+def small_fields(backbone: str) -> dict[str, Any]:
+    """Return the fields of a small network, where a backbone has a width to choose."""
+    if "width" not in BACKBONES[backbone].model_fields:
+        return {}
+    return {"width": 1 if backbone == "wrn-28-10" else 2}
 
 
 class Record:
@@ -120,7 +128,7 @@ def scenario_of() -> Callable[..., Scenario]:
         tables: dict[str, dict[str, Any]] = {
             "data": {"train_size": 64, "test_size": 20, "noise": {"kind": "pair", "ratio": 0.2}},
             "threat": {"epsilon": "8/255", "num_steps": 2},
-            "model": {"name": backbone, "width": 1 if backbone == "wrn-28-10" else 2},
+            "model": {"name": backbone, **small_fields(backbone)},
             "method": {"name": method, **LEARNING.get(method, {})},
             "training": {"epochs": 2, "batch_size": 16},
             "evaluation": {"num_steps": 2, "val_num_steps": 2},
@@ -130,6 +138,12 @@ def scenario_of() -> Callable[..., Scenario]:
         return Scenario.model_validate(tables)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def small_backbone() -> Callable[[str], BackboneConfig]:
+    """Return a backbone by name, as small as it gets."""
+    return lambda name: BACKBONES[name](**small_fields(name))
 
 
 @pytest.fixture(scope="session")

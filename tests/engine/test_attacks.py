@@ -73,7 +73,7 @@ def test_no_attack_shows_the_model_anything_outside_the_ball(name, norm, robust_
     watched = Watched(robust_model)
     look(watched, one, attack_called(name, norm, epsilon=0.05))
     shown = torch.cat(watched.shown)
-    assert len(shown) > 10
+    assert len(shown) > 1
     assert shown.min() >= 0
     assert shown.max() <= 1
     distance = torch.linalg.vector_norm(shown - x, ORDER[norm], dim=(1, 2, 3))

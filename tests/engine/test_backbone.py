@@ -9,8 +9,8 @@ from engine.models.classifier import Classifier, channel_statistics
 @pytest.mark.parametrize(
     ("channels", "size", "num_classes"), [(1, 8, 10), (3, 32, 100), (1, 28, 2)]
 )
-def test_a_backbone_maps_any_images_to_logits(name, channels, size, num_classes):
-    net = BACKBONES[name](width=2).build(channels, size, num_classes)
+def test_a_backbone_maps_any_images_to_logits(name, channels, size, num_classes, small_backbone):
+    net = small_backbone(name).build(channels, size, num_classes)
     x = torch.rand(3, channels, size, size)
     assert net(x).shape == (3, num_classes)
     net(x).sum().backward()

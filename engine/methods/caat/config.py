@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -47,6 +47,11 @@ class CaatConfig(MethodConfig):
     """
 
     name: Literal["caat"] = "caat"
+    paper: ClassVar[str] = "Zhou et al., AAAI 2023"
+    assigns: ClassVar[str] = (
+        "c, a and b = 1 - alpha from a network that learns on the meta set; bound by class or "
+        "sample"
+    )
     protocol: Literal["corrected", "as-released"] = Field(
         "corrected",
         description="as-released: the authors' code with its defects, for audit; its radii are in "
