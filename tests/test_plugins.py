@@ -35,8 +35,6 @@ backbone = "linear"
 [training]
 epochs = 2
 batch_size = 32
-[evaluation]
-attack = "fgsm"
 """
 
 
@@ -91,5 +89,8 @@ def test_a_run_uses_a_method_a_dataset_a_backbone_and_an_attack_of_one_file_each
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
     assert found["status"] == "succeeded"
-    assert found["evaluation_card"]["attack"] == "FGSM"
     assert [row["n"] for row in found["metrics"]["natural_error"]["per_class"]] == [15, 18, 12]
+    words = ("evaluate", found["run_id"], "--attack", "fgsm", "--json")
+    done = python("-m", "app.cli.main", *words)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["evaluation_card"]["attack"] == "fgsm"
