@@ -32,13 +32,11 @@ from engine.models.classifier import Classifier, channel_statistics
 from engine.models.modes import eval_mode
 from engine.perturbation.norms import LinfBall
 from engine.perturbation.steps import perturb, random_start
-from engine.registry import import_plugins
 from engine.seeds import initialising
 from engine.types import BoolArray, ImageSet
 
 STEPS, RESTARTS, BATCH, TRAINED, LEFT = 20, 5, 250, 0.2, 0.4
 CPU = torch.device("cpu")
-import_plugins("engine.models.backbones")
 
 
 def trained_model(train: ImageSet, backbone: BackboneConfig, num_steps: int) -> nn.Module:

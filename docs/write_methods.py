@@ -6,7 +6,6 @@ python docs/write_methods.py
 from pathlib import Path
 
 from engine.methods.base import METHODS
-from engine.registry import import_plugins
 
 PAGE = Path(__file__).parent / "methods.md"
 BEGIN, END = "<!-- written from the methods -->\n", "<!-- end of the methods -->"
@@ -14,7 +13,6 @@ BEGIN, END = "<!-- written from the methods -->\n", "<!-- end of the methods -->
 
 def with_table(page: str) -> str:
     """Return the page with today's table in the place of the earlier one."""
-    import_plugins("engine.methods")
     rows = [
         f"| `{config.model_fields['name'].default}` | {config.paper} | {config.assigns} |"
         for config in METHODS

@@ -1,4 +1,4 @@
-"""Named plug-ins: the registry is the menu, the validator and the test matrix."""
+"""Named plug-ins, one a file: the registry is the menu, the validator and the test matrix."""
 
 import importlib
 import pkgutil
@@ -10,40 +10,71 @@ from pydantic_core import CoreSchema, core_schema
 
 from engine.config import Section
 
+EntryT = TypeVar("EntryT")
 ConfigT = TypeVar("ConfigT", bound=Section)
 
 
-class Registry(Generic[ConfigT]):
+class Table(Generic[EntryT]):
+    """What the files of a package have registered, by name; they are read at the first look.
+
+    A file whose name begins with ``_`` is a part that others share, and is not read.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind, self.package = kind, package
+        self._entries: dict[str, EntryT] = {}
+        self._is_read = False
+
+    def add(self, name: str, entry: EntryT) -> None:
+        """Put an entry on the menu.
+
+        Raises:
+            ValueError: The name is taken.
+        """
+        if name in self._entries:
+            raise ValueError(f"two {self.kind}s are called {name!r}")
+        self._entries[name] = entry
+
+    def all(self) -> dict[str, EntryT]:
+        """Return every entry, in the order of the names."""
+        if not self._is_read:
+            self._is_read = True  # first: a file may look itself
+            folder = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(folder.__path__):
+                if not module.name.startswith("_"):
+                    importlib.import_module(f"{self.package}.{module.name}")
+        return dict(sorted(self._entries.items()))
+
+
+class Registry(Table[type[ConfigT]]):
     """Configuration classes by name; the name is the default of the class's ``name`` field.
 
     Used inside ``Annotated`` it validates a table by its ``name`` key, so that a plug-in's own
     fields stand beside its name in a scenario file. ``alias`` is a second word for that key.
     """
 
-    def __init__(self, kind: str, default: str, alias: str = "name") -> None:
-        self.kind, self.default, self.alias = kind, default, alias
-        self._entries: dict[str, type[ConfigT]] = {}
+    def __init__(self, kind: str, package: str, *, default: str, alias: str = "name") -> None:
+        super().__init__(kind, package)
+        self.default, self.alias = default, alias
 
     def register(self, config: type[ConfigT]) -> type[ConfigT]:
-        name = config.model_fields["name"].default
-        if name in self._entries:
-            raise ValueError(f"two {self.kind}s are called {name!r}")
-        self._entries[name] = config
+        """Class decorator: put a configuration on the menu."""
+        self.add(config.model_fields["name"].default, config)
         return config
 
     def names(self) -> list[str]:
-        return sorted(self._entries)
+        return list(self.all())
 
     def __getitem__(self, name: str) -> type[ConfigT]:
-        return self._entries[name]
+        return self.all()[name]
 
     def __iter__(self) -> Iterator[type[ConfigT]]:
-        return (self._entries[name] for name in self.names())
+        return iter(self.all().values())
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        choices = {name: handler.generate_schema(self._entries[name]) for name in self.names()}
+        choices = {name: handler.generate_schema(config) for name, config in self.all().items()}
         tables = core_schema.tagged_union_schema(choices, discriminator=self._name_of)
         return core_schema.no_info_before_validator_function(self._named, tables)
 
@@ -56,11 +87,3 @@ class Registry(Generic[ConfigT]):
         if isinstance(value, Section):
             return getattr(value, "name", None)
         return value.get("name", self.default) if isinstance(value, dict) else None
-
-
-def import_plugins(package: str) -> None:
-    """Import a package's modules, so that each registers itself; a `_name` is a shared part."""
-    folder = importlib.import_module(package)
-    for module in pkgutil.iter_modules(folder.__path__):
-        if not module.name.startswith("_"):
-            importlib.import_module(f"{package}.{module.name}")

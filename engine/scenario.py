@@ -15,10 +15,6 @@ from engine.models.backbones.base import BACKBONES, BackboneConfig
 from engine.optim.config import TrainingConfig
 from engine.perturbation.norms import default_epsilon, require_within
 from engine.perturbation.threat import ThreatConfig
-from engine.registry import import_plugins
-
-import_plugins("engine.methods")
-import_plugins("engine.models.backbones")
 
 NAME_LENGTH = 200
 

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.text.palette import Style
-from engine.registry import import_plugins
+from engine.registry import Table
 from tasks.escaping import for_plotly
 
 CONFIG: dict[str, Any] = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
@@ -54,7 +54,7 @@ class Chart:
     draw: Callable[[pd.DataFrame], go.Figure]
 
 
-_CHARTS: dict[str, Chart] = {}
+CHARTS: Table[Chart] = Table("chart", "app.charts")
 
 
 def register(
@@ -63,13 +63,10 @@ def register(
     """Decorate the one function of a chart's file; the function's name is the chart's."""
 
     def add(draw: Callable[[pd.DataFrame], go.Figure]) -> Callable[[pd.DataFrame], go.Figure]:
-        if draw.__name__ in _CHARTS:
-            raise ValueError(f"two charts are called {draw.__name__!r}")
-
         def guarded(table: pd.DataFrame) -> go.Figure:
             return draw(table) if len(table) else nothing_yet()
 
-        _CHARTS[draw.__name__] = Chart(draw.__name__, title, columns, guarded)
+        CHARTS.add(draw.__name__, Chart(draw.__name__, title, columns, guarded))
         return draw
 
     return add
@@ -77,9 +74,7 @@ def register(
 
 def charts() -> dict[str, Chart]:
     """Return every chart by name."""
-    if not _CHARTS:
-        import_plugins("app.charts")
-    return _CHARTS
+    return CHARTS.all()
 
 
 def figure(height: int, **layout: Any) -> go.Figure:

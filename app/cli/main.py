@@ -325,9 +325,6 @@ def export(
 def methods(as_json: AsJson = False) -> None:
     """List the training methods and their fields."""
     from engine.methods.base import METHODS
-    from engine.registry import import_plugins
-
-    import_plugins("engine.methods")
 
     if as_json:
         return _print_json(

@@ -104,4 +104,6 @@ def num_classes_of(model: nn.Module, images: DeviceImages) -> int:
     return logits.shape[1]
 
 
-ATTACKS: Registry[EvaluationAttack] = Registry("attack", default="pgd", alias="attack")
+ATTACKS: Registry[EvaluationAttack] = Registry(
+    "attack", "engine.attacks", default="pgd", alias="attack"
+)

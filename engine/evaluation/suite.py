@@ -16,11 +16,8 @@ from engine.evaluation.card import EvaluationCard, Subject, card_of
 from engine.evaluation.evaluate import Outcomes, examine
 from engine.models.modes import eval_mode
 from engine.perturbation.norms import require_within
-from engine.registry import import_plugins
 from engine.seeds import numpy_stream
 from engine.types import IntArray, rows_by_class
-
-import_plugins("engine.attacks")
 
 
 class SampleConfig(Section):

@@ -183,4 +183,4 @@ class MethodConfig(Section):
         return None
 
 
-METHODS: Registry[MethodConfig] = Registry("method", default="caat")
+METHODS: Registry[MethodConfig] = Registry("method", "engine.methods", default="caat")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from engine.data.corruption import imbalanced_counts, noisy_labels, transition_matrix
-from engine.data.datasets.base import Dataset
+from engine.data.datasets.base import DATASETS, Dataset
 from engine.data.preparation import DataConfig
 
 KINDS = ["uniform", "flip1", "flip2", "pair"]
@@ -166,7 +166,7 @@ class Coins(Dataset):
 
 
 def test_a_scenario_with_two_classes_refuses_flip2(monkeypatch):
-    monkeypatch.setattr("engine.data.datasets.base._DATASETS", {"coins": Coins()})
+    monkeypatch.setattr(DATASETS, "all", lambda: {"coins": Coins()})
     DataConfig(dataset="coins", noise={"kind": "flip1", "ratio": 0.2})
     with pytest.raises(ValueError, match="flip2 noise needs more than 2 classes, not 2"):
         DataConfig(dataset="coins", noise={"kind": "flip2", "ratio": 0.2})

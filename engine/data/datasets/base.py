@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from engine.registry import import_plugins
+from engine.registry import Table
 from engine.types import ImageSet
 
 
@@ -48,18 +48,15 @@ class Dataset(ABC):
         """
 
 
-_DATASETS: dict[str, Dataset] = {}
+DATASETS: Table[Dataset] = Table("dataset", "engine.data.datasets")
 
 
 def register(dataset: type[Dataset]) -> type[Dataset]:
     """Class decorator: put a dataset on the menu."""
-    if dataset.name in _DATASETS:
-        raise ValueError(f"two datasets are called {dataset.name!r}")
-    _DATASETS[dataset.name] = dataset()
+    DATASETS.add(dataset.name, dataset())
     return dataset
 
 
 def datasets() -> dict[str, Dataset]:
     """Return every dataset by name."""
-    import_plugins("engine.data.datasets")
-    return dict(sorted(_DATASETS.items()))
+    return DATASETS.all()

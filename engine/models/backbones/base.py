@@ -24,4 +24,6 @@ class BackboneConfig(Section):
         """Return a network from (B, channels, size, size), normalised, to logits (B, C)."""
 
 
-BACKBONES: Registry[BackboneConfig] = Registry("backbone", default="small-cnn", alias="backbone")
+BACKBONES: Registry[BackboneConfig] = Registry(
+    "backbone", "engine.models.backbones", default="small-cnn", alias="backbone"
+)
