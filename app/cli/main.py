@@ -30,7 +30,6 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer exports no 
 
 cli = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Train image classifiers that are robust and fair.",

@@ -8,17 +8,13 @@ import time
 import typer
 
 from app.cli.processes import Broker, Child
-from app.forms.presets import PRESETS
 from app.server.address import Address
 from app.server.dashboard import dashboard_address, public_path, where_to_open
 from db.reads import queries
 from db.session import Database
-from engine.scenario import Scenario
 from tasks.processes.patience import AWAY
 from tasks.queue import broker
-from tasks.queue.submit import submit
 from tasks.settings import open_database, settings
-from tasks.worker import reconcile
 
 DEMO_METHODS = ("caat", "trades", "pgd-at")
 DASHBOARD_PATIENCE = 60.0
@@ -37,19 +33,21 @@ def up(*, port: int, num_workers: int, demo: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have told us to ignore the first
         signal.signal(number, signal.default_int_handler)
     database = open_database()
-    children: list[Child] = []
+    caat = [sys.executable, "-m", "app.cli.main"]
+    serve = [*caat, "dashboard", "--no-announce", "--port", str(port)]
+    dashboard = Child("dashboard", lambda: serve)
+    children = [dashboard]  # in the order in which they are stopped
     try:
-        if settings().uses_embedded_broker and not broker.is_up(settings().broker_url):
-            children.append(_started(Broker()))
-        caat = [sys.executable, "-m", "app.cli.main"]
-        children += [
-            _started(Child("worker", lambda: [*caat, "worker"])) for _ in range(num_workers)
-        ]
-        serve = [*caat, "dashboard", "--no-announce", "--port", str(port)]
-        children.append(_started(Child("dashboard", lambda: serve)))
+        dashboard.start()  # first: somebody waits for it, and it takes the longest
+        needs_broker = settings().uses_embedded_broker and not broker.is_up(settings().broker_url)
+        brokers = [Broker()] if needs_broker else []
+        workers = [Child("worker", lambda: [*caat, "worker"]) for _ in range(num_workers)]
+        children += [*workers, *brokers]
+        for child in (*brokers, *workers):
+            child.start()
+        _see_it_answer(dashboard, address, children[1:])
         if demo:
             _queue_demonstration(database)
-        _see_it_answer(children[-1], address, children[:-1])
         while True:
             _keep_alive(children, pause=0.5)
             if num_workers == 0:
@@ -58,7 +56,7 @@ def up(*, port: int, num_workers: int, demo: bool) -> None:
         typer.echo("Stopping; runs in work are paused and go on next time", err=True)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for child in reversed(children):
+        for child in children:
             child.stop()
 
 
@@ -99,17 +97,18 @@ def _keep_alive(children: list[Child], *, pause: float) -> None:
 
 def _end_lost(database: Database) -> None:
     """Write down which runs have lost their worker, where no worker of ours does."""
+    from tasks.worker import reconcile
+
     with contextlib.suppress(*AWAY):  # pages say that it is away; the next look is half a second on
         reconcile.end_lost(database)
 
 
-def _started(child: Child) -> Child:
-    child.start()
-    return child
-
-
 def _queue_demonstration(database: Database) -> None:
     """Queue one scenario with three methods, if the database has no run."""
+    from app.forms.presets import PRESETS
+    from engine.scenario import Scenario
+    from tasks.queue.submit import submit
+
     with database.read() as session:
         if queries.run_count(session):
             return
