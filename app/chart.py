@@ -6,6 +6,7 @@ and percent signs appear on the axes only.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -77,9 +78,14 @@ def register(
 
 def charts() -> dict[str, Chart]:
     """Return every chart by name."""
-    if not _CHARTS:
-        import_plugins("app.charts")
+    _import_all()
     return _CHARTS
+
+
+@cache
+def _import_all() -> None:
+    """Import every chart's file, also where one was imported on its own before."""
+    import_plugins("app.charts")
 
 
 def figure(height: int, **layout: Any) -> go.Figure:
