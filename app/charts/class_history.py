@@ -14,8 +14,7 @@ def class_history(table: pd.DataFrame) -> go.Figure:
     Args:
         table: One row per class and epoch, ``value`` a share of 1 over ``n`` samples.
     """
-    grid = table.pivot_table(index="class_index", columns="epoch", values="value", sort=True)
-    counts = table.pivot_table(index="class_index", columns="epoch", values="n", sort=True)
+    grid, counts = _by_class_and_epoch(table, "value"), _by_class_and_epoch(table, "n")
     names = table.drop_duplicates("class_index").set_index("class_index")["class"]
     fig = figure(
         110 + max(22 * len(grid), 120),
@@ -34,3 +33,10 @@ def class_history(table: pd.DataFrame) -> go.Figure:
         hovertemplate="<b>%{y}</b>, epoch %{x}: %{z:.1%} (n = %{customdata})<extra></extra>",
     )
     return fig
+
+
+def _by_class_and_epoch(table: pd.DataFrame, values: str) -> pd.DataFrame:
+    """Return a row per class and a column per epoch; a class without a value keeps its row."""
+    return table.pivot_table(
+        index="class_index", columns="epoch", values=values, sort=True, dropna=False
+    )
