@@ -25,7 +25,8 @@ sys.path = [entry for entry in sys.path if Path(entry).resolve() != Path(__file_
 import numpy as np
 import torch
 
-from db.evaluations import FINAL, outcomes
+from db.evaluations import outcomes
+from db.models import FINAL
 from db.reads import queries
 from engine.evaluation.evaluate import Outcomes
 from engine.evaluation.released import RELEASED

@@ -13,8 +13,8 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from db import workers
-from db.evaluations import FINAL, NewEvaluation, write_evaluation
-from db.models import RunStatus
+from db.evaluations import NewEvaluation, write_evaluation
+from db.models import FINAL, RunStatus
 from db.session import Database
 from db.settings import sqlite_url
 from db.writes import records, transitions

@@ -19,16 +19,13 @@ from db.reads.rows import EvaluationRow
 if TYPE_CHECKING:
     import numpy as np
 
-FINAL = "final"
-"""The name of the look at the test data that ends a training."""
-
 
 @dataclass(frozen=True)
 class NewEvaluation:
     """One look at the test data.
 
     Attributes:
-        name: `FINAL`, or the protocol in words.
+        name: `db.models.FINAL`, or the protocol in words.
         kind: ``attack``, ``curve`` or ``masking``.
         n: Images looked at.
         card: The protocol.

@@ -1,7 +1,6 @@
 """The tables."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -20,24 +19,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from db.status import ACTIVE as ACTIVE
+from db.status import DRAIN as DRAIN
+from db.status import ENDED as ENDED
+from db.status import HELD as HELD
+from db.status import RESUMABLE as RESUMABLE
+from db.status import STOPPABLE as STOPPABLE
+from db.status import STOPS_AS as STOPS_AS
+from db.status import USER as USER
+from db.status import RunStatus as RunStatus
 from db.types import UtcDateTime, db_now
 
-
-class RunStatus(StrEnum):
-    """Where a run stands; `db.writes.transitions.LEGAL_EDGES` says what may follow what."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
-    DELETING = "deleting"
-
-
-ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.STOPPING, RunStatus.INTERRUPTED)
-"""A run in one of these can still change by itself."""
+FINAL = "final"
+"""The name of the look at the test data that ends a training."""
 
 
 class Base(DeclarativeBase):

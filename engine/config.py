@@ -15,8 +15,12 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
-from pydantic_core import InitErrorDetails
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails
+
+from engine.empty import described, empty_of
 
 
 class Section(BaseModel):
@@ -34,6 +38,18 @@ class Section(BaseModel):
         if isinstance(value, bool) and field is not None and _is_number(field.annotation):
             raise ValueError(f"{str(value).lower()} is not valid; allowed: {allowed_values(field)}")
         return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe a field as the form does, with what stands for an empty one."""
+        schema = handler(core_schema)
+        told = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, field in cls.model_fields.items():
+            if name in told and empty_of(field):
+                told[name]["description"] = described(field)
+        return schema
 
 
 def _is_number(annotation: object) -> bool:

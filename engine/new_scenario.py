@@ -15,6 +15,7 @@ from engine.attacks.pgd import QUARTERS
 from engine.config import Mistake, count_of, in_255ths, mistakes
 from engine.data.preparation import (
     available_counts,
+    balanced_counts,
     smallest_subset,
     stratified_counts,
     training_counts,
@@ -188,8 +189,7 @@ def _no_class_is_left_empty(scenario: Scenario) -> Iterator[Mistake]:
 def _imbalance_has_the_images(scenario: Scenario) -> Iterator[Mistake]:
     """Refuse a factor that the smallest class cannot give: it would be another one."""
     data = scenario.data
-    available = available_counts(data)
-    n = int(stratified_counts(available, data.train_size or int(available.sum())).min())
+    n = int(balanced_counts(data, data.source.train_counts).min())
     if n and data.imbalance.factor > n:
         yield Mistake(
             ("data", "imbalance", "factor"),

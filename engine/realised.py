@@ -89,9 +89,7 @@ def evaluation_epsilon(scenario: Scenario) -> float:
 
 
 def meta_images(scenario: Scenario) -> int:
-    source = scenario.data.source
-    per_class = scenario.data.meta_per_class or source.held_out_per_class
-    return per_class * len(source.class_names)
+    return scenario.data.held_out.meta * len(scenario.data.source.class_names)
 
 
 def shares_of_run(method: MethodConfig) -> Iterator[tuple[str, ShareOfRun, float]]:

@@ -1,6 +1,6 @@
 """What a person may do to a run, and the sentence that answers."""
 
-from db.models import RunStatus
+from db.models import USER, RunStatus
 from db.reads import queries
 from db.writes import transitions
 from engine.errors import UserError
@@ -29,7 +29,7 @@ def resume(run_id: str, actor: str) -> str:
     """Queue a run again that failed, was cancelled or was interrupted, or whose worker is gone."""
     reconcile.end_lost(open_database(), run_id)
     with open_database().write() as session:
-        queued = transitions.requeue(session, run_id, actor, transitions.USER)
+        queued = transitions.requeue(session, run_id, actor, USER)
     if not queued:
         return f"Nothing to resume: the run is {_status(run_id)}"
     rung = ring(open_database())

@@ -5,7 +5,7 @@ import os
 import shlex
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from db.errors import DatabaseError, SettingsError
 from db.migrate import head_revision
 from db.modes import is_shared
 from db.reads import health, queries
-from db.settings import shown_value, sources, suggestion, unknown_variables
+from db.settings import PREFIX, shown_value, sources, suggestion, unknown_variables
 from db.urls import display_url
 from db.workers import too_old
 from engine.data.datasets.base import datasets
 from engine.errors import UserError
 from engine.runtime import find_device, versions
 from tasks import sharing
+from tasks.finding import Finding, Look
 from tasks.queue import broker, messages
 from tasks.settings import Settings, make_data_dir, open_database, settings
 
@@ -35,22 +36,18 @@ SILENT_AFTER = 4
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was looked at, whether it is well, and what was seen or what to do."""
-
-    part: str
-    ok: bool
-    text: str
-
-
-@dataclass(frozen=True)
 class Setting:
-    """One setting in force: its variable, its value without secrets, and what it means."""
+    """One setting in force: its value without secrets, and what it means."""
 
-    variable: str
+    name: str
     value: str
     source: str
     meaning: str
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"{PREFIX}{self.name.upper()}"
 
 
 def examine(*, thorough: bool = True) -> list[Finding]:
@@ -64,11 +61,11 @@ def examine(*, thorough: bool = True) -> list[Finding]:
     """
     mistakes = _mistakes()
     if mistakes:
-        looks = [_versions, _settings, _unknown_variables]
+        looks = {part: _LOOKS[part] for part in ("versions", "settings", "unknown variables")}
         told = [Finding("setting", False, text) for text in mistakes]
         rest = Finding("other parts", False, "not looked at before the settings are mended")
         return [*told, rest, *_all(looks)]
-    return _all([*_LOOKS, _integrity] if thorough else _LOOKS)
+    return _all(_LOOKS | {"integrity": _integrity} if thorough else _LOOKS)
 
 
 def _mistakes() -> list[str]:
@@ -79,17 +76,16 @@ def _mistakes() -> list[str]:
     return []
 
 
-def _all(looks: list[Callable[[], Iterator[Finding]]]) -> list[Finding]:
-    return [finding for look in looks for finding in _safely(look)]
+def _all(looks: Mapping[str, Look]) -> list[Finding]:
+    return [finding for part, look in looks.items() for finding in _safely(part, look)]
 
 
-def _safely(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _safely(part: str, look: Look) -> Iterator[Finding]:
     """Look at a part; that the system refuses even the look is a finding as well."""
     try:
         yield from look()
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        part = look.__name__.strip("_").replace("_", " ")
         yield Finding(part, False, f"{error.strerror or type(error).__name__}:{where}")
 
 
@@ -102,25 +98,24 @@ def settings_in_force() -> list[Setting]:
         values = {name: getattr(settings(), name) for name in Settings.model_fields}
     return [
         Setting(
-            f"CAAT_{name.upper()}",
-            shown_value(name, field, values[name]),
+            name,
+            shown_value(name, info, values[name]),
             given[name][0] if name in given else "default",
-            field.description or "",
+            info.description or "",
         )
-        for name, field in Settings.model_fields.items()
+        for name, info in Settings.model_fields.items()
     ]
 
 
 def _versions() -> Iterator[Finding]:
-    yield Finding("versions", True, ", ".join(f"{name} {v}" for name, v in versions().items()))
+    known = versions()
+    told = ", ".join(f"{name} {version}" for name, version in known.items())
+    yield Finding("versions", True, told, facts=known)
 
 
 def _settings() -> Iterator[Finding]:
-    told = (
-        f"{setting.variable.removeprefix('CAAT_').lower()}={setting.value}"
-        for setting in settings_in_force()
-    )
-    yield Finding("settings", True, ", ".join(told))
+    told = ", ".join(f"{setting.name}={setting.value}" for setting in settings_in_force())
+    yield Finding("settings", True, told)
 
 
 def _unknown_variables() -> Iterator[Finding]:
@@ -218,7 +213,7 @@ def _data() -> Iterator[Finding]:
     for name, source in datasets().items():
         here = source.is_here(settings().dataset_dir)
         text = "ready" if here else "not here; it is downloaded when a run first needs it"
-        yield Finding(f"data {name}", True, text)
+        yield Finding("data", True, text, of=name)
 
 
 def _disk() -> Iterator[Finding]:
@@ -280,16 +275,16 @@ def _limits() -> Iterator[Finding]:
     yield Finding("limits", True, text)
 
 
-_LOOKS: list[Callable[[], Iterator[Finding]]] = [
-    _versions,
-    _settings,
-    _unknown_variables,
-    _device,
-    _limits,
-    _disk,
-    _privacy,
-    _database,
-    _broker,
-    _workers,
-    _data,
-]
+_LOOKS: dict[str, Look] = {
+    "versions": _versions,
+    "settings": _settings,
+    "unknown variables": _unknown_variables,
+    "device": _device,
+    "limits": _limits,
+    "disk": _disk,
+    "privacy": _privacy,
+    "database": _database,
+    "broker": _broker,
+    "workers": _workers,
+    "data": _data,
+}

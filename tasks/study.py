@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from db import studies
-from db.models import RunStatus
+from db.models import RESUMABLE, STOPPABLE, USER, RunStatus
 from db.writes import transitions
 from engine.errors import UserError
 from engine.scenario import Scenario
@@ -13,8 +13,6 @@ from tasks.settings import open_database
 from tasks.worker import reconcile
 
 MAX_RUNS = 1000
-STOPPABLE = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.INTERRUPTED)
-RESUMABLE = (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def resume_study(name: str, actor: str) -> str:
     queued = 0
     for run_id in _with_status(name, RESUMABLE):
         with open_database().write() as session:
-            queued += transitions.requeue(session, run_id, actor, transitions.USER)
+            queued += transitions.requeue(session, run_id, actor, USER)
     if not queued:
         return "Nothing to resume: no run of it was stopped or failed"
     rung = ring(open_database())

@@ -20,6 +20,10 @@ CONFIG: dict[str, Any] = {"showSendToCloud": False, "displaylogo": False, "respo
 
 MOST_MARKERS = 60
 """Of one line; more run together."""
+MAX_CLASSES = 30
+"""Rows of one chart: more make none that can be read. The worst are drawn then; tables have all."""
+MOST_LINES = 12
+"""Lines of classes, or facets, that one chart can hold."""
 GRID = "rgba(128, 138, 154, 0.22)"
 LEGEND: dict[str, Any] = {
     "orientation": "h",
@@ -119,6 +123,37 @@ def class_axis(order: Mapping[str, int]) -> dict[str, Any]:
         "ticktext": [plain(name) for name in order],
         "range": [-0.6, len(order) - 0.4],
     }
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """Rows of classes in which runs stand side by side, so that no whisker hides another.
+
+    Attributes:
+        order: Name of a class -> its row, counted from below.
+        runs: Title of each run, and its rows of the table.
+    """
+
+    order: Mapping[str, int]
+    runs: list[tuple[str, pd.DataFrame]]
+
+    @property
+    def height(self) -> int:
+        return 130 + (20 + 11 * len(self.runs)) * len(self.order)
+
+    def y(self, rows: pd.DataFrame, place: int) -> "pd.Series[float]":
+        """Return where the dots of a run stand, which is so many places from the first."""
+        step = min(0.22, 0.72 / len(self.runs))
+        return rows["class"].map(self.order) + ((len(self.runs) - 1) / 2 - place) * step
+
+
+def run_rows(table: pd.DataFrame) -> RunRows:
+    """Return the rows of a table of classes and runs, the largest mean ``value`` on top."""
+    means = table.groupby("class", sort=False)["value"].mean().sort_values()
+    order = {str(name): row for row, name in enumerate(means.index)}
+    return RunRows(
+        order, [(str(title), rows) for title, rows in table.groupby("title", sort=False)]
+    )
 
 
 def marker(style: Style) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.base import class_axis, figure, marker, plain, register, whiskers
+from app.charts.base import class_axis, figure, marker, plain, register, run_rows, whiskers
 from app.text.palette import method_style
 
 COLUMNS = ("class", "title", "method", "variant", "value", "low", "high", "n", "card")
@@ -18,20 +18,17 @@ def class_comparison(table: pd.DataFrame) -> go.Figure:
             ``variant`` its number among the runs of that method, ``value`` and its interval
             ``low`` to ``high`` as shares of 1, ``n`` samples, ``card`` the protocol.
     """
-    means = table.groupby("class", sort=False)["value"].mean().sort_values()
-    order = {str(name): row for row, name in enumerate(means.index)}
-    runs = list(table.groupby("title", sort=False))
-    step = min(0.22, 0.72 / len(runs))
+    side_by_side = run_rows(table)
     fig = figure(
-        130 + (20 + 11 * len(runs)) * len(order),
+        side_by_side.height,
         xaxis={"title": {"text": "Error"}, "tickformat": ".0%", "range": [-0.01, 1.01]},
-        yaxis=class_axis(order),
+        yaxis=class_axis(side_by_side.order),
     )
-    for place, (title, rows) in enumerate(runs):
+    for place, (title, rows) in enumerate(side_by_side.runs):
         style = method_style(rows["method"].iloc[0], int(rows["variant"].iloc[0]))
         fig.add_scatter(
             x=rows["value"],
-            y=rows["class"].map(order) + ((len(runs) - 1) / 2 - place) * step,
+            y=side_by_side.y(rows, place),
             name=plain(title),
             mode="markers",
             marker=marker(style),

@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.base import class_axis, figure, marker, plain, register, whiskers
+from app.charts.base import class_axis, figure, marker, plain, register, run_rows, whiskers
 from app.text.palette import MUTED, method_style
 
 COLUMNS = (
@@ -23,26 +23,22 @@ def class_difference(table: pd.DataFrame) -> go.Figure:
             shares and its interval ``low`` to ``high``, ``corrected`` the p-value after
             correction and ``differs`` whether it is small enough, ``n`` images.
     """
-    means = table.groupby("class", sort=False)["value"].mean().sort_values()
-    order = {str(name): row for row, name in enumerate(means.index)}
-    runs = list(table.groupby("title", sort=False))
-    step = min(0.22, 0.72 / len(runs))
+    side_by_side = run_rows(table)
     fig = figure(
-        130 + (20 + 11 * len(runs)) * len(order),
+        side_by_side.height,
         xaxis={
             "title": {"text": "Error less the baseline's (left: better)"},
             "tickformat": "+.0%",
         },
-        yaxis=class_axis(order),
+        yaxis=class_axis(side_by_side.order),
     )
     fig.add_vline(x=0, line={"color": MUTED, "width": 1.5})
-    for place, (title, rows) in enumerate(runs):
+    for place, (title, rows) in enumerate(side_by_side.runs):
         style = method_style(rows["method"].iloc[0], int(rows["variant"].iloc[0]))
-        offset = ((len(runs) - 1) / 2 - place) * step
         for sure, part in rows.groupby(rows["differs"].astype(bool)):
             fig.add_scatter(
                 x=part["value"],
-                y=part["class"].map(order) + offset,
+                y=side_by_side.y(part, place),
                 name=plain(title),
                 legendgroup=plain(title),
                 showlegend=bool(sure) or not rows["differs"].any(),

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from app.charts.base import class_axis, figure, plain, register, whiskers
 from app.text.labels import metric
 from app.text.palette import ERRORS
+from engine.evaluation.statistics import ROBUST_ERROR
 
 ROW_HEIGHT = 34
 
@@ -18,7 +19,7 @@ def class_errors(table: pd.DataFrame) -> go.Figure:
         table: One row per class and error: ``class`` its name, ``name`` the error, ``value`` and
             its interval ``low`` to ``high`` as shares of 1, ``n`` samples, ``card`` the protocol.
     """
-    worst = table[table["name"] == "robust_error"].sort_values("value")
+    worst = table[table["name"] == ROBUST_ERROR].sort_values("value")
     order = {name: row for row, name in enumerate(worst["class"])}
     fig = figure(
         120 + ROW_HEIGHT * len(order),

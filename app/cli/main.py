@@ -342,10 +342,10 @@ def doctor(as_json: AsJson = False) -> None:
 
     findings = health.examine()
     if as_json:
-        _print_json({"findings": [vars(finding) for finding in findings]})
+        _print_json({"findings": [finding.as_json() for finding in findings]})
     else:
         for finding in findings:
-            say(f"{'ok  ' if finding.ok else 'BAD '} {finding.part:20} {finding.text}")
+            say(f"{'ok  ' if finding.ok else 'BAD '} {finding.title:20} {finding.text}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 

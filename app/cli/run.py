@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from app.text.evaluation_card import threat_of_run, under
-from db.models import RunStatus
+from db.models import HELD, RunStatus
 from db.reads import queries
 from db.reads.rows import RunDetail
 from engine.scenario import Scenario
@@ -51,7 +51,7 @@ def _stored(run_id: str) -> dict[str, Any]:
             row = queries.get_run(session, run_id)
             metrics = queries.final_metrics(session, run_id)
         assert row is not None
-        is_elsewhere = row.status in ("queued", "running", "stopping")
+        is_elsewhere = row.status in (RunStatus.QUEUED, *HELD)
         goes_on = f"Another worker goes on with it: `caat status {run_id}` says how it stands"
         return {
             "run_id": run_id,

@@ -8,6 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from app.cli.terminal import say_json
+from engine.empty import described
 from engine.errors import UserError
 from engine.theory.mixture import Setting
 
@@ -23,7 +24,7 @@ def register(cli: typer.Typer) -> None:
             name,
             Parameter.KEYWORD_ONLY,
             default=info.default,
-            annotation=Annotated[info.annotation, typer.Option(help=info.description)],
+            annotation=Annotated[info.annotation, typer.Option(help=described(info))],
         )
         for name, info in Setting.model_fields.items()
     ]

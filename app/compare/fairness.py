@@ -1,6 +1,6 @@
 """What the page on class fairness says and draws: counted errors in, plain tables out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from app.compare.runs import Finished
 from app.data.cached import Columns, class_name
 from app.text.palette import ERRORS
 from engine.evaluation.comparison import paired_difference
-from engine.evaluation.statistics import holm, rho, spread
+from engine.evaluation.statistics import BOUNDARY_ERROR, ROBUST_ERROR, errors_of, holm, rho, spread
 
 LEVEL = 0.05
 """Below this corrected p-value two runs are said to differ."""
@@ -97,7 +97,7 @@ def rhos(found: pd.DataFrame, base_id: str, name: str) -> dict[str, float]:
     rows = found[found["name"] == name].to_dict("records")
     base = next(row for row in rows if row["run_id"] == base_id)
     average, worst = 1 - base["average"], 1 - base["worst"]
-    if name == "boundary_error" or worst <= 0:
+    if name == BOUNDARY_ERROR or worst <= 0:
         return {}
     return {
         row["title"]: rho(
@@ -167,14 +167,7 @@ def _paired(base: Finished, run: Finished, name: str) -> tuple[str | None, pd.Da
 
 def wrong(said: Columns, name: str) -> np.ndarray:
     """Return which images count for an error, (N,), from labels and answers."""
-    natural = said["clean"] != said["label"]
-    robust = said["attacked"] != said["label"]
-    marks: Mapping[str, np.ndarray] = {
-        "natural_error": natural,
-        "boundary_error": robust & ~natural,
-        "robust_error": robust,
-    }
-    return marks[name]
+    return errors_of(said["label"], said["clean"], said["attacked"])[name]
 
 
 def wide(table: pd.DataFrame) -> pd.DataFrame:
@@ -187,4 +180,4 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
         for kind in ("value", "low", "high")
     ]
     flat = pd.DataFrame({column: found[pair] for column, pair in pairs})
-    return flat.reset_index().sort_values(["run_id", "robust_error"], ascending=[True, False])
+    return flat.reset_index().sort_values(["run_id", ROBUST_ERROR], ascending=[True, False])

@@ -39,7 +39,7 @@ class Finished:
 
 def shaped(row: FinishedRow) -> Finished:
     """Return a stored run with its protocol and with what it shares with its other seeds."""
-    protocol = protocol_of(row.card, row.dataset)
+    protocol = protocol_of(row.card, row.dataset, row.scenario)
     return Finished(
         id=row.id,
         title=visible(_title(row)),

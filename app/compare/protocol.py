@@ -23,21 +23,31 @@ WORDS = {
     "checkpoint": "weights",
 }
 DISTANCES = ("epsilon", "step_size", "trained_epsilon")
-BEST = "best on validation data"
+WEIGHTS = {"last": "last epoch", "best": "best on validation data"}
+"""Of an evaluation's ``checkpoint``, in words."""
 
 Protocol = Mapping[str, Any]
 
 
-def protocol_of(card: Mapping[str, Any] | None, dataset: str) -> Protocol:
-    """Return what has to be equal for two results to be compared; without a card, very little."""
+def protocol_of(
+    card: Mapping[str, Any] | None, dataset: str, scenario: Mapping[str, Any]
+) -> Protocol:
+    """Return what has to be equal for two results to be compared; without a card, very little.
+
+    Args:
+        card: Of the test.
+        dataset: Of the run.
+        scenario: Of the run; it says which epoch's weights a test looks at.
+    """
     if card is None:
         return {"dataset": dataset}
     same = {name: value for name, value in card.items() if name not in APART}
     if same.get("arithmetic") == FLOAT32:
         del same["arithmetic"]  # older cards do not say what all of them were meant to be
     if "checkpoint" in same:
-        # Which epoch was best is a result; that the best one was chosen is the protocol.
-        same["checkpoint"] = BEST if BEST in str(same["checkpoint"]) else "last epoch"
+        # The card names the epoch, which is a result; how it is chosen is the protocol.
+        chosen = str((scenario.get("evaluation") or {}).get("checkpoint", "last"))
+        same["checkpoint"] = WEIGHTS.get(chosen, chosen)
     return {"dataset": dataset, **same}
 
 

@@ -12,6 +12,7 @@ from app.compare.finished import Finished as Finished
 from app.compare.finished import shaped
 from app.data import cached
 from db import evaluations
+from db.models import FINAL
 from db.reads import comparison as stored
 from engine.evaluation.statistics import wilson
 
@@ -63,7 +64,7 @@ def _accuracies(table: pd.DataFrame, index: list[str]) -> pd.DataFrame:
 def outcomes(run_id: str) -> cached.Columns | None:
     """Return what a run's model said of its test images, in the order of the images."""
     with cached.database().read() as session:
-        found = evaluations.outcomes(session, run_id, evaluations.FINAL)
+        found = evaluations.outcomes(session, run_id, FINAL)
     if found is None:
         return None
     order = np.argsort(found["sample"])

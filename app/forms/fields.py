@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from app.text.markdown import literal
 from engine.config import Derived, allowed_values, parse_fraction
 from engine.data.datasets.base import datasets
+from engine.empty import described, empty_of
 from engine.registry import Registry
 
 Kind = Literal["section", "plugin", "choice", "bool", "int", "float", "pixels", "numbers", "text"]
@@ -70,7 +71,7 @@ class Place:
     def help(self) -> str:
         """The field's description and range, as literal Markdown."""
         allowed = allowed_values(self.info)
-        description = self.info.description or self.label
+        description = described(self.info) or self.label
         return literal(f"{description}. Allowed: {allowed}." if allowed else f"{description}.")
 
     @property
@@ -79,9 +80,9 @@ class Place:
 
     @property
     def empty_means(self) -> str:
-        """What an empty field stands for, as its description says after "; empty"."""
-        words = (self.info.description or "").partition("; empty ")[2]
-        return words.removeprefix("is ").removeprefix("takes ") or "default"
+        """What an empty field stands for."""
+        empty = empty_of(self.info)
+        return empty.means if empty else "default"
 
     @property
     def is_optional(self) -> bool:

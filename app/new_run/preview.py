@@ -7,10 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from engine.data import preparation
-from engine.data.corruption import transition_matrix
 from engine.realised import realised
 from engine.scenario import Scenario
-from engine.seeds import numpy_stream
 from engine.types import IntArray
 
 
@@ -21,10 +19,7 @@ def training_counts(scenario: Scenario) -> IntArray:
 
 def noise_matrix(scenario: Scenario) -> npt.NDArray[np.float64]:
     """Return P(given label | true label), (C, C), as the run will draw it."""
-    noise = scenario.data.noise
-    num_classes = len(scenario.data.source.class_names)
-    rng = numpy_stream(scenario.seed, "noise matrix")
-    return transition_matrix(noise.kind, noise.ratio, num_classes, rng)
+    return preparation.noise_matrix(scenario.data, scenario.seed)
 
 
 def foreseen(scenario: Scenario) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from app.charts.base import charts
+from app.charts.base import MAX_CLASSES, charts
 from app.compare import fairness as tables
 from app.compare import runs as comparison
 from app.compare import tradeoff
@@ -55,7 +55,7 @@ def _classes(runs: list[Finished], table: pd.DataFrame, name: str) -> Iterator[S
     else:
         lines = list((say.one_run if len(runs) == 1 else say.several_runs)(found, name))
     errors = table[table["name"] == name]
-    worst = errors.groupby("class_index")["value"].mean().nlargest(30).index
+    worst = errors.groupby("class_index")["value"].mean().nlargest(MAX_CLASSES).index
     kind, drawn = ("class_errors", table) if len(runs) == 1 else ("class_comparison", errors)
     figure = charts()[kind].draw(drawn[drawn["class_index"].isin(worst)])
     title = f"{metric(name)} by class on test data; whiskers are 95 % intervals"

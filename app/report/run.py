@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from app.charts.base import charts
+from app.charts.base import MAX_CLASSES, charts
 from app.components.page import title_of
 from app.components.run_line import whereabouts
 from app.data import cached
@@ -19,9 +19,7 @@ from app.text.format import count, percent, points
 from app.text.labels import evaluation, metric, status
 from db.reads.rows import EvaluationRow, RunDetail
 from engine.errors import UserError
-
-MAX_CLASSES = 30
-"""More rows than this make no readable chart; tables have all."""
+from engine.evaluation.statistics import ERRORS, ROBUST_ERROR
 
 
 def run_report(run_id: str) -> bytes:
@@ -63,9 +61,9 @@ def _classes(run: RunDetail) -> Iterator[Section]:
         yield Section("Errors by class", ["No epoch is finished yet: there are no errors."])
         return
     table = cached.class_errors(run.id, cached.mark(run), split)
-    errors = table[table["name"].isin(["natural_error", "boundary_error", "robust_error"])]
+    errors = table[table["name"].isin(ERRORS)]
     newest = errors[(errors["epoch"] == errors["epoch"].max()) & (errors["n"] > 0)]
-    robust = newest[newest["name"] == "robust_error"].dropna(subset=["value"])
+    robust = newest[newest["name"] == ROBUST_ERROR].dropna(subset=["value"])
     shown = robust.nlargest(MAX_CLASSES, "value")["class_index"]
     drawn = newest[newest["class_index"].isin(shown)].assign(card=card_in_words(run, split))
     of, attacked = count(len(shown), "class", "classes"), under(threat_of_run(run))
@@ -77,7 +75,7 @@ def _classes(run: RunDetail) -> Iterator[Section]:
         )
     ]
     history = cached.class_errors(run.id, cached.mark(run), "validation")
-    history = history[history["name"] == "robust_error"].dropna(subset=["value"])
+    history = history[history["name"] == ROBUST_ERROR].dropna(subset=["value"])
     if history["epoch"].nunique() > 1:
         attacked = under(threat_of(run.scenario))
         title = f"Robust error{attacked} on validation data after every epoch"
@@ -105,8 +103,8 @@ def _answer(run: RunDetail, robust: pd.DataFrame, split: str) -> list[str]:
 
 def _class_table(newest: pd.DataFrame) -> Any:
     wide = newest.pivot_table(index=["class", "n"], columns="name", values="value").reset_index()
-    low_high = newest[newest["name"] == "robust_error"].set_index("class")[["low", "high"]]
-    joined = wide.join(low_high, on="class").sort_values("robust_error", ascending=False)
+    low_high = newest[newest["name"] == ROBUST_ERROR].set_index("class")[["low", "high"]]
+    joined = wide.join(low_high, on="class").sort_values(ROBUST_ERROR, ascending=False)
     named = joined.rename(columns={"low": "robust_error_from", "high": "robust_error_to"})
     return table_of(named, [name for name in named.columns if "error" in name])
 
@@ -117,7 +115,7 @@ def _attacks(run: RunDetail, attacks: list[EvaluationRow]) -> Iterator[Section]:
     first = attacks[0]
     table = looks.confusions(run.id, first.name, first.created_at)
     errors = looks.class_errors(run.id, first.name, first.created_at)
-    robust = errors[errors["name"] == "robust_error"]
+    robust = errors[errors["name"] == ROBUST_ERROR]
     worst = robust.nlargest(MAX_CLASSES, "value")["class_index"]
     shown = table[table["class_index"].isin(worst) & table["said_index"].isin(worst)]
     title = f"Which class is taken for which: {evaluation(first.name).lower()}"
@@ -129,7 +127,7 @@ def _attacks(run: RunDetail, attacks: list[EvaluationRow]) -> Iterator[Section]:
 
 def _attack(run: RunDetail, row: EvaluationRow) -> dict[str, Any]:
     errors = looks.class_errors(run.id, row.name, row.created_at)
-    robust = errors[errors["name"] == "robust_error"]
+    robust = errors[errors["name"] == ROBUST_ERROR]
     return {
         "attack": evaluation(row.name),
         "images": row.n,

@@ -11,10 +11,6 @@ from tasks import commands
 
 ACTOR = "dashboard"
 
-STOPPABLE = ("queued", "running", "interrupted")
-RESUMABLE = ("failed", "cancelled", "interrupted", "lost")
-DELETABLE = ("succeeded", "failed", "cancelled")
-
 
 def action_buttons(run: RunRow, place: str) -> None:
     """Draw the actions that a run's status allows.
@@ -24,7 +20,7 @@ def action_buttons(run: RunRow, place: str) -> None:
         place: Where the buttons stand, to tell their keys apart.
     """
     about = partial(Question, subject=title_of(run), detail=f"Run {run.id}")
-    if run.status in STOPPABLE:
+    if run.is_stoppable:
         question = about(
             title="Stop this run?",
             effect="It stops after the step that it is in. What it has recorded is kept, and it "
@@ -33,7 +29,7 @@ def action_buttons(run: RunRow, place: str) -> None:
             command=partial(commands.stop, run.id, ACTOR),
         )
         _button("Stop", ":material/stop_circle:", f"{place}-stop", question)
-    if run.shown_status in RESUMABLE:
+    if run.is_resumable:
         question = about(
             title="Resume this run?",
             effect="It goes back to the queue and goes on from its last finished epoch.",
@@ -41,7 +37,7 @@ def action_buttons(run: RunRow, place: str) -> None:
             command=partial(commands.resume, run.id, ACTOR),
         )
         _button("Resume", ":material/resume:", f"{place}-resume", question)
-    if run.status in DELETABLE:
+    if run.is_deletable:
         question = about(
             title="Delete this run?",
             effect="Its curves, per-sample weights and checkpoints go with it. This cannot be "

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.charts.base import charts
+from app.charts.base import MAX_CLASSES, charts
 from app.components.page import nothing_here, show_chart, show_frame, show_table
 from app.data import evaluations as looks
 from app.run_tabs import checks
@@ -14,9 +14,7 @@ from app.text.format import count, percent
 from app.text.labels import evaluation
 from app.text.markdown import literal
 from db.reads.rows import EvaluationRow, RunDetail
-
-MAX_CLASSES = 30
-"""More rows than this make no readable heatmap; the worst ones are drawn then."""
+from engine.evaluation.statistics import ROBUST_ERROR
 
 
 def draw(run: RunDetail) -> None:
@@ -71,7 +69,7 @@ def _say_worst(table: pd.DataFrame, errors: pd.DataFrame, chosen: EvaluationRow)
 
 
 def _robust(errors: pd.DataFrame) -> pd.DataFrame:
-    return errors[errors["name"] == "robust_error"]
+    return errors[errors["name"] == ROBUST_ERROR]
 
 
 def _worst_rows(table: pd.DataFrame, errors: pd.DataFrame) -> pd.DataFrame:

@@ -3,18 +3,15 @@
 import pandas as pd
 import streamlit as st
 
-from app.charts.base import charts
+from app.charts.base import MAX_CLASSES, charts
 from app.components.page import nothing_here, show_chart, show_table
 from app.data import cached
 from app.text.evaluation_card import card_in_words, threat_of, under
 from app.text.format import count, percent, points
 from app.text.labels import metric
 from app.text.markdown import literal
-from app.text.palette import ERRORS
 from db.reads.rows import RunDetail
-
-MAX_CLASSES = 30
-"""More rows than this make no readable dot plot; the worst ones are drawn then."""
+from engine.evaluation.statistics import ERRORS, ROBUST_ERROR
 
 SPLITS = {"test": "Test", "validation": "Validation"}
 
@@ -49,12 +46,12 @@ def draw(run: RunDetail) -> None:
 
 
 def _newest(table: pd.DataFrame) -> pd.DataFrame:
-    known = table[table["name"].isin(list(ERRORS))]
+    known = table[table["name"].isin(ERRORS)]
     return known.query("epoch == epoch.max()")
 
 
 def _say_worst(table: pd.DataFrame, split: str, threat: str) -> None:
-    robust = table[(table["name"] == "robust_error") & (table["n"] > 0)].dropna(subset=["value"])
+    robust = table[(table["name"] == ROBUST_ERROR) & (table["n"] > 0)].dropna(subset=["value"])
     if robust.empty:
         return
     average = (robust["value"] * robust["n"]).sum() / robust["n"].sum()
@@ -76,7 +73,7 @@ def _say_worst(table: pd.DataFrame, split: str, threat: str) -> None:
 
 def _draw_errors(run: RunDetail, table: pd.DataFrame, split: str) -> None:
     drawn = table.assign(card=card_in_words(run, split))
-    worst = drawn[drawn["name"] == "robust_error"].nlargest(MAX_CLASSES, "value")["class_index"]
+    worst = drawn[drawn["name"] == ROBUST_ERROR].nlargest(MAX_CLASSES, "value")["class_index"]
     shown = drawn[drawn["class_index"].isin(worst)]
     st.subheader("Errors by class", anchor=False)
     note = "" if len(worst) == drawn["class_index"].nunique() else f" The {MAX_CLASSES} worst."
@@ -96,16 +93,16 @@ def _wide(table: pd.DataFrame) -> pd.DataFrame:
     )
     pairs = [(str(pair[0]), str(pair[1])) for pair in wide.columns.to_list()]
     wide.columns = pd.Index([name if kind == "value" else f"{name}_{kind}" for kind, name in pairs])
-    return wide.reset_index().sort_values("robust_error", ascending=False)
+    return wide.reset_index().sort_values(ROBUST_ERROR, ascending=False)
 
 
 def _draw_history(run: RunDetail, table: pd.DataFrame) -> None:
-    robust = table[table["name"] == "robust_error"].dropna(subset=["value"])
+    robust = table[table["name"] == ROBUST_ERROR].dropna(subset=["value"])
     if robust["epoch"].nunique() < 2:
         return
     st.subheader("When did a class collapse?", anchor=False)
     attacked = under(literal(threat_of(run.scenario)))
-    st.caption(f"{metric('robust_error')}{attacked} on validation data after every epoch.")
+    st.caption(f"{metric(ROBUST_ERROR)}{attacked} on validation data after every epoch.")
     alt = "Robust error of every class on validation data over the epochs"
     show_chart(charts()["class_history"].draw(robust), key="class-history", alt=alt)
     columns = ["epoch", "class_index", "class", "value", "low", "high", "n"]

@@ -4,14 +4,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.components.images import amplification
 from app.components.page import download
 from app.data import cached
-from app.samples.cards import Sample, deltas, draw_sample
+from app.samples.cards import Sample, draw_sample, enlargement, open_page
 from app.text.format import count
 from db.reads.rows import RunDetail
 
-PER_PAGE = 6
 ALL = "All classes"
 
 
@@ -29,16 +27,12 @@ def draw(run: RunDetail) -> None:
     samples = [Sample(columns, row, names) for row in range(len(columns["sample"]))]
     st.subheader("Samples", anchor=False)
     shown = _filtered(samples, names)
-    factor = amplification([s[d] for s in shown for d in deltas(s)])
+    factor = enlargement(shown)
     st.caption(
         f"{count(len(samples), 'training sample')} of epoch {epoch}, chosen by what was learned "
         f"about them. Changes are shown {factor} times enlarged; grey is no change."
     )
-    pages = max(-(-len(shown) // PER_PAGE), 1)
-    page = 1
-    if pages > 1:
-        page = min(st.pagination(pages, key="page", bind="query-params"), pages)
-    for sample in shown[(page - 1) * PER_PAGE : page * PER_PAGE]:
+    for sample in shown[open_page(len(shown))]:
         with st.container(border=True):
             draw_sample(sample, factor)
     download(_table(shown), key="gallery", file_name=f"gallery-{run.id[:8]}-epoch-{epoch}.csv")

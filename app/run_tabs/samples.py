@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from app.charts.base import charts
+from app.charts.base import MOST_LINES, charts
 from app.components.page import nothing_here, show_chart, show_table
 from app.data import cached
 from app.run_tabs import gallery
@@ -14,8 +14,6 @@ from db.reads.rows import RunDetail
 
 FIRST = ("anti_adversary_weight", "adversary_weight", "bound", "clean_weight")
 """The assignment stands before the characteristics."""
-
-MAX_DRAWN = 12
 
 
 def draw(run: RunDetail) -> None:
@@ -137,7 +135,7 @@ def _draw_shares(run: RunDetail, shown: list[str]) -> None:
 
 def _choose_classes(table: pd.DataFrame) -> list[str]:
     names = list(table["class"])
-    if len(names) <= MAX_DRAWN:
+    if len(names) <= MOST_LINES:
         return names
     chosen = st.multiselect(
         "Classes",
@@ -145,6 +143,6 @@ def _choose_classes(table: pd.DataFrame) -> list[str]:
         default=list(table.nlargest(5, "mean")["class"])
         + list(table.nsmallest(5, "mean")["class"]),
         key="classes",
-        max_selections=MAX_DRAWN,
+        max_selections=MOST_LINES,
     )
-    return list(chosen) or names[:MAX_DRAWN]
+    return list(chosen) or names[:MOST_LINES]

@@ -15,6 +15,7 @@ from app.text.evaluation_card import threat_in_training, threat_of, under
 from app.text.format import NOTHING, ago, count, percent
 from app.text.labels import STATUSES, tagged
 from app.text.markdown import literal
+from db.models import ACTIVE, HELD, RunStatus
 from db.reads.listing import Overview
 from db.reads.rows import RunRow
 from engine.data.preparation import DataConfig, training_counts
@@ -32,12 +33,12 @@ PILLS = {
     "deleting": "#66727f",
 }
 
-GROUPS: dict[str, tuple[str, ...]] = {
-    "active": ("queued", "running", "stopping", "interrupted"),
-    "finished": ("succeeded",),
-    "failed": ("failed",),
-    "stopped": ("cancelled",),
+_ENDS: dict[str, tuple[RunStatus, ...]] = {
+    "finished": (RunStatus.SUCCEEDED,),
+    "failed": (RunStatus.FAILED,),
+    "stopped": (RunStatus.CANCELLED,),
 }
+GROUPS: dict[str, tuple[RunStatus, ...]] = {"active": ACTIVE, **_ENDS}
 
 
 def _error(label: str, explained: str) -> Any:
@@ -163,12 +164,10 @@ def say_overview(found: Overview, newest: Mapping[str, Any]) -> None:
     st.markdown(f"**{', '.join(parts)}.** {_newest_result(found.newest_result, newest)}")
 
 
-_SAID: dict[str, tuple[str, ...]] = {
-    "in training": ("running", "stopping"),
-    "waiting": ("queued", "interrupted"),
-    "finished": ("succeeded",),
-    "failed": ("failed",),
-    "stopped": ("cancelled",),
+_SAID: dict[str, tuple[RunStatus, ...]] = {
+    "in training": HELD,
+    "waiting": tuple(status for status in ACTIVE if status not in HELD),
+    **_ENDS,
 }
 
 

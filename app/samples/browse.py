@@ -12,12 +12,11 @@ import streamlit as st
 
 from app.charts.base import charts
 from app.compare.choice import choose_one, keep
-from app.components.images import amplification
 from app.components.page import show_chart, show_frame, show_table
 from app.data import cached
 from app.data.cached import Columns
 from app.samples import reads
-from app.samples.cards import Sample, deltas, draw_sample
+from app.samples.cards import Sample, draw_sample, enlargement, open_page
 from app.samples.choice import Look, choose_range
 from app.samples.tables import Filter, rows_of, table_of
 from app.text.format import count
@@ -25,8 +24,6 @@ from app.text.labels import quantity as name_of
 
 Rows = npt.NDArray[Any]
 
-PER_PAGE = 6
-MOST_PAGES = 50
 MOST_ROWS = 1000
 """Of the table; a download has all."""
 ORDERS = {
@@ -98,13 +95,8 @@ def _stored(look: Look) -> dict[int, Sample]:
 
 
 def _draw_cards(look: Look, columns: Columns, rows: Rows) -> None:
-    num_pages = min(-(-len(rows) // PER_PAGE), MOST_PAGES)
-    page = 1
-    if num_pages > 1:
-        page = min(st.pagination(num_pages, key="page", bind="query-params"), num_pages)
-    shown = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
-    samples = [_whole(look, columns, int(row)) for row in shown]
-    factor = amplification([sample[name] for sample in samples for name in deltas(sample)])
+    samples = [_whole(look, columns, int(row)) for row in rows[open_page(len(rows))]]
+    factor = enlargement(samples)
     st.caption(
         f"Adversaries are stored for {count(len(_stored(look)), 'chosen sample')} of each recorded "
         "epoch; the others stand here with their training image."
@@ -200,7 +192,7 @@ def _draw_picked(look: Look, columns: Columns) -> None:
     row = int(found[0])
     with st.container(border=True, key="picked"):
         sample = _whole(look, columns, row)
-        draw_sample(sample, amplification([sample[name] for name in deltas(sample)]))
+        draw_sample(sample, enlargement([sample]))
         _draw_course(look, row, wanted)
         st.button("Close", icon=":material/close:", on_click=keep, args=("sample", None))
 

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.charts.base import charts
+from app.charts.base import MAX_CLASSES, MOST_LINES, charts
 from app.components.page import show_chart, show_table
 from app.samples import reads
 from app.samples.choice import Look, named_group
@@ -15,9 +15,6 @@ from app.samples.tables import pooled
 from app.text.format import count
 from app.text.labels import quantity as name_of
 
-MOST_ROWS = 30
-"""More rows than this make no readable chart."""
-MOST_LINES = 12
 SHAPE = ["q05", "q25", "median", "q75", "q95", "mean"]
 
 
@@ -39,7 +36,7 @@ def draw_distributions(look: Look, table: pd.DataFrame) -> None:
     if meant.empty:
         st.info("No sample meets this choice.", icon=":material/filter_alt_off:")
         return
-    shown = extremes(meant, MOST_ROWS)
+    shown = extremes(meant, MAX_CLASSES)
     drawn = meant[meant["class_index"].isin(shown)]
     note = _note(len(shown), meant["class_index"].nunique(), "highest and lowest mean")
     st.caption(

@@ -1,15 +1,19 @@
 """One training sample as a card: its images, and what the method gave it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from app.components.images import amplified, enlarged, moved
+from app.components.images import amplification, amplified, enlarged, moved
 from app.data import cached
 from app.text.format import percent, value
 from app.text.labels import quantity as name_of
 from app.text.markdown import literal
+
+PER_PAGE = 6
+MOST_PAGES = 50
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,19 @@ class Sample:
 
     def label(self, column: str) -> str:
         return cached.class_name(self.names, int(self[column]))
+
+
+def open_page(number: int) -> slice:
+    """Offer the pages of so many cards, and return which cards stand on the open one."""
+    num_pages, page = min(-(-number // PER_PAGE), MOST_PAGES), 1
+    if num_pages > 1:
+        page = min(st.pagination(num_pages, key="page", bind="query-params"), num_pages)
+    return slice((page - 1) * PER_PAGE, page * PER_PAGE)
+
+
+def enlargement(samples: Iterable[Sample]) -> int:
+    """Return how many times the changes of samples are enlarged when they are drawn together."""
+    return amplification([sample[name] for sample in samples for name in deltas(sample)])
 
 
 def deltas(sample: Sample) -> list[str]:

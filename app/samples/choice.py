@@ -20,8 +20,6 @@ from engine.meta.characteristics import NAMES
 BOTH = "both"
 GROUPS = {BOTH: "Right and wrong", "all": "All", "clean": "Right", "flipped": "Wrong"}
 SIZES = {"all": "All", "head": "Head", "tail": "Tail"}
-MOST_CLASSES = 12
-"""Lines and facets that one chart of classes can hold."""
 MOST_CHOSEN = 200
 
 

@@ -72,7 +72,7 @@ def _model_of(place: Place | None, value: Mapping[str, Any]) -> type[BaseModel] 
 
 
 def _meaning(place: Place | None) -> str:
-    return (place.info.description or "").partition("; empty ")[0] if place else ""
+    return (place.info.description or "") if place else ""
 
 
 def in_words(name: str, value: Any) -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.components.dialog import Question, ask
 from app.text.format import count
+from db.models import RESUMABLE, STOPPABLE, RunStatus
 from db.studies import StudyRow
 from tasks import study as commands
 
@@ -14,7 +15,7 @@ ACTOR = "dashboard"
 
 def action_buttons(study: StudyRow) -> None:
     """Draw the actions that the statuses of a study's runs allow, each with how many it is for."""
-    stoppable = _number(study, commands.STOPPABLE)
+    stoppable = _number(study, STOPPABLE)
     if stoppable:
         question = Question(
             title="Stop this study?",
@@ -26,7 +27,7 @@ def action_buttons(study: StudyRow) -> None:
             command=partial(commands.stop_study, study.name, ACTOR),
         )
         _button(f"Stop {count(stoppable, 'run')}", ":material/stop_circle:", "stop", question)
-    resumable = _number(study, commands.RESUMABLE)
+    resumable = _number(study, RESUMABLE)
     if resumable:
         question = Question(
             title="Resume this study?",
@@ -39,7 +40,7 @@ def action_buttons(study: StudyRow) -> None:
         _button(f"Resume {count(resumable, 'run')}", ":material/resume:", "resume", question)
 
 
-def _number(study: StudyRow, statuses: tuple[str, ...]) -> int:
+def _number(study: StudyRow, statuses: tuple[RunStatus, ...]) -> int:
     return sum(number for status, number in study.statuses.items() if status in statuses)
 
 

@@ -4,7 +4,7 @@ import re
 from typing import Literal, NamedTuple
 
 from app.text.format import duration
-from db.evaluations import FINAL
+from db.models import FINAL
 
 BadgeColor = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
 

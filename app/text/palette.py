@@ -3,6 +3,8 @@
 import zlib
 from typing import NamedTuple
 
+from engine.evaluation import statistics
+
 PETROFF_10 = (
     "#3f90da",
     "#ffa90e",
@@ -43,7 +45,7 @@ NATURAL = Style("#0072b2", "circle", "solid")
 BOUNDARY = Style("#e69f00", "triangle-up", "dot")
 ROBUST = Style("#d55e00", "diamond", "dash")
 
-ERRORS = {"natural_error": NATURAL, "boundary_error": BOUNDARY, "robust_error": ROBUST}
+ERRORS = dict(zip(statistics.ERRORS, (NATURAL, BOUNDARY, ROBUST), strict=True))
 
 SERIES = {
     **ERRORS,

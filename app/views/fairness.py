@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.charts.base import charts
+from app.charts.base import MAX_CLASSES, charts
 from app.compare import fairness as tables
 from app.compare import runs as comparison
 from app.compare import words as say
@@ -21,10 +21,7 @@ from app.text.format import count
 from app.text.labels import metric
 from app.text.markdown import literal
 from app.text.palette import ERRORS
-
-MAX_CLASSES = 30  # more rows make no readable dot plot; the worst ones are drawn then
-
-ROBUST = "robust_error"
+from engine.evaluation.statistics import ROBUST_ERROR
 
 
 @page
@@ -72,12 +69,12 @@ def _ask_error() -> str:
         "Error",
         list(ERRORS),
         key="error",
-        default=ROBUST,
+        default=ROBUST_ERROR,
         required=True,
         format_func=metric,
         bind="query-params",
     )
-    return chosen or ROBUST
+    return chosen or ROBUST_ERROR
 
 
 def _with_the_same_classes(runs: list[Finished]) -> list[Finished]:
@@ -124,7 +121,7 @@ def _draw_errors(runs: list[Finished], table: pd.DataFrame, name: str) -> None:
     about = f"{count(len(worst), 'class', 'classes')}"
     if len(runs) == 1:
         st.caption(
-            f"Robust error{under(literal(_ball(runs, ROBUST)))} = natural + boundary: wrong "
+            f"Robust error{under(literal(_ball(runs, ROBUST_ERROR)))} = natural + boundary: wrong "
             "without an attack, or only under it. "
             f"Whiskers are 95 % intervals.{note}"
         )

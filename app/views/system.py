@@ -7,11 +7,11 @@ from app.components.page import page, show_frame
 from app.text.format import count
 from app.text.markdown import explained, literal
 from tasks import doctor
-from tasks.doctor import Finding
+from tasks.finding import Finding
 
 SECONDS = 15.0  # a check is not made again before
-IN_TABLES = ("settings", "versions")
-DATA = "data "
+DATA, SETTINGS, VERSIONS = "data", "settings", "versions"
+IN_TABLES = (DATA, SETTINGS, VERSIONS)
 
 
 @page
@@ -30,7 +30,7 @@ def render() -> None:
     findings = _look(thorough)
     _say_answer(findings)
     for finding in sorted(findings, key=lambda finding: finding.ok):
-        if finding.part not in IN_TABLES and not finding.part.startswith(DATA):
+        if not finding.ok or finding.part not in IN_TABLES:
             _draw(finding)
     left, right = st.columns(2)
     with left:
@@ -46,7 +46,7 @@ def _look(thorough: bool) -> list[Finding]:
 
 
 def _say_answer(findings: list[Finding]) -> None:
-    bad = [finding.part for finding in findings if not finding.ok]
+    bad = [finding.title for finding in findings if not finding.ok]
     checks = count(len(findings), "check")
     if bad:
         st.markdown(f"#### {len(bad)} of {checks} failed: {literal(', '.join(bad))}")
@@ -60,24 +60,19 @@ def _draw(finding: Finding) -> None:
             st.badge("OK", icon=":material/check_circle:", color="green")
         else:
             st.badge("Problem", icon=":material/error:", color="red")
-        st.markdown(f"**{literal(finding.part.capitalize())}**", width=130)
+        st.markdown(f"**{literal(finding.title.capitalize())}**", width=130)
         st.markdown(explained(finding.text), width="stretch")
 
 
 def _draw_versions(findings: list[Finding]) -> None:
     st.subheader("Versions", anchor=False)
-    told = next(finding.text for finding in findings if finding.part == "versions")
-    rows = [text.partition(" ")[::2] for text in told.split(", ")]
+    rows = list(next(finding.facts for finding in findings if finding.part == VERSIONS).items())
     show_frame(pd.DataFrame(rows, columns=["Package", "Version"]), hide_index=True, key="versions")
 
 
 def _draw_data(findings: list[Finding]) -> None:
     st.subheader("Datasets", anchor=False)
-    rows = [
-        (finding.part.removeprefix(DATA), finding.text)
-        for finding in findings
-        if finding.part.startswith(DATA)
-    ]
+    rows = [(finding.of, finding.text) for finding in findings if finding.of]
     show_frame(pd.DataFrame(rows, columns=["Dataset", "State"]), hide_index=True, key="datasets")
 
 

@@ -12,6 +12,7 @@ from app.theory.form import setting_form
 from app.theory.samples import draw_samples
 from app.theory.verdict import draw_menu, draw_verdict
 from app.theory.words import how_fair, where, who_pays
+from engine.evaluation.statistics import NATURAL_ERROR, ROBUST_ERROR
 from engine.theory.mixture import Setting, Solution
 from engine.theory.solver import solve
 
@@ -87,7 +88,7 @@ def _draw_sweep(setting: Setting) -> None:
     )
     st.caption("Where the lines cross, both classes pay the same. Dotted: the bound in force.")
     table = tables.sweep(setting, moved or "opposite")
-    for column, kind in zip(st.columns(2), ("natural_error", "robust_error"), strict=True):
+    for column, kind in zip(st.columns(2), (NATURAL_ERROR, ROBUST_ERROR), strict=True):
         with column:
             st.markdown(f"**{metric(kind)}**")
             figure = charts()["bound_sweep"].draw(table.assign(value=table[kind]))

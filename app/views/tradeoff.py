@@ -19,6 +19,7 @@ from app.report.download import offer_comparison
 from app.text.evaluation_card import under
 from app.text.format import count, percent
 from app.text.markdown import literal
+from engine.evaluation.statistics import ROBUST_ERROR
 
 MAX_PATHS = 8  # more trajectories than this make no readable chart
 TITLES = {"average": "Average", "worst": "Worst class"}
@@ -42,7 +43,7 @@ def render() -> None:
     _say_answer(table, measure)
     _draw_points(table, measure, same_scale=same_scale)
     _draw_details(runs, table, measure)
-    offer_comparison(lambda: comparison_report(runs, "robust_error"))
+    offer_comparison(lambda: comparison_report(runs, ROBUST_ERROR))
 
 
 def _say_nothing() -> None:

@@ -19,6 +19,7 @@ from benchmarks.fault.frame import Figure, Plan
 from benchmarks.fault.reports import claimed, epoch_report, queued_run, state_of, worker
 from benchmarks.fault.watched import order_figure
 from db.errors import DatabaseError
+from db.models import USER
 from db.reads import queries
 from db.reads.rows import CheckpointRow
 from db.session import Database
@@ -152,7 +153,7 @@ def _replaced(database: Database, run_id: str, attempt: int) -> int:
     """Take the run from its attempt and return the next one's number."""
     with database.write() as session:
         transitions.interrupt(session, run_id, attempt, "lost", "fault")
-        transitions.requeue(session, run_id, "fault", transitions.USER)
+        transitions.requeue(session, run_id, "fault", USER)
     return claimed(database, run_id, worker(attempt + 1))
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import select
 
-from db.evaluations import FINAL, outcomes
-from db.models import ClassMetric
+from db.evaluations import outcomes
+from db.models import FINAL, ClassMetric
 from db.reads import queries
 from db.session import Database
 

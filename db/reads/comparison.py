@@ -11,12 +11,12 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.models import ClassMetric, Metric, Run, RunStatus
 from db.portable import searchable
-from db.reads.headline import ERRORS
+from db.reads.headline import ERRORS, NATURAL_ERROR, ROBUST_ERROR
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OVERALL = ("natural_error", "robust_error", "worst_natural_error", "worst_robust_error")
+OVERALL = (NATURAL_ERROR, ROBUST_ERROR, f"worst_{NATURAL_ERROR}", f"worst_{ROBUST_ERROR}")
 """Of a whole split, average and worst class: what is seen with and without an attack."""
 
 EVERY_OVERALL = (*ERRORS, *(f"worst_{name}" for name in ERRORS))

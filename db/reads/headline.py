@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session, aliased
 
 from db.models import ClassMetric, Metric, Run
 
-ERRORS = ("natural_error", "boundary_error", "robust_error")
+NATURAL_ERROR, BOUNDARY_ERROR, ROBUST_ERROR = "natural_error", "boundary_error", "robust_error"
+ERRORS = (NATURAL_ERROR, BOUNDARY_ERROR, ROBUST_ERROR)
+"""As `engine.evaluation.statistics` names them, which the database does not know."""
 _SPLITS = ("test", "validation")
 
 
@@ -62,7 +64,7 @@ def _newest_errors(run_ids: Sequence[str]) -> Select[Any]:
 
 def _worst_classes(run_ids: Sequence[str]) -> Select[Any]:
     """Select run, split, and the class and value of the newest epoch's largest robust error."""
-    slot = _slots(("robust_error",))
+    slot = _slots((ROBUST_ERROR,))
     other = aliased(ClassMetric)
     newest = (
         select(other.epoch)

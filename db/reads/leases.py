@@ -5,10 +5,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.models import Attempt, Run
+from db.models import HELD, Attempt, Run
 from db.reads.rows import Holder
 from db.types import db_now
-from db.writes.state_machine import HELD
 
 _COLUMNS = (
     Attempt.run_id,

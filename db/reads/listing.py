@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from db.models import Metric, Run, RunEvent, RunStatus
 from db.portable import searchable
 from db.reads import queries
+from db.reads.headline import ROBUST_ERROR
 from db.reads.rows import RunRow
 from db.types import db_now
 
@@ -133,7 +134,7 @@ def curves(session: Session, run_ids: Sequence[str]) -> dict[str, list[float]]:
         .join(Run, Run.id == Metric.run_id)
         .where(
             *(Metric.run_id.in_(run_ids), Metric.split == "validation"),
-            *(Metric.name == "robust_error", Metric.value.is_not(None), thinned),
+            *(Metric.name == ROBUST_ERROR, Metric.value.is_not(None), thinned),
         )
         .order_by(Metric.run_id, Metric.step)
     )

@@ -26,7 +26,7 @@ from db.models import (
     Worker,
 )
 from db.portable import searchable
-from db.reads.headline import ERRORS, Headline, headlines
+from db.reads.headline import ERRORS, ROBUST_ERROR, Headline, headlines
 from db.reads.leases import holder_of
 from db.reads.rows import AttemptRow, CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.types import db_now
@@ -283,7 +283,7 @@ def _first_epoch() -> ScalarSelect[int]:
         select(func.min(Metric.epoch))
         .where(
             *(Metric.run_id == Run.id, Metric.attempt == Run.attempt),
-            *(Metric.split == "validation", Metric.name == "robust_error"),
+            *(Metric.split == "validation", Metric.name == ROBUST_ERROR),
             Run.status == RunStatus.RUNNING,
         )
         .correlate(Run)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from db.models import ACTIVE, RunStatus
+from db.models import ACTIVE, ENDED, RESUMABLE, STOPPABLE, RunStatus
 
 LOST = "lost"
 """Shown instead of the status of a run whose worker is gone."""
@@ -85,6 +85,19 @@ class RunRow:
     def is_active(self) -> bool:
         """Whether the run can still change by itself."""
         return self.status in ACTIVE
+
+    @property
+    def is_stoppable(self) -> bool:
+        return self.status in STOPPABLE
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether a person may queue it again; a lost one is first written down as interrupted."""
+        return self.is_lost or self.status in RESUMABLE
+
+    @property
+    def is_deletable(self) -> bool:
+        return self.status in ENDED
 
 
 @dataclass(frozen=True)

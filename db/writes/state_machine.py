@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from db.migrate import head_revision
-from db.models import Attempt, Run, RunEvent, RunStatus
+from db.models import HELD, Attempt, Run, RunEvent, RunStatus
 from db.portable import tidy_text
 
 NO_SYNC = {"synchronize_session": False}  # nothing here reads ORM objects after it wrote
@@ -27,9 +27,6 @@ LEGAL_EDGES: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.DELETING: frozenset(),
 }
 """What may follow what; a run in ``deleting`` leaves only by being gone."""
-
-HELD = (RunStatus.RUNNING, RunStatus.STOPPING)
-"""Where an attempt has the run."""
 
 
 @dataclass(frozen=True)

@@ -13,35 +13,27 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.migrate import head_revision
-from db.models import Attempt, Run, RunEvent, RunStatus, new_run_id
+from db.models import (
+    DRAIN,
+    ENDED,
+    HELD,
+    RESUMABLE,
+    STOPS_AS,
+    USER,
+    Attempt,
+    Run,
+    RunEvent,
+    RunStatus,
+    new_run_id,
+)
 from db.portable import insert_or, tidy_text
 from db.types import db_now
-from db.writes.state_machine import (
-    HELD,
-    NO_SYNC,
-    Note,
-    change,
-    locked_status,
-    record,
-    update_attempt,
-)
 from db.writes.state_machine import LEGAL_EDGES as LEGAL_EDGES
+from db.writes.state_machine import NO_SYNC, Note, change, locked_status, record, update_attempt
 from db.writes.state_machine import remark as remark
-
-USER = "user"
-"""The reason of what a person asked for."""
-DRAIN = "drain"
-"""The reason of an interruption in good order: its worker was told to stop."""
 
 CLOCK_STEP = 60.0
 """Seconds; a moment that lies further ahead was no moment of this clock."""
-
-_ENDED = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
-_STOPS_AS = {
-    RunStatus.QUEUED: RunStatus.CANCELLED,
-    RunStatus.INTERRUPTED: RunStatus.CANCELLED,
-    RunStatus.RUNNING: RunStatus.STOPPING,
-}
 
 
 @dataclass(frozen=True)
@@ -166,7 +158,7 @@ def fence(session: Session, run_id: str, attempt: int) -> bool:
 
 def rests(session: Session, run_id: str, attempt: int) -> bool:
     """Tell whether a run ended with this attempt; it then stays so until the transaction ends."""
-    return locked_status(session, run_id, attempt) in _ENDED
+    return locked_status(session, run_id, attempt) in ENDED
 
 
 def epoch_done(session: Session, run_id: str, attempt: int, epoch: int) -> None:
@@ -182,7 +174,7 @@ def request_stop(
 ) -> RunStatus | None:
     """Cancel what waits, ask what runs to stop; nothing if there is nothing to stop."""
     status = locked_status(session, run_id)
-    target = _STOPS_AS.get(status) if status else None
+    target = STOPS_AS.get(status) if status else None
     if status is None or target is None:
         return None
     ended = {"ended_at": db_now()} if target is RunStatus.CANCELLED else {}
@@ -199,7 +191,7 @@ def finish(
     message: str | None = None,
 ) -> bool:
     """Give the run that this attempt holds its last status: succeeded, failed or cancelled."""
-    if status not in _ENDED:
+    if status not in ENDED:
         raise ValueError(f"{status} is no end")
     source = locked_status(session, run_id, attempt)
     if source not in HELD or status not in LEGAL_EDGES[source]:
@@ -237,9 +229,8 @@ def requeue(session: Session, run_id: str, actor: str, reason: str) -> bool:
     person's resume forgets the attempts lost before it.
     """
     by_user = reason == USER
-    ended = (RunStatus.FAILED, RunStatus.CANCELLED) if by_user else ()
     source = locked_status(session, run_id)
-    if source is None or source not in (RunStatus.INTERRUPTED, *ended):
+    if source is None or source not in (RESUMABLE if by_user else (RunStatus.INTERRUPTED,)):
         return False
     values: dict[str, Any] = {"queued_at": db_now(), "rung_at": None, "ended_at": None}
     if by_user:

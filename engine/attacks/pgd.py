@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from engine.attacks.base import ATTACKS, Conditions, EvaluationAttack, Procedure
 from engine.config import Pixels, in_255ths
+from engine.empty import Empty
 from engine.lazy import F, torch
 from engine.models.modes import channels_last
 from engine.perturbation.norms import BALLS, Ball
@@ -34,8 +35,8 @@ class Pgd(EvaluationAttack):
 
     name: Literal["pgd"] = "pgd"
     num_steps: int = Field(20, ge=1, le=1000, description="Steps of each walk")
-    step_size: Pixels | None = Field(
-        None, gt=0, description="Length of a step; empty is epsilon / 4"
+    step_size: Annotated[Pixels | None, Empty("epsilon / 4")] = Field(
+        None, gt=0, description="Length of a step"
     )
     restarts: int = Field(1, ge=1, le=100, description="Walks from a uniform random start each")
 

@@ -5,8 +5,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, ValidationInfo, field_validator
 
 from engine.config import Section
@@ -18,6 +20,7 @@ from engine.data.corruption import (
     transition_matrix,
 )
 from engine.data.datasets.base import Dataset, datasets
+from engine.empty import Empty
 from engine.errors import UserError
 from engine.seeds import derive_seed, numpy_stream
 from engine.types import ImageSet, IntArray, rows_by_class
@@ -30,19 +33,17 @@ class DataConfig(Section):
     """Which images a run learns from, and how they are corrupted."""
 
     dataset: str = Field("digits", description="Dataset")
-    meta_per_class: int | None = Field(
-        None,
-        ge=1,
-        description="Clean images per class for the meta set; empty is the dataset's own",
+    meta_per_class: Annotated[int | None, Empty("the dataset's own")] = Field(
+        None, ge=1, description="Clean images per class for the meta set"
     )
-    val_per_class: int | None = Field(
-        None, ge=1, description="Clean images per class for validation; empty is the dataset's own"
+    val_per_class: Annotated[int | None, Empty("the dataset's own")] = Field(
+        None, ge=1, description="Clean images per class for validation"
     )
-    train_size: int | None = Field(
-        None, ge=2, description="Stratified subset of the training images; empty takes all"
+    train_size: Annotated[int | None, Empty("all", "takes")] = Field(
+        None, ge=2, description="Stratified subset of the training images"
     )
-    test_size: int | None = Field(
-        None, ge=2, description="Stratified subset of the test images; empty takes all"
+    test_size: Annotated[int | None, Empty("all", "takes")] = Field(
+        None, ge=2, description="Stratified subset of the test images"
     )
     noise: NoiseConfig = NoiseConfig()
     imbalance: ImbalanceConfig = ImbalanceConfig()
@@ -67,12 +68,11 @@ class DataConfig(Section):
         if "dataset" not in info.data or "meta_per_class" not in info.data:
             return val
         source = datasets()[info.data["dataset"]]
-        meta = info.data["meta_per_class"] or source.held_out_per_class
-        held_out = meta + (val or source.held_out_per_class)
+        num_held = sum(held_out(source, info.data["meta_per_class"], val))
         smallest = min(source.train_counts)
-        if held_out >= smallest:
+        if num_held >= smallest:
             raise ValueError(
-                f"meta_per_class + val_per_class is {held_out}; {source.title} has {smallest} "
+                f"meta_per_class + val_per_class is {num_held}; {source.title} has {smallest} "
                 f"training images in its smallest class; allowed: at most {smallest - 1} together"
             )
         return val
@@ -83,11 +83,8 @@ class DataConfig(Section):
         if size is None or not {"dataset", "meta_per_class", "val_per_class"} <= info.data.keys():
             return size
         source = datasets()[info.data["dataset"]]
-        held_out = sum(
-            info.data[part] or source.held_out_per_class
-            for part in ("meta_per_class", "val_per_class")
-        )
-        left = sum(source.train_counts) - held_out * len(source.class_names)
+        num_held = sum(held_out(source, info.data["meta_per_class"], info.data["val_per_class"]))
+        left = sum(source.train_counts) - num_held * len(source.class_names)
         return _within(size, len(source.class_names), left)
 
     @field_validator("test_size")
@@ -109,6 +106,23 @@ class DataConfig(Section):
     @property
     def source(self) -> Dataset:
         return datasets()[self.dataset]
+
+    @property
+    def held_out(self) -> "HeldOut":
+        return held_out(self.source, self.meta_per_class, self.val_per_class)
+
+
+class HeldOut(NamedTuple):
+    """How many training images of each class are set aside."""
+
+    meta: int
+    validation: int
+
+
+def held_out(source: Dataset, meta: int | None, validation: int | None) -> HeldOut:
+    """Return what a scenario sets aside: what it asks for, else the dataset's own."""
+    own = source.held_out_per_class
+    return HeldOut(meta or own, validation or own)
 
 
 def _within(size: int, low: int, high: int) -> int:
@@ -149,26 +163,20 @@ def prepare(config: DataConfig, seed: int, folder: Path) -> Data:
     """
     source = config.source
     official_train, official_test = source.load(folder)
-    num_classes = len(source.class_names)
-    meta_n = config.meta_per_class or source.held_out_per_class
-    val_n = config.val_per_class or source.held_out_per_class
-    piles = _shuffled_by_class(official_train.labels, num_classes, seed)
+    meta_n, held = config.held_out.meta, sum(config.held_out)
+    piles, test_piles = (
+        shuffled_by_class(images.labels, len(source.class_names), numpy_stream(seed, "split"))
+        for images in (official_train, official_test)
+    )
     counts = _training_counts(config, [len(pile) for pile in piles], seed)
-    held = meta_n + val_n
     train = official_train.take(
         _sorted([pile[held : held + n] for pile, n in zip(piles, counts, strict=True)])
     )
-    test_piles = _shuffled_by_class(official_test.labels, num_classes, seed)
-    test_counts = stratified_counts(
-        np.array([len(pile) for pile in test_piles]), config.test_size or len(official_test)
-    )
     return Data(
-        train=_with_noise(train, config.noise, num_classes, seed),
+        train=_with_noise(train, config, seed),
         meta=official_train.take(_sorted([pile[:meta_n] for pile in piles])),
         validation=official_train.take(_sorted([pile[meta_n:held] for pile in piles])),
-        test=official_test.take(
-            _sorted([pile[:n] for pile, n in zip(test_piles, test_counts, strict=True)])
-        ),
+        test=official_test.take(stratified(test_piles, config.test_size or len(official_test))),
         class_names=source.class_names,
     )
 
@@ -184,9 +192,7 @@ def require_every_label(config: DataConfig, seed: int, folder: Path) -> None:
     if not config.noise.ratio:
         return
     names = config.source.class_names
-    rng = numpy_stream(seed, "noise matrix")
-    matrix = transition_matrix(config.noise.kind, config.noise.ratio, len(names), rng)
-    expected = training_counts(config, seed) @ matrix
+    expected = training_counts(config, seed) @ noise_matrix(config, seed)
     if np.exp(-expected).sum() < BEYOND_CHANCE:  # a class of n expected images is empty so rarely
         return
     empty = np.flatnonzero(prepare(config, seed, folder).class_counts == 0)
@@ -205,18 +211,17 @@ def training_counts(config: DataConfig, seed: int) -> IntArray:
 
 def available_counts(config: DataConfig) -> IntArray:
     """Return how many training images of each class (C,) are left for a run to draw from."""
-    return np.array(config.source.train_counts, dtype=np.int64) - _held_out(config)
+    return np.array(config.source.train_counts, dtype=np.int64) - sum(config.held_out)
 
 
-def _held_out(config: DataConfig) -> int:
-    """Return how many training images of each class are set aside."""
-    own = config.source.held_out_per_class
-    return (config.meta_per_class or own) + (config.val_per_class or own)
+def balanced_counts(config: DataConfig, official: Sequence[int]) -> IntArray:
+    """Return how many of the official training images (C,) a run draws before any imbalance."""
+    available = np.array(official, dtype=np.int64) - sum(config.held_out)
+    return stratified_counts(available, config.train_size or int(available.sum()))
 
 
 def _training_counts(config: DataConfig, official: Sequence[int], seed: int) -> IntArray:
-    available = np.array(official, dtype=np.int64) - _held_out(config)
-    counts = stratified_counts(available, config.train_size or int(available.sum()))
+    counts = balanced_counts(config, official)
     if config.imbalance.factor > 1:
         deal = numpy_stream(seed, "imbalance") if config.imbalance.shuffled else None
         counts = imbalanced_counts(counts, config.imbalance.factor, deal)
@@ -239,9 +244,17 @@ def smallest_subset(available: IntArray, size: int) -> int:
     return next(empty, size) + 1
 
 
-def _shuffled_by_class(labels: IntArray, num_classes: int, seed: int) -> list[IntArray]:
-    rng = numpy_stream(seed, "split")
+def shuffled_by_class(
+    labels: IntArray, num_classes: int, rng: np.random.Generator
+) -> list[IntArray]:
+    """Return the positions of each class's images, shuffled."""
     return [rng.permutation(rows) for rows in rows_by_class(labels, num_classes)]
+
+
+def stratified(piles: list[IntArray], size: int) -> IntArray:
+    """Take ``size`` positions off the piles of the classes, in proportion; ascending."""
+    counts = stratified_counts(np.array([len(pile) for pile in piles]), size)
+    return _sorted([pile[:n] for pile, n in zip(piles, counts, strict=True)])
 
 
 def _sorted(piles: list[IntArray]) -> IntArray:
@@ -250,8 +263,13 @@ def _sorted(piles: list[IntArray]) -> IntArray:
     return joined
 
 
-def _with_noise(train: ImageSet, noise: NoiseConfig, num_classes: int, seed: int) -> ImageSet:
-    rng = numpy_stream(seed, "noise matrix")
-    matrix = transition_matrix(noise.kind, noise.ratio, num_classes, rng)
+def noise_matrix(config: DataConfig, seed: int) -> npt.NDArray[np.float64]:
+    """Return P(given label | true label), (C, C), as a run draws it."""
+    rng, num_classes = numpy_stream(seed, "noise matrix"), len(config.source.class_names)
+    return transition_matrix(config.noise.kind, config.noise.ratio, num_classes, rng)
+
+
+def _with_noise(train: ImageSet, config: DataConfig, seed: int) -> ImageSet:
+    matrix = noise_matrix(config, seed)
     labels = noisy_labels(train.true_labels, matrix, derive_seed(seed, "noise"))
     return replace(train, labels=labels)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 from pydantic import Field
 
 from engine.attacks.base import Conditions, EvaluationAttack
 from engine.attacks.pgd import Pgd
 from engine.config import Pixels, Section
-from engine.evaluation.statistics import class_counts, errors_by_class, spread
+from engine.empty import Empty
+from engine.evaluation.statistics import (
+    BOUNDARY_ERROR,
+    NATURAL_ERROR,
+    ROBUST_ERROR,
+    class_counts,
+    errors_by_class,
+    errors_of,
+    spread,
+)
 from engine.lazy import torch
 from engine.models.modes import arithmetic, eval_mode, without_parameter_gradients
 from engine.perturbation.threat import ThreatConfig
@@ -38,20 +46,20 @@ class EvaluationConfig(Section):
     restarts: int = Field(
         1, ge=1, le=100, description="Random starts of the attack on the test data"
     )
-    step_size: Pixels | None = Field(
+    step_size: Annotated[Pixels | None, Empty("epsilon / 4")] = Field(
         None,
         gt=0,
         description="Step of the attack, written out where fewer than 4 steps would not reach the "
-        "edge of the ball; empty is epsilon / 4",
+        "edge of the ball",
     )
-    val_step_size: Pixels | None = Field(
+    val_step_size: Annotated[Pixels | None, Empty("as on the test data")] = Field(
         None,
         gt=0,
         exclude_if=lambda step: step is None,  # stored scenarios of old have no such field
-        description="The same for the validation data; empty is as on the test data",
+        description="The same for the validation data",
     )
-    epsilon: Pixels | None = Field(
-        None, ge=0, description="Radius of the attack; empty is the threat model's"
+    epsilon: Annotated[Pixels | None, Empty("the threat model's")] = Field(
+        None, ge=0, description="Radius of the attack"
     )
     batch_size: int = Field(500, ge=1, le=10_000, description="Images attacked at a time")
     checkpoint: Literal["last", "best"] = Field(
@@ -93,9 +101,9 @@ class Evaluation:
     def errors(self) -> dict[str, IntArray]:
         """Return the three counts by the name of their measure."""
         return {
-            "natural_error": self.natural,
-            "boundary_error": self.boundary,
-            "robust_error": self.robust,
+            NATURAL_ERROR: self.natural,
+            BOUNDARY_ERROR: self.boundary,
+            ROBUST_ERROR: self.robust,
         }
 
     def robust_score(self) -> float:
@@ -122,12 +130,15 @@ class Outcomes:
     @property
     def natural(self) -> BoolArray:
         """(N,): wrong without an attack."""
-        return np.not_equal(self.clean, self.label)
+        return self._errors()[NATURAL_ERROR]
 
     @property
     def robust(self) -> BoolArray:
         """(N,): wrong with or without the attack; every natural error is one."""
-        return np.not_equal(self.attacked, self.label)
+        return self._errors()[ROBUST_ERROR]
+
+    def _errors(self) -> dict[str, BoolArray]:
+        return errors_of(self.label, self.clean, self.attacked)
 
     def columns(self, images: ImageSet) -> Columns:
         """Return them beside who the images are: sample, label, clean and attacked, (N,) each."""
@@ -186,6 +197,6 @@ def count_by_class(found: Outcomes, num_classes: int) -> Evaluation:
     wrong = errors_by_class(found.label, found.clean, found.attacked, num_classes)
     return Evaluation(
         count=class_counts(found.label, num_classes),
-        natural=wrong["natural_error"],
-        boundary=wrong["boundary_error"],
+        natural=wrong[NATURAL_ERROR],
+        boundary=wrong[BOUNDARY_ERROR],
     )

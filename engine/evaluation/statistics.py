@@ -14,21 +14,25 @@ Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
 
+NATURAL_ERROR, BOUNDARY_ERROR, ROBUST_ERROR = "natural_error", "boundary_error", "robust_error"
+ERRORS = (NATURAL_ERROR, BOUNDARY_ERROR, ROBUST_ERROR)
 
-def errors_by_class(
-    label: Counts, clean: Counts, attacked: Counts, num_classes: int
-) -> dict[str, Counts]:
-    """Count the three errors per class of the label, (C,) each, from labels and answers (N,).
+
+def errors_of(label: Counts, clean: Counts, attacked: Counts) -> dict[str, Marks]:
+    """Say which samples count for each of the three errors, (N,) each, from labels and answers.
 
     Natural: wrong without the attack. Robust: wrong under it. Boundary: right without it and wrong
     under it, sample by sample; so robust = natural + boundary unless an attack mends mistakes.
     """
-    natural, robust = clean != label, attacked != label
-    wrong = {
-        "natural_error": natural,
-        "boundary_error": robust & ~natural,
-        "robust_error": robust,
-    }
+    natural, robust = np.not_equal(clean, label), np.not_equal(attacked, label)
+    return {NATURAL_ERROR: natural, BOUNDARY_ERROR: robust & ~natural, ROBUST_ERROR: robust}
+
+
+def errors_by_class(
+    label: Counts, clean: Counts, attacked: Counts, num_classes: int
+) -> dict[str, Counts]:
+    """Count the three errors per class of the label, (C,) each."""
+    wrong = errors_of(label, clean, attacked)
     return {name: class_counts(label[marks], num_classes) for name, marks in wrong.items()}
 
 
@@ -130,26 +134,6 @@ def t_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, float
         return np.nan, np.nan
     half = stdtrit(len(seeds) - 1, (1 + level) / 2) * seeds.std(ddof=1) / np.sqrt(len(seeds))
     return float(seeds.mean() - half), float(seeds.mean() + half)
-
-
-def bootstrap_interval(
-    values: npt.ArrayLike, level: float = 0.95, *, seed: int = 0
-) -> tuple[float, float]:
-    """Return the BCa bootstrap interval of the mean over seeds (S,); NaN for a single seed.
-
-    With a handful of seeds it is too narrow (it never leaves their range): then prefer
-    `t_interval` (Efron, 1987).
-    """
-    seeds = np.asarray(values, dtype=np.float64)
-    if len(seeds) < 2:
-        return np.nan, np.nan
-    if seeds.min() == seeds.max():
-        return float(seeds[0]), float(seeds[0])
-    from scipy.stats import bootstrap  # a third of a second to load
-
-    rng = np.random.default_rng(seed)
-    found = bootstrap((seeds,), np.mean, confidence_level=level, method="BCa", rng=rng)
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 # -- differences between two runs

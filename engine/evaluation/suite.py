@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -10,21 +11,27 @@ from torch import nn
 
 from engine.attacks.base import Conditions, EvaluationAttack, num_classes_of
 from engine.config import Section
-from engine.data.preparation import smallest_subset, stratified_counts
+from engine.data.preparation import (
+    shuffled_by_class,
+    smallest_subset,
+    stratified,
+    stratified_counts,
+)
+from engine.empty import Empty
 from engine.errors import UserError
 from engine.evaluation.card import EvaluationCard, Subject, card_of
 from engine.evaluation.evaluate import Outcomes, examine
 from engine.models.modes import eval_mode
 from engine.perturbation.norms import require_within
 from engine.seeds import numpy_stream
-from engine.types import IntArray, rows_by_class
+from engine.types import IntArray
 
 
 class SampleConfig(Section):
     """Which images an evaluation looks at, and what its random draws depend on."""
 
-    subset: int | None = Field(
-        None, ge=1, description="Stratified part of the images; empty takes all"
+    subset: Annotated[int | None, Empty("all", "takes")] = Field(
+        None, ge=1, description="Stratified part of the images"
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the part and of every attack")
     batch_size: int = Field(
@@ -64,9 +71,7 @@ def stratified_subset(labels: IntArray, size: int, num_classes: int, seed: int) 
             f"number, {least} to {len(labels)}"
         )
     rng = numpy_stream(seed, "evaluation subset")
-    piles = [rng.permutation(rows) for rows in rows_by_class(labels, num_classes)]
-    counts = stratified_counts(np.array([len(pile) for pile in piles]), size)
-    return np.sort(np.concatenate([pile[:n] for pile, n in zip(piles, counts, strict=True)]))
+    return stratified(shuffled_by_class(labels, num_classes, rng), size)
 
 
 @dataclass(frozen=True)

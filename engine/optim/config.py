@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from engine.empty import Empty
 from engine.lazy import nn, torch
 from engine.optim.schedule import ScheduleConfig
 
@@ -23,28 +24,27 @@ class TrainingConfig(ScheduleConfig):
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD")
     nesterov: bool = Field(False, description="Nesterov's momentum")
     weight_decay: float = Field(5e-4, ge=0, le=1, description="L2 penalty of SGD")
-    clip_norm: float | None = Field(
-        None, gt=0, le=1e6, description="Largest norm of a step's gradient; empty is no limit"
+    clip_norm: Annotated[float | None, Empty("no limit")] = Field(
+        None, gt=0, le=1e6, description="Largest norm of a step's gradient"
     )
-    ema_decay: float | None = Field(
+    ema_decay: Annotated[float | None, Empty("no average")] = Field(
         None,
         gt=0,
         lt=1,
         description="Average the weights over the steps with this decay, and evaluate and export "
-        "the average; it forgets faster at first, so that a short run's is not its beginning. "
-        "Empty is no average",
+        "the average; it forgets faster at first, so that a short run's is not its beginning",
     )
     augment: bool = Field(
         False,
         description="Shift each image by up to an eighth of its size and mirror every second one; "
         "not for digits, which have a left and a right",
     )
-    patience: int | None = Field(
+    patience: Annotated[int | None, Empty("never")] = Field(
         None,
         ge=1,
         le=1000,
         description="Stop after so many epochs without a better validation robust accuracy "
-        "(average + worst class); empty is never",
+        "(average + worst class)",
     )
     precision: Literal["float32", "bf16", "tf32"] = Field(
         "float32",

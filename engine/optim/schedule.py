@@ -1,11 +1,12 @@
 """How long a model learns and how fast: the learning rate as a closed form of epoch and step."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from engine.config import Section
+from engine.empty import Empty
 
 ONE_CYCLE_FROM = 25
 """one-cycle begins at lr over this, and ends at that over ONE_CYCLE_TO (Smith and Topin, 2018)."""
@@ -22,11 +23,8 @@ class ScheduleConfig(Section):
         le=999,
         description="The first so many of these epochs train naturally, before the method begins",
     )
-    warm_start_lr: float | None = Field(
-        None,
-        gt=0,
-        le=10,
-        description="Learning rate of the warm start, falling as a cosine; empty is the run's lr",
+    warm_start_lr: Annotated[float | None, Empty("the run's lr")] = Field(
+        None, gt=0, le=10, description="Learning rate of the warm start, falling as a cosine"
     )
     lr: float = Field(0.05, gt=0, le=10, description="Largest learning rate")
     schedule: Literal["constant", "cosine", "multistep", "cyclic", "one-cycle"] = Field(

@@ -5,7 +5,12 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from engine.config import Derived, Pixels, Section
+from engine.empty import Empty
 from engine.perturbation.norms import LINF_EPSILON, NormName, require_within
+
+_EMPTY_RADIUS = Empty(
+    "8/255 in linf, and in l2 what goes with it for the size of the images: 0.5 for 3 x 32 x 32"
+)
 
 
 class ThreatConfig(Section):
@@ -16,18 +21,17 @@ class ThreatConfig(Section):
         description="Norm of the perturbation: the largest change of a value, or the square root "
         "of the sum of squared changes",
     )
-    epsilon: Annotated[Pixels, Derived()] = Field(
+    epsilon: Annotated[Pixels, Derived(), _EMPTY_RADIUS] = Field(
         LINF_EPSILON,
         ge=0,
         description="Radius of the ball, in pixels of [0, 1]; write 8/255. At most 1 in linf, the "
-        "square root of the number of values of an image in l2; empty is 8/255 in linf, and in l2 "
-        "what goes with it for the size of the images: 0.5 for 3 x 32 x 32",
+        "square root of the number of values of an image in l2",
     )
-    step_size: Pixels | None = Field(
+    step_size: Annotated[Pixels | None, Empty("epsilon / 4")] = Field(
         None,
         gt=0,
         description="Step of the training attack, written out where fewer than 4 steps would not "
-        "reach the edge of the ball; empty is epsilon / 4",
+        "reach the edge of the ball",
     )
     num_steps: int = Field(10, ge=1, le=200, description="Steps of the training attack")
     epsilon_warmup_epochs: int = Field(

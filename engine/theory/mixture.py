@@ -7,11 +7,13 @@ within an l-inf ball. Equation numbers are those of docs/theory.md.
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from engine.config import Section
+from engine.empty import Empty
+from engine.evaluation.statistics import BOUNDARY_ERROR, NATURAL_ERROR, ROBUST_ERROR
 
 Loss = Literal["zero-one", "logistic"]
 NumberT = TypeVar("NumberT", float, None, float | None)
@@ -52,19 +54,17 @@ class Setting(Section):
     noise_minus: float = Field(
         0.0, ge=0, lt=0.5, description="Share of the easy class (-) whose label is wrong"
     )
-    rho_flipped_plus: float | None = Field(
+    rho_flipped_plus: Annotated[float | None, Empty("the bound of their label")] = Field(
         None,
         ge=-10,
         le=10,
-        description="Training bound of samples of class + that are labelled -; "
-        "empty is the bound of their label",
+        description="Training bound of samples of class + that are labelled -",
     )
-    rho_flipped_minus: float | None = Field(
+    rho_flipped_minus: Annotated[float | None, Empty("the bound of their label")] = Field(
         None,
         ge=-10,
         le=10,
-        description="Training bound of samples of class - that are labelled +; "
-        "empty is the bound of their label",
+        description="Training bound of samples of class - that are labelled +",
     )
 
     @field_validator("epsilon", "rho_plus", "rho_minus", "rho_flipped_plus", "rho_flipped_minus")
@@ -127,9 +127,9 @@ class Errors:
     def by_name(self) -> dict[str, PerClass]:
         """Return the three errors under their names; natural and boundary add up to robust."""
         return {
-            "natural_error": self.natural_error,
-            "boundary_error": self.boundary_error,
-            "robust_error": self.robust_error,
+            NATURAL_ERROR: self.natural_error,
+            BOUNDARY_ERROR: self.boundary_error,
+            ROBUST_ERROR: self.robust_error,
         }
 
 

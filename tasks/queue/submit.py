@@ -1,6 +1,6 @@
 """From a scenario to a queued run: check, commit, then ring."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import redis.exceptions
 
@@ -69,6 +69,12 @@ def new_run(
     source, folder = scenario.data.source, settings().dataset_dir
     source.ensure(folder)
     require_every_label(scenario.data, scenario.seed, folder)
+    row = row_of(scenario, study)
+    return replace(row, data_digest=fingerprint(source, folder), idempotency_key=idempotency_key)
+
+
+def row_of(scenario: Scenario, study: str | None = None) -> NewRun:
+    """Return what of a scenario alone stands in its row, whether or not its dataset is there."""
     return NewRun(
         name=scenario.name,
         scenario=scenario.as_json(),
@@ -78,8 +84,6 @@ def new_run(
         seed=scenario.seed,
         num_epochs=scenario.training.epochs,
         study=study,
-        data_digest=fingerprint(source, folder),
-        idempotency_key=idempotency_key,
     )
 
 

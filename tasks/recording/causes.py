@@ -8,8 +8,8 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from db.errors import DatabaseFullError
+from db.models import DRAIN
 from db.reads import queries
-from db.writes import transitions
 from tasks.recording.checkpoints import NoRoomError
 from tasks.settings import settings
 
@@ -25,7 +25,7 @@ def retries(reason: str | None) -> float:
     resume. What nobody counts on to mend itself waits for a person.
     """
     limits = {
-        transitions.DRAIN: math.inf,
+        DRAIN: math.inf,
         LOST: settings().max_lost_attempts - 1,
         OOM: 1,
         DISK_FULL: 0,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy.typing as npt
 from sqlalchemy.orm import Session
 
-from db.evaluations import FINAL, NewEvaluation, write_evaluation
-from db.models import RunStatus
+from db.evaluations import NewEvaluation, write_evaluation
+from db.models import FINAL, RunStatus
 from db.reads import queries
 from db.session import Database
 from db.writes import records, transitions

@@ -17,7 +17,7 @@ from engine.evaluation.card import EvaluationCard, card_of
 from engine.evaluation.evaluate import Outcomes, attack_of
 from engine.evaluation.masking import MaskingConfig, masking_checks, white_box
 from engine.evaluation.released import card_as_released, examine_as_released
-from engine.evaluation.statistics import class_counts, errors_by_class
+from engine.evaluation.statistics import ROBUST_ERROR, class_counts, errors_by_class
 from engine.evaluation.suite import Assessment, SampleConfig, Suite
 from engine.perturbation.norms import BALLS
 from engine.perturbation.threat import ThreatConfig
@@ -182,7 +182,7 @@ def _curve(suite: Suite, attack: EvaluationAttack, first: Assessment) -> NewEval
 
 def _robust(found: Outcomes, num_classes: int) -> IntArray:
     wrong = errors_by_class(found.label, found.clean, found.attacked, num_classes)
-    return wrong["robust_error"]
+    return wrong[ROBUST_ERROR]
 
 
 def _masking(suite: Suite, attack: EvaluationAttack, n: int) -> NewEvaluation:

@@ -25,77 +25,72 @@ done = threading.Event()
 
 
 class Presence:
-    """What this worker does, as its row shows it."""
+    """That a worker is here, and what it does, as its row shows it.
 
-    run_id: str | None = None
-    complaint: str | None = None
-    """What it said last of a database that cannot be used."""
+    Attributes:
+        run_id: The run that it holds.
+    """
 
-    @classmethod
-    def holds(cls, run_id: str) -> None:
-        cls.run_id = run_id
+    def __init__(self) -> None:
+        self.run_id: str | None = None
+        self._complaint: str | None = None  # said last of a database that cannot be used
 
+    def report(self) -> None:
+        """Say in the row that it is here, and what it does, even if it is too old to work."""
+        me = identity()
+        with open_database(newer=True).write() as session:
+            workers.upsert_worker(
+                session,
+                workers.WorkerReport(
+                    id=me.id,
+                    host=me.host,
+                    pid=me.pid,
+                    device=me.device,
+                    device_name=find_device(me.device).name,
+                    version=version("caat-studio"),
+                    state="busy" if self.run_id else "idle",
+                    run_id=self.run_id,
+                ),
+            )
 
-def report() -> None:
-    """Say in the worker's row that it is here, and what it does, even if it is too old to work."""
-    me = identity()
-    with open_database(newer=True).write() as session:
-        workers.upsert_worker(
-            session,
-            workers.WorkerReport(
-                id=me.id,
-                host=me.host,
-                pid=me.pid,
-                device=me.device,
-                device_name=find_device(me.device).name,
-                version=version("caat-studio"),
-                state="busy" if Presence.run_id else "idle",
-                run_id=Presence.run_id,
-            ),
-        )
+    def complain(self, error: DatabaseError) -> None:
+        """Say why nothing can be done now; the same is not said again and again."""
+        text = f"{error}; trying again"
+        if isinstance(error, SchemaNewerError):
+            text = workers.too_old(host_name(), error.head, error.revision)
+        if text != self._complaint:
+            log.warning("%s", text)
+        self._complaint = text
 
+    def keep_house(self) -> None:
+        """Report and sweep until `done`, whatever the database does meanwhile; then take leave."""
+        strays_at = time.monotonic()
+        while not done.is_set():
+            self._patiently(self.report)
+            self._patiently(lambda: sweep(open_database()))
+            if time.monotonic() >= strays_at:
+                strays_at += OLD_SECONDS
+                self._patiently(lambda: sweep_strays(open_database()))
+            self._rest(time.monotonic() + settings().sweep_seconds)
+        self._patiently(_leave)
 
-def complain(error: DatabaseError) -> None:
-    """Say why nothing can be done now; the same is not said again and again."""
-    text = f"{error}; trying again"
-    if isinstance(error, SchemaNewerError):
-        text = workers.too_old(host_name(), error.head, error.revision)
-    if text != Presence.complaint:
-        log.warning("%s", text)
-    Presence.complaint = text
+    def _rest(self, until: float) -> None:
+        """Wait, but no longer than until a run has lost its worker."""
+        while time.monotonic() < until and not done.wait(min(GLANCE, settings().sweep_seconds)):
+            try:
+                if lost(open_database()):
+                    return
+            except DatabaseError as error:
+                self.complain(error)
 
-
-def keep_house() -> None:
-    """Report and sweep until `done`, whatever the database does meanwhile; then take leave."""
-    strays_at = time.monotonic()
-    while not done.is_set():
-        _patiently(report)
-        _patiently(lambda: sweep(open_database()))
-        if time.monotonic() >= strays_at:
-            strays_at += OLD_SECONDS
-            _patiently(lambda: sweep_strays(open_database()))
-        _rest(time.monotonic() + settings().sweep_seconds)
-    _patiently(_leave)
-
-
-def _rest(until: float) -> None:
-    """Wait, but no longer than until a run has lost its worker."""
-    while time.monotonic() < until and not done.wait(min(GLANCE, settings().sweep_seconds)):
+    def _patiently(self, act: Callable[[], object]) -> None:
         try:
-            if lost(open_database()):
-                return
+            act()
+            self._complaint = None
         except DatabaseError as error:
-            complain(error)
-
-
-def _patiently(act: Callable[[], object]) -> None:
-    try:
-        act()
-        Presence.complaint = None
-    except DatabaseError as error:
-        complain(error)
-    except OSError as error:
-        log.warning("%s; trying again", error)
+            self.complain(error)
+        except OSError as error:
+            log.warning("%s; trying again", error)
 
 
 def _leave() -> None:

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from db.models import RunStatus
+from db.models import USER, RunStatus
 from db.reads import leases, queries
 from db.reads.rows import Holder
 from db.session import Database
@@ -102,7 +102,7 @@ def _end(session: Session, holder: Holder, *, resumes: bool) -> None:
     message = causes.lost(session, run_id, number, told, resumes=resumes)
     if not transitions.interrupt(session, run_id, number, causes.LOST, message, ACTOR):
         stopped = "Stopped; its worker was gone before it could say so"
-        transitions.finish(session, run_id, number, RunStatus.CANCELLED, transitions.USER, stopped)
+        transitions.finish(session, run_id, number, RunStatus.CANCELLED, USER, stopped)
 
 
 def queue_again(session: Session, waiting: Interrupted) -> None:

@@ -42,10 +42,11 @@ def work() -> None:
     me = identity()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: housekeeping.draining.set())
-    house = threading.Thread(target=housekeeping.keep_house, name="housekeeper", daemon=True)
+    presence = housekeeping.Presence()
+    house = threading.Thread(target=presence.keep_house, name="housekeeper", daemon=True)
     house.start()
     threading.Thread(target=_listen, args=(f"{me.id}@{me.host}",), name="ear", daemon=True).start()
-    _take_runs()
+    _take_runs(presence)
     housekeeping.done.set()
     house.join(PAUSE)
 
@@ -67,13 +68,13 @@ def _listen(name: str) -> None:
         time.sleep(PAUSE)
 
 
-def _take_runs() -> None:
+def _take_runs(presence: housekeeping.Presence) -> None:
     """Take one run after the other, at a bell or at the next look at the table."""
     look_at = 0.0
     while not housekeeping.draining.is_set():
         rung = _rung()
         if rung or time.monotonic() >= look_at:
-            pause = 0.0 if _take_next() else settings().sweep_seconds
+            pause = 0.0 if take_next(presence) else settings().sweep_seconds
             look_at = time.monotonic() + pause
         if rung:
             bells.task_done()
@@ -87,26 +88,26 @@ def _rung() -> bool:
     return True
 
 
-def _claimed(run_id: str) -> None:
-    """Note the run, and take away its message, at a broker that may take its time."""
-    housekeeping.Presence.holds(run_id)
-    threading.Thread(target=withdraw, args=(run_id,), name="withdraw", daemon=True).start()
-
-
-def _take_next() -> bool:
+def take_next(presence: housekeeping.Presence) -> bool:
     """See the oldest queued run through that can be had; False if there is none."""
+
+    def claimed(run_id: str) -> None:
+        """Note the run, and take away its message, at a broker that may take its time."""
+        presence.run_id = run_id
+        threading.Thread(target=withdraw, args=(run_id,), name="withdraw", daemon=True).start()
+
     try:
         database = open_database()
         with database.read() as session:
             waiting = queries.claimable(session)
         return any(
-            run_attempt(database, run_id, draining=housekeeping.draining.is_set, claimed=_claimed)
+            run_attempt(database, run_id, draining=housekeeping.draining.is_set, claimed=claimed)
             for run_id in waiting
         )
     except DatabaseError as error:
-        housekeeping.complain(error)
+        presence.complain(error)
     except Exception:
         log.exception("A run could not be seen through; its row says so soon")
     finally:
-        housekeeping.Presence.run_id = None
+        presence.run_id = None
     return False

@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
+from db.models import HELD
 from db.reads import queries
 from db.session import Database
-from db.writes.state_machine import HELD
 from tasks.processes import lock
 from tasks.settings import settings
 

@@ -14,7 +14,7 @@ from typing import IO
 from sqlalchemy.orm import Session
 
 from db.errors import DatabaseError, DatabaseFullError
-from db.models import RunStatus
+from db.models import DRAIN, USER, RunStatus
 from db.modes import opener
 from db.reads import queries
 from db.session import Database
@@ -271,7 +271,7 @@ class Supervisor:
         with self.claim.database.write() as session:
             if self._told:
                 transitions.request_stop(session, run_id, identity().id)
-            stopped = (transitions.USER, self._told or "Stopped")
+            stopped = (USER, self._told or "Stopped")
             if transitions.finish(session, run_id, number, RunStatus.CANCELLED, *stopped):
                 return
             reason, message = self._cause(session, code)
@@ -280,7 +280,7 @@ class Supervisor:
     def _cause(self, session: Session, code: int) -> tuple[str, str]:
         """Return why the trainer is gone, as a reason and in words."""
         if self._drained:
-            return transitions.DRAIN, causes.DRAINED
+            return DRAIN, causes.DRAINED
         run_id, number = self.claim.run_id, self.claim.number
         was_killed = code == -signal.SIGKILL and not self._killed
         if was_killed and memory.kills() > self._kills_before:

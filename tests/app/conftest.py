@@ -14,14 +14,15 @@ from sqlalchemy import delete
 from streamlit.testing.v1 import AppTest
 
 from db import workers
-from db.evaluations import FINAL, NewEvaluation, write_evaluation
-from db.models import ClassSummary, RunStatus
+from db.evaluations import NewEvaluation, write_evaluation
+from db.models import FINAL, ClassSummary, RunStatus
 from db.session import Database
 from db.writes import records, transitions
 from db.writes.records import NUM_QUANTILES, ClassMetricRow, ClassSummaryRow, MetricRow
 from engine.inspection.distributions import class_distributions
 from engine.scenario import Scenario
 from tasks import settings as tasks_settings
+from tasks.queue.submit import row_of
 from tests.app.browser import Visit, served, visiting
 from tests.app.proxy import PUBLIC_NAME
 
@@ -47,18 +48,8 @@ class Studio:
 
     def queued(self, name: str = "A run", study: str | None = None, **settings: Any) -> str:
         scenario = Scenario.model_validate(settings).model_copy(update={"name": name})
-        new = transitions.NewRun(
-            name=name,
-            scenario=scenario.as_json(),
-            scenario_digest=scenario.digest(),
-            method=scenario.method.label,
-            dataset=scenario.data.dataset,
-            seed=scenario.seed,
-            num_epochs=scenario.training.epochs,
-            study=study,
-        )
         with self.database.write() as session:
-            return transitions.create_run(session, new, "test")[0]
+            return transitions.create_run(session, row_of(scenario, study), "test")[0]
 
     def running(self, name: str = "A run", epochs: int = 3, **settings: Any) -> str:
         """A run with some recorded epochs, in the middle of the next one."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from app.run.panels import MAX_POINTS, PLANS, panels
 
 NUM_CLASSES = 10
 EPOCHS = 100
+APP = Path(__file__).parents[2] / "app"
 BUDGET = 300_000
 """Bytes of one figure's JSON."""
 
@@ -81,6 +83,29 @@ def test_a_chart_shows_names_as_they_are(name):
     # Plotly reads <b> as bold; only the tags of our own hover texts may stay.
     ours = re.sub(r"<b>(%\{|&lt;)", "", said)
     assert "<b>class" not in ours
+
+
+def test_only_one_place_says_how_many_classes_a_chart_shows():
+    own = re.compile(r"^MAX_CLASSES = |nlargest\(\d", re.MULTILINE)
+    found = [file.name for file in APP.rglob("*.py") if own.search(file.read_text("utf-8"))]
+    assert found == ["chart.py"]
+
+
+@pytest.mark.parametrize("name", ["class_comparison", "class_difference"])
+def test_runs_stand_side_by_side_in_rows_of_classes_the_worst_on_top(name):
+    chart = charts()[name]
+    value = {("cat", "one"): 0.7, ("dog", "one"): 0.2, ("cat", "two"): 0.5, ("dog", "two"): 0.4}
+    rows = [
+        {"class": kind, "title": title, "method": "caat", "value": share}
+        for (kind, title), share in value.items()
+    ]
+    table = full_table(chart.columns).head(len(rows)).assign(**pd.DataFrame(rows).to_dict("list"))
+    figure = chart.draw(table)
+    assert list(figure.layout.yaxis.ticktext) == ["dog", "cat"]
+    one, two = (dict(zip(line.x, line.y, strict=True)) for line in figure.data)
+    assert one[0.7] > two[0.5] > 0.5 > one[0.2] > two[0.4]
+    assert one[0.7] - two[0.5] == pytest.approx(0.22)
+    assert (one[0.7] + two[0.5]) / 2 == pytest.approx(1)
 
 
 def test_nothing_can_be_sent_to_a_cloud():

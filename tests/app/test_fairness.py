@@ -8,8 +8,7 @@ from sqlalchemy import delete
 from app.compare import fairness as tables
 from app.compare.runs import Finished
 from app.compare.words import collapse, compared
-from db.evaluations import FINAL
-from db.models import Evaluation
+from db.models import FINAL, Evaluation
 from engine.evaluation.statistics import spread
 from tests.app.shown import figures, words
 

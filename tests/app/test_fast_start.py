@@ -11,7 +11,7 @@ HEAVY = ("torch", "torchvision", "pandas", "pyarrow", "streamlit", "plotly")
 
 COMMANDS = """
 import contextlib, io, sys
-from app.cli import main
+from app.cli.main import main
 
 def run(*words):
     sys.argv = ["caat", *words]

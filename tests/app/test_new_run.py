@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Annotated
 
 import pytest
 import streamlit as st
@@ -15,6 +16,7 @@ from app.new_run.preview import class_counts_table, noise_matrix, training_count
 from app.scenario.toml_out import as_table, as_toml
 from db.reads import queries
 from engine.config import Section
+from engine.empty import Empty
 from engine.methods.base import METHODS
 from engine.models.backbones.base import BACKBONES
 from engine.scenario import Scenario
@@ -335,7 +337,8 @@ def test_an_untouched_form_is_the_default_scenario(monkeypatch):
 class Odd(Section):
     """A table with one field of every sort."""
 
-    some: int | None = Field(None, ge=1, description="A number; empty is seven")
+    some: Annotated[int | None, Empty("seven")] = Field(None, ge=1, description="A number")
+    many: Annotated[int | None, Empty("all", "takes")] = Field(None, description="How many")
     text: str = "abc"
     shares: tuple[float, ...] = (0.1, 0.2)
 
@@ -344,9 +347,13 @@ def odd_places() -> dict[str, Place]:
     return {place.name: place for place in places(Odd, "odd", "key")}
 
 
-def test_a_field_names_what_empty_means():
-    assert odd_places()["some"].empty_means == "seven"
-    assert odd_places()["some"].is_optional
+def test_a_field_says_in_its_help_what_its_placeholder_says():
+    some, many = odd_places()["some"], odd_places()["many"]
+    assert some.is_optional
+    assert (some.empty_means, many.empty_means) == ("seven", "all")
+    assert some.help.startswith("A number; empty is seven")
+    assert many.help.startswith("How many; empty takes all")
+    assert odd_places()["text"].help.startswith("Text")
 
 
 def test_a_list_of_numbers_is_written_and_read_back():

@@ -19,7 +19,9 @@ from app.text.palette import (
     class_style,
     method_style,
 )
+from db.reads import headline
 from engine import scenario
+from engine.evaluation import statistics
 
 ROOT = Path(__file__).parents[2]
 
@@ -139,3 +141,10 @@ def test_text_on_the_primary_colour_and_links_on_the_page_can_be_read(kind):
     for ground in ("backgroundColor", "secondaryBackgroundColor"):
         assert contrast(theme["linkColor"], theme[ground]) >= 4.5
         assert contrast(theme["primaryColor"], theme[ground]) >= 3  # what is no text
+
+
+def test_engine_database_and_charts_call_the_three_errors_the_same():
+    assert list(ERRORS) == list(statistics.ERRORS) == list(headline.ERRORS)
+    assert ERRORS[statistics.NATURAL_ERROR] is NATURAL
+    assert ERRORS[statistics.BOUNDARY_ERROR] is BOUNDARY
+    assert ERRORS[statistics.ROBUST_ERROR] is ROBUST

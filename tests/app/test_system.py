@@ -5,11 +5,12 @@ from streamlit.testing.v1 import AppTest
 
 from db.errors import DatabaseUnreachableError
 from tasks import doctor
+from tasks.finding import Finding
 from tests.app.conftest import MAIN
 from tests.app.shown import words
 
 
-def findings() -> dict[str, doctor.Finding]:
+def findings() -> dict[str, Finding]:
     return {finding.part: finding for finding in doctor.examine()}
 
 
@@ -34,6 +35,39 @@ def test_when_all_is_well_the_page_says_so(studio, open_page, monkeypatch):
     studio.report_worker()
     monkeypatch.setattr("tasks.queue.broker.why_down", lambda url: None)
     assert "Everything is well: 16 checks passed" in words(open_page("system"))
+
+
+def test_versions_and_datasets_stand_in_tables_whatever_their_sentences_say(
+    studio, open_page, monkeypatch
+):
+    def examine(*, thorough: bool) -> list[Finding]:
+        return [
+            Finding(
+                "versions", True, "all are new", facts={"torch": "2.13.0, cpu", "numpy": "2 b"}
+            ),
+            Finding("data", True, "ready", of="digits"),
+            Finding("data", True, "not here", of="data of mine"),
+            Finding("data", False, "Permission denied: /data"),
+        ]
+
+    monkeypatch.setattr(doctor, "examine", examine)
+    page = open_page("system")
+    shown, sets = (table.value.to_dict("list") for table in page.dataframe[:2])
+    assert shown == {"Package": ["torch", "numpy"], "Version": ["2.13.0, cpu", "2 b"]}
+    assert sets == {"Dataset": ["digits", "data of mine"], "State": ["ready", "not here"]}
+    said = words(page)
+    assert "1 of 4 checks failed: data" in said
+    assert "Permission denied" in said
+
+
+def test_a_finding_lists_what_its_sentence_says(studio):
+    found = doctor.examine(thorough=False)
+    (versions,) = (finding for finding in found if finding.part == "versions")
+    assert versions.text == ", ".join(f"{name} {value}" for name, value in versions.facts.items())
+    assert {"digits", "cifar10"} <= {finding.of for finding in found if finding.part == "data"}
+    told = [finding.as_json() for finding in found]
+    assert {"part": "data digits", "ok": True, "text": "ready"} in told
+    assert all(one.keys() == {"part", "ok", "text"} for one in told)
 
 
 def test_settings_stand_with_their_source_and_without_passwords(studio, open_page, monkeypatch):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from app.cli import main
+from app.cli.main import main
 from app.scenario.toml_out import as_toml
 from db.reads import queries
 from db.writes import records

@@ -1,15 +1,26 @@
+from dataclasses import replace
 from itertools import product
 
 import pytest
 from sqlalchemy import select, text, update
 
-from db.models import Attempt, Run, RunStatus
-from db.reads.queries import events
+from db.models import (
+    ACTIVE,
+    ENDED,
+    HELD,
+    RESUMABLE,
+    STOPPABLE,
+    USER,
+    Attempt,
+    Run,
+    RunStatus,
+)
+from db.reads.queries import events, get_run
+from db.reads.rows import RunRow
 from db.session import Database
 from db.writes.state_machine import Note, change, remark
 from db.writes.transitions import (
     LEGAL_EDGES,
-    USER,
     WorkerIdentity,
     claim,
     finish,
@@ -51,6 +62,44 @@ def force_status(database: Database, run_id: str, status: RunStatus) -> None:
 
 def test_the_table_of_edges_names_every_status():
     assert set(LEGAL_EDGES) == set(RunStatus)
+
+
+def sources(*targets: RunStatus) -> set[RunStatus]:
+    return {source for source, target in LEGAL if target in targets}
+
+
+def test_what_may_be_done_with_a_run_follows_from_the_table_of_edges():
+    assert set(STOPPABLE) == sources(RunStatus.STOPPING, RunStatus.CANCELLED) - {RunStatus.STOPPING}
+    assert set(RESUMABLE) == sources(RunStatus.QUEUED)
+    assert set(ENDED) == sources(RunStatus.DELETING)
+    assert set(HELD) == sources(RunStatus.SUCCEEDED)
+    assert set(ACTIVE) == set(RunStatus) - set(ENDED) - {RunStatus.DELETING}
+
+
+MAY = {
+    "queued": {"stop"},
+    "running": {"stop"},
+    "stopping": set(),
+    "succeeded": {"delete"},
+    "failed": {"resume", "delete"},
+    "cancelled": {"resume", "delete"},
+    "interrupted": {"stop", "resume"},
+}
+
+
+def ways(row: RunRow) -> set[str]:
+    may = {"stop": row.is_stoppable, "resume": row.is_resumable, "delete": row.is_deletable}
+    return {name for name, is_open in may.items() if is_open}
+
+
+def test_a_row_says_what_a_person_may_do_with_the_run(database, running):
+    run_id, _ = running(database)
+    for status, may in MAY.items():
+        force_status(database, run_id, RunStatus(status))
+        with database.read() as session:
+            row = get_run(session, run_id)
+        assert ways(row) == may, status
+        assert ways(replace(row, is_lost=True)) == may | {"resume"}, status
 
 
 def test_a_legal_edge_is_walked_once_and_told_once(database, running):

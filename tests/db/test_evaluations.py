@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from db.evaluations import FINAL, NewEvaluation, evaluations, outcomes, write_evaluation
-from db.models import Evaluation, Run, RunStatus
+from db.evaluations import NewEvaluation, evaluations, outcomes, write_evaluation
+from db.models import FINAL, Evaluation, Run, RunStatus
 from db.writes.transitions import finish, rests
 
 OUTCOMES = {

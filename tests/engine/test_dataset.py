@@ -9,7 +9,15 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from engine.data.datasets.base import datasets, register
-from engine.data.preparation import DataConfig, prepare, stratified_counts
+from engine.data.preparation import (
+    DataConfig,
+    available_counts,
+    balanced_counts,
+    noise_matrix,
+    prepare,
+    stratified_counts,
+    training_counts,
+)
 from engine.types import rows_by_class
 
 NOWHERE = Path("not-used")
@@ -68,6 +76,27 @@ def test_noise_changes_given_labels_and_nothing_else():
     assert np.array_equal(clean.train.labels, noisy.train.true_labels)
     next_class = (noisy.train.true_labels[flipped] + 1) % 10
     assert np.array_equal(noisy.train.labels[flipped], next_class)
+
+
+def test_a_run_draws_its_labels_from_the_noise_that_is_foreseen():
+    config = DataConfig(dataset="digits", noise={"kind": "flip2", "ratio": 0.6})
+    train = prepare(config, 5, NOWHERE).train
+    seen = np.zeros((10, 10), dtype=bool)
+    seen[train.true_labels, train.labels] = True
+    assert np.array_equal(seen, noise_matrix(config, 5) > 0)
+    assert not np.array_equal(noise_matrix(config, 5), noise_matrix(config, 6))
+
+
+def test_a_scenario_holds_out_what_it_asks_for_else_what_the_dataset_does():
+    own = datasets()["digits"].held_out_per_class
+    asked = DataConfig(dataset="digits", meta_per_class=7)
+    assert asked.held_out == (7, own) == (asked.held_out.meta, asked.held_out.validation)
+    assert len(prepare(asked, 1, NOWHERE).meta) == 70
+    everything = np.array(datasets()["digits"].train_counts)
+    assert np.array_equal(available_counts(asked), everything - 7 - own)
+    assert np.array_equal(balanced_counts(asked, everything), everything - 7 - own)
+    some = DataConfig(dataset="digits", meta_per_class=7, train_size=100, imbalance={"factor": 4})
+    assert balanced_counts(some, everything).sum() == 100 > training_counts(some, 0).sum()
 
 
 @pytest.mark.parametrize(("train_size", "test_size"), [(10, 10), (333, 77), (1036, 360)])

@@ -1,12 +1,13 @@
 import json
 import math
 import tomllib
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
 from engine.config import Section, allowed_values, bounds, error_lines, in_255ths
+from engine.empty import described, empty_of
 from engine.methods.base import METHODS
 from engine.models.backbones.base import BACKBONES
 from engine.scenario import Scenario
@@ -214,6 +215,24 @@ def test_every_field_says_what_it_is(section):
         said = any(found.description for found in declared if found)
         assert is_table or said, f"{section.__name__}.{name}"
         assert section.__doc__
+
+
+@pytest.mark.parametrize("section", sections(), ids=lambda section: section.__name__)
+def test_a_field_that_may_be_left_out_says_what_then_stands_for_it(section):
+    """As a mark of the field, which forms read; its description has no word of it."""
+    for name, field in section.model_fields.items():
+        if type(None) in get_args(field.annotation):
+            assert empty_of(field), f"{section.__name__}.{name}"
+        assert "empty" not in (field.description or "").lower(), f"{section.__name__}.{name}"
+
+
+def test_a_json_schema_describes_a_field_as_a_form_does():
+    fields, caat = METHODS["caat"].model_fields, METHODS["caat"].model_json_schema()["properties"]
+    assert caat["meta_lr"]["description"] == described(fields["meta_lr"])
+    assert caat["meta_lr"]["description"].endswith("; empty is 0.01, or 0.0001 as released")
+    assert caat["beta"]["description"] == described(fields["beta"]) == fields["beta"].description
+    data = Scenario.model_json_schema()["$defs"]["DataConfig"]["properties"]
+    assert data["train_size"]["description"].endswith("images; empty takes all")
 
 
 @pytest.mark.parametrize("section", sections(), ids=lambda section: section.__name__)

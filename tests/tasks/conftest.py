@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
+from app.cli.main import main
 from benchmarks.fault.studio import Studio
 from db.session import Database
 from tasks.settings import _database, settings

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from db.evaluations import FINAL, evaluations, outcomes
-from db.models import Run
+from db.evaluations import evaluations, outcomes
+from db.models import FINAL, Run
 from db.reads import queries
 from engine.errors import UserError
 from tasks.results import evaluate as evaluating

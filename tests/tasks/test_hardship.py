@@ -170,16 +170,28 @@ def test_what_differs_is_named_and_what_is_equal_or_unknown_is_not():
     assert differences({}, now) == differences(now, now) == []
 
 
-def test_a_worker_older_than_the_database_stays_idle_and_says_so_once(studio, caplog, monkeypatch):
-    monkeypatch.setattr(housekeeping.Presence, "complaint", None)
+def test_what_a_worker_holds_is_its_own_and_stands_in_its_row(studio):
+    holder, other = housekeeping.Presence(), housekeeping.Presence()
+    holder.run_id = "a" * 32
+    told = []
+    for presence in (holder, other):
+        presence.report()
+        with studio.database.read() as session:
+            (row,) = queries.workers(session)
+        told.append(row.state)
+    assert told == ["busy", "idle"]
+
+
+def test_a_worker_older_than_the_database_stays_idle_and_says_so_once(studio, caplog):
+    presence = housekeeping.Presence()
     run_id = launch(studio)
     head = studio.database.head_revision()
     with studio.database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with caplog.at_level(logging.WARNING, "tasks.worker.housekeeping"):
-        assert not serve._take_next()
-        assert not serve._take_next()
-    housekeeping.report()
+        assert not serve.take_next(presence)
+        assert not serve.take_next(presence)
+    presence.report()
     with studio.database.read() as session:
         (row,) = queries.workers(session)
     assert (row.state, row.revision) == ("idle", head)  # for the page of the newer program

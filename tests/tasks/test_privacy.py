@@ -40,7 +40,7 @@ OLDER = sorted((ROOT / "tests" / "db" / "released").glob("*.sql"))[-1]
 QUICK = {"CAAT_SWEEP_SECONDS": "0.5", "CAAT_RETRY_AFTER_SECONDS": "1"}
 SEVERAL = """
 import sys, time
-from app.cli import main
+from app.cli.main import main
 from db import queries
 from tasks.processes.process import begin
 from tasks.settings import open_database

@@ -19,7 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from redis.connection import parse_url as redis_parts
 
-from app.cli import main
+from app.cli.main import main
 from benchmarks.fault.studio import Studio
 from db.errors import SettingsError
 from db.reads import queries

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from engine.config import ShareOfRun
+from engine.empty import Empty
 from engine.meta.learner import MetaLearner
 from engine.meta.multipliers import ClassMultipliers
 from engine.methods.base import METHODS, LearnedWeight, Learner, MethodConfig
@@ -68,31 +69,21 @@ class CaatConfig(MethodConfig):
         "unbiased at about half the cost",
     )
     beta: float = Field(1.5, ge=0, le=100, description="Weight of the adversary's KL term")
-    temperature: float | None = Field(
-        None,
-        ge=1e-4,
-        le=100,
-        description="Softmax temperature; empty is 1, or 0.001 as released, which freezes it",
+    temperature: Annotated[float | None, Empty("1, or 0.001 as released, which freezes it")] = (
+        Field(None, ge=1e-4, le=100, description="Softmax temperature")
     )
-    meta_every: int | None = Field(
-        None,
-        ge=1,
-        le=10_000,
-        description="Batches from one meta step to the next; empty is 4, or 50 as released",
+    meta_every: Annotated[int | None, Empty("4, or 50 as released")] = Field(
+        None, ge=1, le=10_000, description="Batches from one meta step to the next"
     )
     meta_batch_size: int = Field(128, ge=2, le=8192, description="Meta images per meta step")
-    meta_num_steps: int | None = Field(
+    meta_num_steps: Annotated[int | None, Empty("as in training")] = Field(
         None,
         ge=1,
         le=200,
-        description="Steps of the attack on the meta images, each 2.5 / steps of the bound long; "
-        "empty: as in training",
+        description="Steps of the attack on the meta images, each 2.5 / steps of the bound long",
     )
-    meta_lr: float | None = Field(
-        None,
-        gt=0,
-        le=1,
-        description="Learning rate of the weighting network; empty is 0.01, or 0.0001 as released",
+    meta_lr: Annotated[float | None, Empty("0.01, or 0.0001 as released")] = Field(
+        None, gt=0, le=1, description="Learning rate of the weighting network"
     )
     meta_weight_decay: float = Field(5e-4, ge=0, le=1, description="Its L2 penalty")
     hidden: int = Field(100, ge=1, le=4096, description="Hidden units of the weighting network")
@@ -101,12 +92,8 @@ class CaatConfig(MethodConfig):
         description="Divide the adversary side by the batch's mean adversary weight; never as "
         "released",
     )
-    fairness_from: Annotated[float | None, ShareOfRun()] = Field(
-        None,
-        ge=0,
-        le=1,
-        description="Share of the run after which the class multipliers move; empty is 0.25, or 0 "
-        "as released",
+    fairness_from: Annotated[float | None, ShareOfRun(), Empty("0.25, or 0 as released")] = Field(
+        None, ge=0, le=1, description="Share of the run after which the class multipliers move"
     )
     slack: float = Field(0.07, ge=0, le=1, description="Excess error of a class that costs nothing")
     multiplier_rate: float = Field(0.05, ge=0, le=10, description="Step of the class multipliers")
