@@ -158,6 +158,8 @@ def display_url(url: str) -> str:
 
     What is shown is listed, not what is hidden: a parameter that nobody thought of is hidden.
     """
+    if not url:
+        return ""
     if url.startswith("sqlite:"):  # a path, in which every character may stand
         file, mark, _ = url.partition("?")
         return f"{file}?{MASK}" if mark else file

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from app.charts.base import class_axis, figure, plain, register, whiskers
 from app.text.labels import metric
 from app.text.palette import ERRORS
-from engine.evaluation.statistics import ROBUST_ERROR
+from engine.evaluation.error_names import ROBUST_ERROR
 
 ROW_HEIGHT = 34
 

@@ -13,7 +13,8 @@ from app.compare.runs import Finished
 from app.data.cached import Columns, class_name
 from app.text.palette import ERRORS
 from engine.evaluation.comparison import paired_difference
-from engine.evaluation.statistics import BOUNDARY_ERROR, ROBUST_ERROR, errors_of, holm, rho, spread
+from engine.evaluation.error_names import BOUNDARY_ERROR, ROBUST_ERROR
+from engine.evaluation.statistics import errors_of, holm, rho, spread
 
 LEVEL = 0.05
 """Below this corrected p-value two runs are said to differ."""

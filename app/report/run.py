@@ -19,7 +19,7 @@ from app.text.format import count, percent, points
 from app.text.labels import evaluation, metric, status
 from db.reads.rows import EvaluationRow, RunDetail
 from engine.errors import UserError
-from engine.evaluation.statistics import ERRORS, ROBUST_ERROR
+from engine.evaluation.error_names import ERRORS, ROBUST_ERROR
 
 
 def run_report(run_id: str) -> bytes:

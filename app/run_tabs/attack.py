@@ -14,7 +14,7 @@ from app.text.format import count, percent
 from app.text.labels import evaluation
 from app.text.markdown import literal
 from db.reads.rows import EvaluationRow, RunDetail
-from engine.evaluation.statistics import ROBUST_ERROR
+from engine.evaluation.error_names import ROBUST_ERROR
 
 
 def draw(run: RunDetail) -> None:

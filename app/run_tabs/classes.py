@@ -11,7 +11,7 @@ from app.text.format import count, percent, points
 from app.text.labels import metric
 from app.text.markdown import literal
 from db.reads.rows import RunDetail
-from engine.evaluation.statistics import ERRORS, ROBUST_ERROR
+from engine.evaluation.error_names import ERRORS, ROBUST_ERROR
 
 SPLITS = {"test": "Test", "validation": "Validation"}
 

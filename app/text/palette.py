@@ -3,7 +3,7 @@
 import zlib
 from typing import NamedTuple
 
-from engine.evaluation import statistics
+from engine.evaluation import error_names
 
 PETROFF_10 = (
     "#3f90da",
@@ -45,7 +45,7 @@ NATURAL = Style("#0072b2", "circle", "solid")
 BOUNDARY = Style("#e69f00", "triangle-up", "dot")
 ROBUST = Style("#d55e00", "diamond", "dash")
 
-ERRORS = dict(zip(statistics.ERRORS, (NATURAL, BOUNDARY, ROBUST), strict=True))
+ERRORS = dict(zip(error_names.ERRORS, (NATURAL, BOUNDARY, ROBUST), strict=True))
 
 SERIES = {
     **ERRORS,

@@ -21,7 +21,7 @@ from app.text.format import count
 from app.text.labels import metric
 from app.text.markdown import literal
 from app.text.palette import ERRORS
-from engine.evaluation.statistics import ROBUST_ERROR
+from engine.evaluation.error_names import ROBUST_ERROR
 
 
 @page

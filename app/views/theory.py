@@ -12,7 +12,7 @@ from app.theory.form import setting_form
 from app.theory.samples import draw_samples
 from app.theory.verdict import draw_menu, draw_verdict
 from app.theory.words import how_fair, where, who_pays
-from engine.evaluation.statistics import NATURAL_ERROR, ROBUST_ERROR
+from engine.evaluation.error_names import NATURAL_ERROR, ROBUST_ERROR
 from engine.theory.mixture import Setting, Solution
 from engine.theory.solver import solve
 

@@ -19,7 +19,7 @@ from app.report.download import offer_comparison
 from app.text.evaluation_card import under
 from app.text.format import count, percent
 from app.text.markdown import literal
-from engine.evaluation.statistics import ROBUST_ERROR
+from engine.evaluation.error_names import ROBUST_ERROR
 
 MAX_PATHS = 8  # more trajectories than this make no readable chart
 TITLES = {"average": "Average", "worst": "Worst class"}

@@ -11,15 +11,8 @@ from engine.attacks.base import Conditions, EvaluationAttack
 from engine.attacks.pgd import Pgd
 from engine.config import Pixels, Section
 from engine.empty import Empty
-from engine.evaluation.statistics import (
-    BOUNDARY_ERROR,
-    NATURAL_ERROR,
-    ROBUST_ERROR,
-    class_counts,
-    errors_by_class,
-    errors_of,
-    spread,
-)
+from engine.evaluation.error_names import BOUNDARY_ERROR, NATURAL_ERROR, ROBUST_ERROR
+from engine.evaluation.statistics import class_counts, errors_by_class, errors_of, spread
 from engine.lazy import torch
 from engine.models.modes import arithmetic, eval_mode, without_parameter_gradients
 from engine.perturbation.threat import ThreatConfig

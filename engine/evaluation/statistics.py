@@ -10,12 +10,11 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
+from engine.evaluation.error_names import BOUNDARY_ERROR, NATURAL_ERROR, ROBUST_ERROR
+
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
-
-NATURAL_ERROR, BOUNDARY_ERROR, ROBUST_ERROR = "natural_error", "boundary_error", "robust_error"
-ERRORS = (NATURAL_ERROR, BOUNDARY_ERROR, ROBUST_ERROR)
 
 
 def errors_of(label: Counts, clean: Counts, attacked: Counts) -> dict[str, Marks]:

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from engine.config import Section
 from engine.empty import Empty
-from engine.evaluation.statistics import BOUNDARY_ERROR, NATURAL_ERROR, ROBUST_ERROR
+from engine.evaluation.error_names import BOUNDARY_ERROR, NATURAL_ERROR, ROBUST_ERROR
 
 Loss = Literal["zero-one", "logistic"]
 NumberT = TypeVar("NumberT", float, None, float | None)

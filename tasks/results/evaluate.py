@@ -14,10 +14,11 @@ from engine.attacks.pgd import QUARTERS, Pgd
 from engine.config import Section, error_lines, in_255ths
 from engine.errors import UserError
 from engine.evaluation.card import EvaluationCard, card_of
+from engine.evaluation.error_names import ROBUST_ERROR
 from engine.evaluation.evaluate import Outcomes, attack_of
 from engine.evaluation.masking import MaskingConfig, masking_checks, white_box
 from engine.evaluation.released import card_as_released, examine_as_released
-from engine.evaluation.statistics import ROBUST_ERROR, class_counts, errors_by_class
+from engine.evaluation.statistics import class_counts, errors_by_class
 from engine.evaluation.suite import Assessment, SampleConfig, Suite
 from engine.perturbation.norms import BALLS
 from engine.perturbation.threat import ThreatConfig

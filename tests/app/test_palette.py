@@ -21,7 +21,7 @@ from app.text.palette import (
 )
 from db.reads import headline
 from engine import scenario
-from engine.evaluation import statistics
+from engine.evaluation import error_names
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,7 +144,7 @@ def test_text_on_the_primary_colour_and_links_on_the_page_can_be_read(kind):
 
 
 def test_engine_database_and_charts_call_the_three_errors_the_same():
-    assert list(ERRORS) == list(statistics.ERRORS) == list(headline.ERRORS)
-    assert ERRORS[statistics.NATURAL_ERROR] is NATURAL
-    assert ERRORS[statistics.BOUNDARY_ERROR] is BOUNDARY
-    assert ERRORS[statistics.ROBUST_ERROR] is ROBUST
+    assert list(ERRORS) == list(error_names.ERRORS) == list(headline.ERRORS)
+    assert ERRORS[error_names.NATURAL_ERROR] is NATURAL
+    assert ERRORS[error_names.BOUNDARY_ERROR] is BOUNDARY
+    assert ERRORS[error_names.ROBUST_ERROR] is ROBUST

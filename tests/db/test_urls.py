@@ -176,3 +176,8 @@ def test_a_real_server_opens_to_a_password_of_any_characters_and_to_no_other(mon
 def test_a_short_secret_does_not_shred_a_text():
     assert redact("connection refused", ["e"]) == "connection refused"
     assert redact("for role p%40ss: p@ss", ["p@ss"]) == "for role ***: ***"
+
+
+def test_a_url_that_is_not_set_is_shown_as_nothing():
+    assert display_url("") == ""
+    assert "cannot be read" in display_url("no url")

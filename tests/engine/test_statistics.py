@@ -10,9 +10,9 @@ from sklearn.metrics import confusion_matrix
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from engine.evaluation.error_names import ERRORS
 from engine.evaluation.evaluate import Outcomes, count_by_class
 from engine.evaluation.statistics import (
-    ERRORS,
     Spread,
     confusion,
     errors_by_class,
