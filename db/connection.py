@@ -7,7 +7,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
-from db.errors import DatabaseError
+from db.errors import DatabaseUrlError
 
 try:
     from pysqlite3 import dbapi2 as sqlite_driver
@@ -35,12 +35,10 @@ def parse_url(url: str) -> URL:
     except (ArgumentError, ValueError):
         parsed = None
     if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
-        raise DatabaseError(
-            "CAAT_DATABASE_URL must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
-        )
+        raise DatabaseUrlError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
     if parsed.get_backend_name() == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
-            raise DatabaseError("CAAT_DATABASE_URL must name a file, as in sqlite:////data/caat.db")
+            raise DatabaseUrlError("must name a file, as in sqlite:////data/caat.db")
         return parsed.set(drivername="sqlite+pysqlite")
     return parsed.set(drivername="postgresql+psycopg")
 

@@ -13,12 +13,28 @@ class SettingsError(ValueError):
         self.mistakes = mistakes
 
 
+class RequirementError(ValueError):
+    """A setting's value cannot be; the text goes on after its name: ``must be ...``."""
+
+
 class DatabaseError(RuntimeError):
     """The database cannot be used as it is; nothing was written."""
 
 
 class UnusablePlaceError(SettingsError, DatabaseError):
     """The folder that the settings name cannot be made, or not be written to."""
+
+
+class DatabaseUrlError(DatabaseError):
+    """The URL names no database of a kind that is known.
+
+    Attributes:
+        requirement: What it must be, as in `RequirementError`.
+    """
+
+    def __init__(self, requirement: str) -> None:
+        super().__init__(f"CAAT_DATABASE_URL {requirement}")
+        self.requirement = requirement
 
 
 class DatabaseUnreachableError(DatabaseError):

@@ -19,7 +19,7 @@ from pydantic_settings import (
 from sqlalchemy.engine import URL, make_url
 
 from db.connection import parse_url
-from db.errors import DatabaseError, SettingsError
+from db.errors import DatabaseUrlError, RequirementError, SettingsError
 from db.urls import MASK, UrlError, check_database_url, display_url
 
 PREFIX = "CAAT_"
@@ -96,12 +96,12 @@ class DatabaseSettings(BaseSettings):
             check_database_url(url)
             parse_url(url)
         except UrlError as error:
-            raise ValueError(
+            raise RequirementError(
                 f"must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME, but {error}; "
                 "or give the password by itself, in CAAT_DATABASE_PASSWORD"
             ) from None
-        except DatabaseError as error:
-            raise ValueError(str(error).removeprefix("CAAT_DATABASE_URL ")) from None
+        except DatabaseUrlError as error:
+            raise RequirementError(error.requirement) from None
         return url
 
     @model_validator(mode="after")
@@ -205,29 +205,35 @@ def _is_secret(field: FieldInfo) -> bool:
 
 def _told(kind: type[BaseSettings], error: ErrorDetails) -> str | None:
     """Return one mistake in words: the variable, what it holds, what is allowed, where it is."""
-    text = error["msg"].removeprefix("Value error, ")
     if error["type"] == _NOT_ASKED:
         return None
     if not error["loc"]:
-        return text  # a rule of several settings, which names them
+        return str(_cause(error) or error["msg"])  # a rule of several settings, which names them
     name = str(error["loc"][0])
     field = kind.model_fields[name]
     place, value = sources(kind).get(name, ("default", ""))
     held = "" if _is_secret(field) or name.endswith("_file") else f" {_quoted(value)}"
     where = f" (in {ENV_FILE})" if place == ENV_FILE else ""
-    return f"{PREFIX}{name.upper()}:{held}{where} {_allowed(field, error['type'], text)}"
+    return f"{PREFIX}{name.upper()}:{held}{where} {_allowed(field, error)}"
 
 
-def _allowed(field: FieldInfo, kind: str, text: str) -> str:
-    if kind == "value_error":
-        return text if text.startswith("must") else f"cannot be used: {text}"
+def _cause(error: ErrorDetails) -> Exception | None:
+    """Return what one of our own rules has raised."""
+    cause = error.get("ctx", {}).get("error")
+    return cause if isinstance(cause, Exception) else None
+
+
+def _allowed(field: FieldInfo, error: ErrorDetails) -> str:
+    cause = _cause(error)
+    if cause is not None:
+        return str(cause) if isinstance(cause, RequirementError) else f"cannot be used: {cause}"
     if field.annotation is bool:
         return "must be true or false"
     limits = {type(limit).__name__: limit for limit in field.metadata}
     if "Ge" in limits and "Le" in limits:
         what = "whole number" if field.annotation is int else "number"
         return f"must be a {what} from {limits['Ge'].ge:,} to {limits['Le'].le:,}"
-    return f"cannot be used: {text[:1].lower()}{text[1:]}"
+    return f"cannot be used: {error['msg'][:1].lower()}{error['msg'][1:]}"
 
 
 def unknown_variables(kind: type[BaseSettings]) -> list[str]:

@@ -12,7 +12,12 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from db.errors import DatabaseUnreachableError, SchemaNewerError, UnusablePlaceError
+from db.errors import (
+    DatabaseUnreachableError,
+    RequirementError,
+    SchemaNewerError,
+    UnusablePlaceError,
+)
 from db.modes import is_shared
 from db.session import Database
 from db.settings import DatabaseSettings, given_password, read_settings
@@ -85,20 +90,20 @@ class Settings(DatabaseSettings):
         try:
             return broker_url.checked(url)
         except UrlError as error:
-            raise ValueError(f"must be {broker_url.ALLOWED}, but {error}") from None
+            raise RequirementError(f"must be {broker_url.ALLOWED}, but {error}") from None
 
     @field_validator("dashboard_address")
     @classmethod
     def _is_an_address(cls, address: str) -> str:
         if not _ADDRESS.fullmatch(address):
-            raise ValueError("must be an address or a host's name, without a port")
+            raise RequirementError("must be an address or a host's name, without a port")
         return address
 
     @field_validator("device")
     @classmethod
     def _is_a_device(cls, device: str) -> str:
         if not _DEVICE.fullmatch(device):
-            raise ValueError("must be auto, cpu, cuda or cuda:N")
+            raise RequirementError("must be auto, cpu, cuda or cuda:N")
         return device
 
     @field_validator("shared_group")
@@ -108,7 +113,7 @@ class Settings(DatabaseSettings):
             if name is not None:
                 grp.getgrnam(name)
         except KeyError:
-            raise ValueError("must be the name of a group of this machine") from None
+            raise RequirementError("must be the name of a group of this machine") from None
         return name
 
     @field_validator("public_url")

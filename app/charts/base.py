@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.text.palette import Style
+from app.text.palette import Style, translucent
 from engine.registry import Table
 from tasks.escaping import for_plotly
 
@@ -173,6 +173,20 @@ def whiskers(rows: pd.DataFrame, color: str) -> dict[str, Any]:
         "color": color,
         "thickness": 1.5,
         "width": 3,
+    }
+
+
+def band(x: "pd.Series[Any]", rows: pd.DataFrame, color: str) -> dict[str, Any]:
+    """Return the area around a line, from ``low`` to ``high``."""
+    return {
+        "x": pd.concat([x, x.iloc[::-1]]),
+        "y": pd.concat([rows["high"], rows["low"].iloc[::-1]]),
+        "mode": "lines",
+        "fill": "toself",
+        "fillcolor": translucent(color, 0.14),
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
     }
 
 

@@ -1,11 +1,9 @@
 """One panel of a run's history: a few series over the epochs."""
 
-from collections.abc import Hashable
-
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.base import epoch_axis, figure, line_mode, register
+from app.charts.base import band, epoch_axis, figure, line_mode, register
 from app.text.labels import metric
 from app.text.palette import PETROFF_10, SERIES, Style, translucent
 
@@ -32,7 +30,8 @@ def learning_curve(table: pd.DataFrame) -> go.Figure:
         style = SERIES.get(str(name), Style(PETROFF_10[0], "circle", "solid"))
         known = rows.dropna(subset=["low", "high"])
         if len(known) > 1:
-            _add_band(fig, name, known, style)
+            area = band(known["epoch"], known, style.color)
+            fig.add_scatter(**area, uid=f"{name}-band", legendgroup=str(name))
         faded = name in FADED
         fig.add_scatter(
             x=rows["epoch"],
@@ -50,18 +49,3 @@ def learning_curve(table: pd.DataFrame) -> go.Figure:
             cliponaxis=False,
         )
     return fig
-
-
-def _add_band(fig: go.Figure, name: Hashable, rows: pd.DataFrame, style: Style) -> None:
-    fig.add_scatter(
-        x=pd.concat([rows["epoch"], rows["epoch"].iloc[::-1]]),
-        y=pd.concat([rows["high"], rows["low"].iloc[::-1]]),
-        uid=f"{name}-band",
-        legendgroup=str(name),
-        mode="lines",
-        fill="toself",
-        fillcolor=translucent(style.color, 0.14),
-        line={"width": 0},
-        hoverinfo="skip",
-        showlegend=False,
-    )

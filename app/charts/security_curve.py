@@ -3,8 +3,8 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.base import figure, plain, register
-from app.text.palette import NATURAL, ROBUST, translucent
+from app.charts.base import band, figure, plain, register
+from app.text.palette import NATURAL, ROBUST
 
 LINES = {"average": ("Average", NATURAL), "worst": ("Worst class", ROBUST)}
 
@@ -32,16 +32,7 @@ def security_curve(table: pd.DataFrame) -> go.Figure:
     for name, (label, style) in LINES.items():
         rows = table[table["name"] == name].sort_values("epsilon")
         x = 255 * rows["epsilon"]
-        fig.add_scatter(
-            x=pd.concat([x, x.iloc[::-1]]),
-            y=pd.concat([rows["high"], rows["low"].iloc[::-1]]),
-            mode="lines",
-            fill="toself",
-            fillcolor=translucent(style.color, 0.14),
-            line={"width": 0},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+        fig.add_scatter(**band(x, rows, style.color))
         fig.add_scatter(
             x=x,
             y=rows["value"],

@@ -61,13 +61,13 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
 
 
 def _print_errors(told: dict[str, Any]) -> None:
-    from app.text.evaluation_card import threat_of, under
+    from app.text.evaluation_card import threat_of, under_if_attacked
 
     card = told["evaluation_card"]
     say(f"{told['name']}; {card['split']}, n = {card['n']:,}; {card['checkpoint']}")
     for name, value in told["metrics"].items():
         low, high = value["worst_interval"]
-        attacked = "" if name.startswith("natural") else under(threat_of({}, card))
+        attacked = under_if_attacked(name, threat_of({}, card))
         say(
             f"  {name.replace('_', ' '):15} {value['average']:6.1%}   worst class "
             f"{value['worst_class']}: {value['worst']:.1%} ({low:.1%} to {high:.1%}){attacked}"

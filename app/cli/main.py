@@ -256,10 +256,10 @@ def _show_run(run: "RunDetail", metrics: dict[str, Any] | None, as_json: bool) -
 
 
 def _print_errors(metrics: dict[str, Any] | None, threat: str) -> None:
-    from app.text.evaluation_card import under
+    from app.text.evaluation_card import under_if_attacked
 
     for name, value in (metrics or {}).items():
-        attacked = "" if name.startswith("natural") else under(threat)
+        attacked = under_if_attacked(name, threat)
         say(
             f"{name.replace('_', ' '):15} {value['average']:6.1%}   "
             f"worst class {value['worst_class']}: {value['worst']:.1%}{attacked}"

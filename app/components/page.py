@@ -11,7 +11,7 @@ import streamlit as st
 from app.charts.base import CONFIG
 from app.data.cached import as_csv
 from app.data.resilient import away
-from app.text.markdown import explained
+from app.text.markdown import explained, literal
 from db.errors import DatabaseError, SettingsError
 from db.reads.rows import RunRow
 from engine.names import visible
@@ -58,6 +58,12 @@ def title_of(run: RunRow) -> str:
     """Return a run's name; one without a name is called by what it does."""
     name = run.name if run.name.strip() else f"{run.method} on {run.dataset}, seed {run.seed}"
     return visible(name)
+
+
+def link_run(run_id: str, label: str) -> None:
+    """Draw the link to a run's page."""
+    icon, query = ":material/open_in_full:", {"id": run_id}
+    st.page_link("views/run.py", label=literal(label), icon=icon, query_params=query)
 
 
 def show_chart(figure: go.Figure, *, key: str, alt: str) -> None:

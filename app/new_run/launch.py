@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import streamlit as st
 
+from app.components.page import link_run
 from app.data import cached
 from app.new_run.words import draw_estimate, in_one_line, study_name
 from app.text.format import count
@@ -138,7 +139,10 @@ def _draw_outcome(fingerprint: str) -> None:
             what = f"Study *{literal(launched.study)}*. " if launched.study else ""
             st.success(f"{what}{told}.", icon=":material/check_circle:")
             with st.container(horizontal=True, vertical_alignment="center"):
-                _link(launched.run_id, "Open the run", launched.study)
+                if launched.study is None:
+                    link_run(launched.run_id, "Open the run")
+                else:
+                    _link_study(launched.study)
                 st.button("Prepare it once more", key="again", on_click=_again, args=(fingerprint,))
     match _memory().elsewhere:
         case (of, _Elsewhere() as found) if of == fingerprint:
@@ -147,17 +151,13 @@ def _draw_outcome(fingerprint: str) -> None:
                 icon=":material/tab_unselected:",
             )
             with st.container(horizontal=True, vertical_alignment="center"):
-                _link(found.run_id, "Open that run")
+                link_run(found.run_id, "Open that run")
                 st.button("Launch another", key="insist", on_click=_insist, args=(fingerprint,))
 
 
-def _link(run_id: str, label: str, study: str | None = None) -> None:
-    icon = ":material/open_in_full:"
-    if study is None:
-        st.page_link("views/run.py", label=label, icon=icon, query_params={"id": run_id})
-    else:
-        query = {"study": study}
-        st.page_link("views/studies.py", label="Open the study", icon=icon, query_params=query)
+def _link_study(name: str) -> None:
+    icon, query = ":material/open_in_full:", {"study": name}
+    st.page_link("views/studies.py", label="Open the study", icon=icon, query_params=query)
 
 
 def _insist(fingerprint: str) -> None:

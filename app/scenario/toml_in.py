@@ -9,6 +9,7 @@ import select
 import stat
 import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,36 @@ PATIENCE = 30.0
 _OTHER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read_scenario(file: Path, changes: list[str]) -> Scenario:
-    """Read a TOML file, put the changes over it, and check everything.
+@dataclass(frozen=True)
+class _Change:
+    """One ``--set``.
+
+    Attributes:
+        written: As it was written.
+        path: ``threat.epsilon``.
+        text: The value that was written; empty leaves the field out.
+    """
+
+    written: str
+    path: str
+    text: str
+
+
+def _read_change(written: str) -> _Change:
+    path, equals, text = written.removeprefix("\ufeff").partition("=")
+    if not equals or not path.strip().rpartition(".")[2]:
+        raise UserError(f"--set: {written!r} is not of the form a.b=value")
+    return _Change(written, path.strip(), text.strip())
+
+
+def read_scenario(file: Path, settings: list[str]) -> Scenario:
+    """Read a TOML file, put the ``a.b=value`` settings over it, and check everything.
 
     Raises:
         UserError: One line per mistake, each with the field, the value and what is allowed.
     """
     values = _read(file)
-    before = copy.deepcopy(values)
+    before, changes = copy.deepcopy(values), [_read_change(written) for written in settings]
     for change in changes:
         _put(values, change)
     _require_lengths_of_the_norm(before, values, changes)
@@ -45,13 +68,13 @@ def read_scenario(file: Path, changes: list[str]) -> Scenario:
 
 
 def _require_lengths_of_the_norm(
-    before: dict[str, Any], after: dict[str, Any], changes: list[str]
+    before: dict[str, Any], after: dict[str, Any], changes: list[_Change]
 ) -> None:
     """Refuse another norm over a file whose lengths were written for its own norm."""
     was, now = (_table(values, "threat").get("norm") or "linf" for values in (before, after))
     if was == now:
         return
-    told = {change.partition("=")[0].strip() for change in changes}
+    told = {change.path for change in changes}
     for table, field in (
         ("threat", "epsilon"),
         ("threat", "step_size"),
@@ -120,17 +143,14 @@ def _chunks(handle: int) -> Iterator[bytes]:
             return
 
 
-def _put(values: dict[str, Any], change: str) -> None:
-    path, equals, text = change.removeprefix("\ufeff").partition("=")
-    *tables, key = path.strip().split(".")
-    if not equals or not key:
-        raise UserError(f"--set: {change!r} is not of the form a.b=value")
+def _put(values: dict[str, Any], change: _Change) -> None:
+    *tables, key = change.path.split(".")
     for table in tables:
         values = values.setdefault(table, {})
         if not isinstance(values, dict):
-            raise UserError(f"--set: {change!r} goes into {table!r}, which is no table")
-    if text.strip():
-        values[key] = _value(text.strip())
+            raise UserError(f"--set: {change.written!r} goes into {table!r}, which is no table")
+    if change.text:
+        values[key] = _value(change.text)
     else:
         values.pop(key, None)
 

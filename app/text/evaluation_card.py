@@ -6,6 +6,7 @@ from typing import Any
 from db.reads.rows import RunDetail
 from engine.config import exactly, in_255ths
 from engine.evaluation.card import PIXELS
+from engine.evaluation.error_names import NATURAL_ERROR
 
 
 def ball(norm: str, epsilon: float) -> str:
@@ -36,6 +37,11 @@ def threat_in_training(scenario: Mapping[str, Any]) -> str:
 def under(threat: str) -> str:
     """Write a ball behind the number that it belongs to: `` (linf 8/255)``."""
     return f" ({threat})" if threat else ""
+
+
+def under_if_attacked(name: str, threat: str) -> str:
+    """Write a ball behind an error; the natural one has none."""
+    return "" if name == NATURAL_ERROR else under(threat)
 
 
 def threat_of_run(run: RunDetail) -> str:

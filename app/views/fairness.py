@@ -12,7 +12,15 @@ from app.compare import words as say
 from app.compare.choice import choose_one, choose_some
 from app.compare.protocol import differences, in_words
 from app.compare.runs import Finished
-from app.components.page import download, nothing_here, page, show_chart, show_frame, show_table
+from app.components.page import (
+    download,
+    link_run,
+    nothing_here,
+    page,
+    show_chart,
+    show_frame,
+    show_table,
+)
 from app.data import cached
 from app.report.comparison import comparison_report
 from app.report.download import offer_comparison
@@ -21,7 +29,7 @@ from app.text.format import count
 from app.text.labels import metric
 from app.text.markdown import literal
 from app.text.palette import ERRORS
-from engine.evaluation.error_names import ROBUST_ERROR
+from engine.evaluation.error_names import NATURAL_ERROR, ROBUST_ERROR
 
 
 @page
@@ -109,7 +117,7 @@ def _say_answer(runs: list[Finished], table: pd.DataFrame, name: str) -> bool:
 def _ball(runs: list[Finished], name: str) -> str:
     """Return an error's norm and radius, where an attack counts and all runs have the same."""
     balls = {run.threat for run in runs}
-    return "" if name.startswith("natural") or len(balls) > 1 else balls.pop()
+    return "" if name == NATURAL_ERROR or len(balls) > 1 else balls.pop()
 
 
 def _draw_errors(runs: list[Finished], table: pd.DataFrame, name: str) -> None:
@@ -135,12 +143,7 @@ def _draw_errors(runs: list[Finished], table: pd.DataFrame, name: str) -> None:
     show_table(tables.wide(table), key="errors", file_name="class-fairness.csv")
     with st.container(horizontal=True):
         for run in runs:
-            st.page_link(
-                "views/run.py",
-                label=literal(run.label),
-                icon=":material/open_in_full:",
-                query_params={"id": run.id},
-            )
+            link_run(run.id, run.label)
 
 
 def _draw_spreads(table: pd.DataFrame, name: str, *, alike: bool) -> None:

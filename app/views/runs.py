@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.compare.fairness import MAX_RUNS
 from app.components.dialog import answer_click, asked
-from app.components.page import follow_database, nothing_here, page, show_frame, title_of
+from app.components.page import follow_database, link_run, nothing_here, page, show_frame, title_of
 from app.components.run_line import badge, whereabouts
 from app.components.workers import worker_panel
 from app.data import cached
@@ -152,12 +152,7 @@ def _draw_chosen(run: RunRow | None) -> None:
         return
     badge(run)
     st.markdown(f"**{literal(title_of(run))}**", width="content")
-    st.page_link(
-        "views/run.py",
-        label="Open",
-        icon=":material/open_in_full:",
-        query_params={"id": run.id},
-    )
+    link_run(run.id, "Open")
     action_buttons(run, "chosen")
     # What changes stands last: the table's own tools come up over this end of the bar.
     st.caption(literal(whereabouts(run)), width="stretch")

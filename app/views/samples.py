@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from app.compare.choice import choose_one
-from app.components.page import nothing_here, page, title_of
+from app.components.page import link_run, nothing_here, page, title_of
 from app.data import cached
 from app.samples import browse, by_class, learning, reads, words
 from app.samples.choice import Look, choose_view
@@ -87,16 +87,7 @@ def _say_too_early(run: RunDetail) -> None:
         "They stand here after its first recorded epoch.",
         ":material/scatter_plot:",
     )
-    _link_run(run)
-
-
-def _link_run(run: RunDetail) -> None:
-    st.page_link(
-        "views/run.py",
-        label=literal(title_of(run)),
-        icon=":material/open_in_full:",
-        query_params={"id": run.id},
-    )
+    link_run(run.id, title_of(run))
 
 
 def _offer_newer(run_id: str, drawn: cached.Mark) -> None:
@@ -122,7 +113,7 @@ def _say_answer(look: Look, table: pd.DataFrame) -> None:
     ]
     only = words.by_class_only(shown, look.quantity)
     st.caption(literal(" ".join([*parts, only] if only else parts)))
-    _link_run(look.run)
+    link_run(look.run.id, title_of(look.run))
 
 
 render()

@@ -13,7 +13,7 @@ from app.compare.choice import choose_one, choose_some, keep
 from app.compare.fairness import MAX_RUNS, variants
 from app.compare.protocol import differences, in_words
 from app.compare.runs import Finished
-from app.components.page import nothing_here, page, show_chart, show_table
+from app.components.page import link_run, nothing_here, page, show_chart, show_table
 from app.report.comparison import comparison_report
 from app.report.download import offer_comparison
 from app.text.evaluation_card import under
@@ -207,12 +207,7 @@ def _draw_links(seeds: Sequence[Finished], row: "pd.Series[Any]") -> None:
     st.markdown(literal(f"{'; '.join(parts)}{note}."))
     with st.container(horizontal=True):
         for run in seeds:
-            st.page_link(
-                "views/run.py",
-                label=literal(run.label),
-                icon=":material/open_in_full:",
-                query_params={"id": run.id},
-            )
+            link_run(run.id, run.label)
         st.page_link(
             "views/fairness.py",
             label="Which classes pay?",

