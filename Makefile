@@ -1,5 +1,5 @@
 # make run   start everything and print the address
-# make test  everything that a change must pass
+# make test  format, lint, import rules, types, and every rule once (FULL=1: at every setting)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,7 +34,7 @@ lint: setup
 
 # One thread a process; three of them fill two cores, as many tests wait for what they started.
 unit: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal $(if $(FULL),,--short)
 
 format: setup
 	$(BIN)/ruff format .

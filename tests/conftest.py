@@ -12,6 +12,15 @@ from sqlalchemy.engine import URL
 from benchmarks.fault import servers
 from db.session import Database
 from db.settings import sqlite_url
+from tests import short_run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    short_run.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    short_run.configure(config)
 
 
 @pytest.fixture(autouse=True)
