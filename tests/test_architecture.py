@@ -36,6 +36,11 @@ def test_the_page_answers_twenty_questions():
     assert len(QUESTIONS) == len({question for question, *_ in QUESTIONS}) == 20
 
 
+@pytest.mark.parametrize(("word", "meaning", "file", "name"), rows("Words"))
+def test_a_word_of_the_glossary_is_defined_where_it_says(word, meaning, file, name):
+    assert name in names_of(ROOT / file)
+
+
 @pytest.mark.parametrize(("question", "file", "name"), QUESTIONS)
 def test_the_file_that_answers_a_question_defines_the_name_beside_it(question, file, name):
     assert name in names_of(ROOT / file)
