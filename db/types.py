@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, String, TypeDecorator, literal
+from sqlalchemy import DateTime, Dialect, String, TypeDecorator, literal, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
@@ -53,3 +53,12 @@ def _sqlite_now(element: db_now, compiler: SQLCompiler, **kwargs: Any) -> str:
 def _postgresql_now(element: db_now, compiler: SQLCompiler, **kwargs: Any) -> str:
     seconds = compiler.process(element.clause_expr, **kwargs)
     return f"(clock_timestamp() + make_interval(secs => {seconds}))"
+
+
+CLOCK_STEP = 60.0
+"""Seconds; a moment that lies further ahead was no moment of this clock."""
+
+
+def older_than(moment: Any, seconds: float) -> Any:
+    """Select what is long ago; what lies ahead was written before a clock was set back."""
+    return or_(moment < db_now(-seconds), moment > db_now(CLOCK_STEP))

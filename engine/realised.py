@@ -112,3 +112,8 @@ def drops(training: ScheduleConfig) -> list[int | None]:
         next((int(epoch) + 1 for epoch in np.flatnonzero(done >= share)), None)
         for share in training.milestones
     ]
+
+
+def latest_share(own_epochs: int) -> float:
+    """Return the share of a run after which its last epoch begins."""
+    return (own_epochs - 1) / own_epochs

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from engine.config import Section, mistake
+from engine.config import Section
 from engine.data.datasets.base import datasets
 from engine.data.preparation import DataConfig
 from engine.evaluation.evaluate import EvaluationConfig
 from engine.methods.base import METHODS, MethodConfig
+from engine.mistakes import mistake
 from engine.models.backbones.base import BACKBONES, BackboneConfig
 from engine.optim.config import TrainingConfig
 from engine.perturbation.norms import default_epsilon, require_within

@@ -2,7 +2,7 @@
 
 from db.models import USER, RunStatus
 from db.reads import queries
-from db.writes import transitions
+from db.writes import deletion, transitions
 from engine.errors import UserError
 from tasks.queue.submit import UNHEARD, ring
 from tasks.recording.checkpoints import is_here
@@ -50,7 +50,7 @@ def delete(run_id: str, actor: str, *, leave_files: bool = False) -> str:
     database = open_database()
     reconcile.end_lost(database, run_id)
     with database.write() as session:
-        going = transitions.start_deletion(session, run_id, actor)
+        going = deletion.start_deletion(session, run_id, actor)
     status = _status(run_id)
     if not going and status not in ("gone", "deleting"):
         raise UserError(f"Stop it first: the run is {status}")

@@ -75,7 +75,7 @@ def _print_errors(told: dict[str, Any]) -> None:
 
 
 def _print_curve(told: dict[str, Any] | None, norm: str) -> None:
-    from engine.config import in_255ths
+    from engine.numbers import in_255ths
 
     if told is None:
         return

@@ -43,7 +43,7 @@ def theory(
     **fields: Any,
 ) -> None:
     """Solve the Gaussian mixture: the boundary, and the errors of both classes."""
-    from engine.config import error_lines
+    from engine.mistakes import error_lines
     from engine.theory.solver import draw_errors, solve
 
     try:

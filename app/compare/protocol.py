@@ -5,8 +5,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.config import exactly, in_255ths
 from engine.evaluation.card import FLOAT32, PIXELS
+from engine.numbers import exactly, in_255ths
 
 APART = ("method", "label", "seed", "versions")
 """Of a card, what two results of one protocol may differ in; the label repeats other entries."""

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from app.data.resilient import Lasting
-from db.reads import listing, queries
+from db.reads import listing, queries, series
 from db.reads.listing import Overview, RunFilter
 from db.reads.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.session import Database
@@ -121,7 +121,7 @@ def forget_runs() -> None:
 def metrics(run_id: str, reached: Mark) -> pd.DataFrame:
     """Return every series of a run: split, name, step, epoch, value."""
     with database().read() as session:
-        return queries.metrics(session, run_id)
+        return series.metrics(session, run_id)
 
 
 @st.cache_data(ttl=600, max_entries=32, show_spinner=False)
@@ -131,7 +131,7 @@ def class_errors(run_id: str, reached: Mark, split: str) -> pd.DataFrame:
     Columns: name, epoch, class_index, class, value, low, high, n.
     """
     with database().read() as session:
-        table = queries.class_metrics(session, run_id, split=split)
+        table = series.class_metrics(session, run_id, split=split)
     low, high = wilson(table["value"], table["n"])
     return named(run_id, table.assign(low=low, high=high).drop(columns="split"))
 
@@ -140,7 +140,7 @@ def class_errors(run_id: str, reached: Mark, split: str) -> pd.DataFrame:
 def anti_adversary_shares(run_id: str, reached: Mark) -> pd.DataFrame:
     """Return the share of anti-adversaries of each class and epoch, as ``mean`` over its n."""
     with database().read() as session:
-        table = queries.class_metrics(session, run_id, split="train")
+        table = series.class_metrics(session, run_id, split="train")
     table = table[table["name"] == "anti_adversary_share"].drop(columns=["split", "name"])
     return named(run_id, table.rename(columns={"value": "mean"}).reset_index(drop=True))
 
@@ -151,7 +151,7 @@ def summaries(
 ) -> pd.DataFrame:
     """Return one quantity's distribution over each class, of one epoch or of all."""
     with database().read() as session:
-        table = queries.class_summaries(session, run_id, epoch, quantity, label_group)
+        table = series.class_summaries(session, run_id, epoch, quantity, label_group)
     return named(run_id, table.drop(columns="quantiles") if epoch is None else table)
 
 
@@ -159,7 +159,7 @@ def summaries(
 def quantities(run_id: str, reached: Mark, epoch: int) -> dict[str, list[str]]:
     """Return what was recorded of each sample in an epoch: quantity -> its label groups."""
     with database().read() as session:
-        table = queries.class_summaries(session, run_id, epoch)
+        table = series.class_summaries(session, run_id, epoch)
     groups = table.groupby("quantity")["label_group"].unique()
     return {str(name): sorted(found) for name, found in groups.items()}
 
@@ -167,20 +167,20 @@ def quantities(run_id: str, reached: Mark, epoch: int) -> dict[str, list[str]]:
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
 def summary_epochs(run_id: str, reached: Mark) -> list[int]:
     with database().read() as session:
-        return queries.recorded_epochs(session, run_id)
+        return series.recorded_epochs(session, run_id)
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
 def gallery_epochs(run_id: str, reached: Mark) -> list[int]:
     with database().read() as session:
-        return queries.gallery_epochs(session, run_id)
+        return series.gallery_epochs(session, run_id)
 
 
 @st.cache_data(ttl=600, max_entries=16, show_spinner=False)
 def gallery(run_id: str, reached: Mark, epoch: int) -> Columns | None:
     """Return the samples that are shown with their images, one entry a sample in each column."""
     with database().read() as session:
-        found = queries.snapshot(session, run_id, epoch, "gallery")
+        found = series.snapshot(session, run_id, epoch, "gallery")
     return None if found is None else dict(found)
 
 

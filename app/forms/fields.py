@@ -10,9 +10,11 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from app.text.markdown import literal
-from engine.config import Derived, allowed_values, parse_fraction
+from engine.config import Derived
 from engine.data.datasets.base import datasets
 from engine.empty import described, empty_of
+from engine.mistakes import allowed_values
+from engine.numbers import parse_fraction
 from engine.registry import Registry
 
 Kind = Literal["section", "plugin", "choice", "bool", "int", "float", "pixels", "numbers", "text"]

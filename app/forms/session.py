@@ -12,8 +12,10 @@ import streamlit as st
 from pydantic import BaseModel, Field, ValidationError
 
 from app.forms.fields import Place, places
-from engine.config import Section, error_lines, exact_pixels, exactly, parse_number
+from engine.config import Section
+from engine.mistakes import error_lines
 from engine.new_scenario import new_scenario
+from engine.numbers import exact_pixels, exactly, parse_number
 from engine.scenario import Scenario
 
 PREFIX = "scenario"

@@ -6,7 +6,7 @@ from typing import Any
 from app.scenario.toml_out import in_words
 from app.text.format import NOTHING, percent
 from db.reads.rows import RunDetail
-from engine.config import in_255ths
+from engine.numbers import in_255ths
 
 
 def fact_rows(run: RunDetail) -> dict[str, str]:

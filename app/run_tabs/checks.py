@@ -10,7 +10,7 @@ from app.text.evaluation_card import ball, words_of
 from app.text.format import count, percent
 from app.text.markdown import literal
 from db.reads.rows import EvaluationRow, RunDetail
-from engine.config import in_255ths
+from engine.numbers import in_255ths
 
 
 def draw(run: RunDetail, found: list[EvaluationRow]) -> None:

@@ -9,8 +9,8 @@ import streamlit as st
 from app.data import cached
 from app.data.cached import Columns, Mark
 from app.samples.tables import Filter, binned, density, rows_of
-from db.reads import queries
 from db.reads import samples as stored
+from db.reads import series
 from db.reads.samples import RecordedRow
 from engine.data.datasets.base import datasets
 from engine.errors import UserError
@@ -61,7 +61,7 @@ def quantities(run_id: str, reached: Mark, epoch: int) -> list[str]:
 def distributions(run_id: str, reached: Mark, quantity: str, epoch: int) -> pd.DataFrame:
     """Return one quantity's distribution over each class and label group of an epoch."""
     with cached.database().read() as session:
-        table = queries.class_summaries(session, run_id, epoch, quantity)
+        table = series.class_summaries(session, run_id, epoch, quantity)
     return cached.named(run_id, table[table["n"] > 0].reset_index(drop=True))
 
 
@@ -77,8 +77,8 @@ def history(run_id: str, reached: Mark, quantity: str, classes: tuple[int, ...])
 def columns(run_id: str, attempt: int, epoch: int) -> Columns:
     """Return every array of an epoch, with the labels; they are shared, nobody may write."""
     with cached.database().read() as session:
-        who = queries.snapshot(session, run_id, 0, "samples", ["given_label", "true_label"])
-        found = queries.snapshot(session, run_id, epoch, "assignment") or {}
+        who = series.snapshot(session, run_id, 0, "samples", ["given_label", "true_label"])
+        found = series.snapshot(session, run_id, epoch, "assignment") or {}
     known = {**found, **(who or {})}
     for values in known.values():
         values.flags.writeable = False

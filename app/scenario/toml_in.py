@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.config import error_lines
 from engine.errors import UserError
+from engine.mistakes import error_lines
 from engine.new_scenario import new_scenario
 from engine.scenario import Scenario
 

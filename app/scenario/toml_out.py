@@ -8,8 +8,8 @@ import pandas as pd
 from pydantic import BaseModel
 
 from app.forms.fields import Place, places
-from engine.config import exact_pixels, exactly
 from engine.names import nearest_name, visible
+from engine.numbers import exact_pixels, exactly
 from engine.scenario import NAME_LENGTH, Scenario
 
 DISTANCES = ("epsilon", "step_size", "val_step_size", "trained_epsilon")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from db.reads.rows import RunDetail
-from engine.config import exactly, in_255ths
 from engine.evaluation.card import PIXELS
 from engine.evaluation.error_names import NATURAL_ERROR
+from engine.numbers import exactly, in_255ths
 
 
 def ball(norm: str, epsilon: float) -> str:

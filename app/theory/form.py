@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from app.forms.fields import Place, places
 from app.forms.session import as_value, as_widget
 from app.forms.widgets import draw_mistake
-from engine.config import error_lines
+from engine.mistakes import error_lines
 from engine.theory.mixture import Setting
 
 NOISE = ("noise_plus", "rho_flipped_plus", "noise_minus", "rho_flipped_minus")

@@ -18,7 +18,7 @@ from benchmarks.fault.frame import Figure, Plan
 from benchmarks.fault.long_run import SAMPLES, STEPS, LongRun, train
 from benchmarks.fault.reports import claimed, queued_run, worker
 from db.models import Snapshot
-from db.reads import queries
+from db.reads import series
 from db.session import Database
 from db.writes import records
 from engine.training.observer import Progress
@@ -145,15 +145,15 @@ class Kept:
 
     def _read_snapshot(self, epoch: int) -> None:
         with self.database.read() as session:
-            columns = queries.snapshot(session, self.run_id, epoch, "assignment", [QUANTITY])
-            samples = queries.snapshot(session, self.run_id, 0, "samples", ["given_label"])
+            columns = series.snapshot(session, self.run_id, epoch, "assignment", [QUANTITY])
+            samples = series.snapshot(session, self.run_id, 0, "samples", ["given_label"])
         assert columns is not None
         assert samples is not None
         _quantiles(columns[QUANTITY][samples["given_label"] == CLASS])
 
     def _read_summary(self, epoch: int) -> None:
         with self.database.read() as session:
-            queries.class_summaries(session, self.run_id, epoch, QUANTITY, "all")
+            series.class_summaries(session, self.run_id, epoch, QUANTITY, "all")
 
     # -- one row a sample
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from db.evaluations import outcomes
 from db.models import FINAL, ClassMetric
-from db.reads import queries
+from db.reads import queries, series
 from db.session import Database
 
 
@@ -21,12 +21,12 @@ def traces(database: Database, run_id: str) -> dict[str, str]:
     """
     with database.read() as session:
         frames = {
-            "metrics": queries.metrics(session, run_id),
-            "class metrics": queries.class_metrics(session, run_id),
-            "class summaries": queries.class_summaries(session, run_id),
+            "metrics": series.metrics(session, run_id),
+            "class metrics": series.class_metrics(session, run_id),
+            "class summaries": series.class_summaries(session, run_id),
         }
         columns = {
-            kind: dict(queries.snapshots(session, run_id, kind))
+            kind: dict(series.snapshots(session, run_id, kind))
             for kind in ("assignment", "gallery")
         }
         columns["outcomes"] = {0: outcomes(session, run_id, FINAL) or {}}

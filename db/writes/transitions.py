@@ -5,11 +5,10 @@ first. The event row is written in the same transaction. On PostgreSQL locks are
 order, run before attempt.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.migrate import head_revision
@@ -22,18 +21,14 @@ from db.models import (
     USER,
     Attempt,
     Run,
-    RunEvent,
     RunStatus,
     new_run_id,
 )
 from db.portable import insert_or, tidy_text
-from db.types import db_now
+from db.types import db_now, older_than
 from db.writes.state_machine import LEGAL_EDGES as LEGAL_EDGES
 from db.writes.state_machine import NO_SYNC, Note, change, locked_status, record, update_attempt
 from db.writes.state_machine import remark as remark
-
-CLOCK_STEP = 60.0
-"""Seconds; a moment that lies further ahead was no moment of this clock."""
 
 
 @dataclass(frozen=True)
@@ -65,23 +60,6 @@ class WorkerIdentity:
     device: str
     lock_domain: str = ""
     data_dir: str = ""
-
-
-@dataclass(frozen=True)
-class Interrupted:
-    """A run that waits for what is decided about it.
-
-    Attributes:
-        run_id: Its id.
-        reason: Why it was interrupted.
-        lost: Attempts lost in a row without a finished epoch.
-        times: How often this reason interrupted it since a person last resumed it.
-    """
-
-    run_id: str
-    reason: str | None
-    lost: int
-    times: int
 
 
 def create_run(session: Session, new: NewRun, actor: str) -> tuple[str, bool]:
@@ -246,82 +224,12 @@ def give_up(session: Session, run_id: str, actor: str, reason: str, message: str
     return change(session, run_id, edge, note, ended_at=db_now()) is not None
 
 
-def start_deletion(session: Session, run_id: str, actor: str) -> bool:
-    """Mark an ended run as going; its files are deleted after this is committed."""
-    source = locked_status(session, run_id)
-    if source is None or RunStatus.DELETING not in LEGAL_EDGES[source]:
-        return False
-    edge = (source, RunStatus.DELETING)
-    return change(session, run_id, edge, Note(actor, USER)) is not None
-
-
-def files_deleted(session: Session, run_id: str, attempts: Sequence[int]) -> int:
-    """Note that the files of some attempts of a going run are gone; return how many have some left.
-
-    An attempt of such a run is nothing but the place of its files: it goes with them.
-    """
-    if locked_status(session, run_id) is not RunStatus.DELETING:
-        return 0
-    theirs = (Attempt.run_id == run_id, Attempt.number.in_(attempts))
-    session.execute(delete(Attempt).where(*theirs), execution_options=NO_SYNC)
-    left = select(func.count()).select_from(Attempt).where(Attempt.run_id == run_id)
-    return session.execute(left).scalar_one()
-
-
-def finish_deletion(session: Session, run_id: str) -> bool:
-    """Delete the rows of a run that is marked as going, once its files are gone."""
-    run = session.get(Run, run_id, with_for_update=True)
-    if run is None or run.status is not RunStatus.DELETING:
-        return False
-    session.delete(run)
-    return True
-
-
-def resumable(session: Session, after_seconds: float) -> list[Interrupted]:
-    """Return the interrupted runs that have waited long enough.
-
-    A run whose worker was told to stop waits for nothing.
-    """
-    due = _older_than(Attempt.ended_at, after_seconds)
-    return _interrupted(session, or_(due, Run.reason == DRAIN))
-
-
-def interrupted(session: Session, run_id: str) -> Interrupted | None:
-    """Return one run if it is interrupted, however short a time ago."""
-    return next(iter(_interrupted(session, Run.id == run_id)), None)
-
-
-def _interrupted(session: Session, which: Any) -> list[Interrupted]:
-    waited = (
-        select(Run.id, Run.reason, Run.infra_attempts)
-        .join(Attempt, (Run.id == Attempt.run_id) & (Run.attempt == Attempt.number))
-        .where(Run.status == RunStatus.INTERRUPTED, which)
-        .order_by(Run.queued_at)
-    )
-    return [
-        Interrupted(run_id, reason, lost, _times(session, run_id, reason))
-        for run_id, reason, lost in session.execute(waited).all()
-    ]
-
-
-def _times(session: Session, run_id: str, reason: str | None) -> int:
-    """Count a run's interruptions for a reason, since a person last resumed it."""
-    mine = select(func.count()).select_from(RunEvent).where(RunEvent.run_id == run_id)
-    by_user = (RunEvent.to_status == RunStatus.QUEUED, RunEvent.reason == USER)
-    resumed = select(func.coalesce(func.max(RunEvent.id), 0)).where(
-        RunEvent.run_id == run_id, *by_user
-    )
-    such = (RunEvent.to_status == RunStatus.INTERRUPTED, RunEvent.reason == reason)
-    since = RunEvent.id > resumed.scalar_subquery()
-    return session.execute(mine.where(*such, since)).scalar_one()
-
-
 def take_unrung(session: Session, older_than_seconds: float, at_most: int = 100) -> list[str]:
     """Return queued runs whose bell is due, oldest first; only one caller gets each.
 
     A long queue is rung for bit by bit.
     """
-    due = or_(Run.rung_at.is_(None), _older_than(Run.rung_at, older_than_seconds))
+    due = or_(Run.rung_at.is_(None), older_than(Run.rung_at, older_than_seconds))
     oldest = select(Run.id).where(Run.status == RunStatus.QUEUED, due).order_by(Run.queued_at)
     statement = (
         update(Run)
@@ -331,11 +239,6 @@ def take_unrung(session: Session, older_than_seconds: float, at_most: int = 100)
     )
     rows = session.execute(statement, execution_options=NO_SYNC).all()
     return [row.id for row in sorted(rows, key=lambda row: row.queued_at)]
-
-
-def _older_than(moment: Any, seconds: float) -> Any:
-    """Select what is long ago; what lies ahead was written before a clock was set back."""
-    return or_(moment < db_now(-seconds), moment > db_now(CLOCK_STEP))
 
 
 def _end_attempt(session: Session, run_id: str, attempt: int, outcome: str) -> bool:

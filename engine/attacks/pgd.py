@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from engine.attacks.base import ATTACKS, Conditions, EvaluationAttack, Procedure
-from engine.config import Pixels, in_255ths
+from engine.config import Pixels
 from engine.empty import Empty
 from engine.lazy import F, torch
 from engine.models.modes import channels_last
+from engine.numbers import in_255ths
 from engine.perturbation.norms import BALLS, Ball
 from engine.perturbation.steps import random_start
 from engine.seeds import torch_stream

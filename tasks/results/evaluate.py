@@ -11,7 +11,7 @@ from db.session import Database
 from db.writes import transitions
 from engine.attacks.base import ATTACKS, Conditions, EvaluationAttack
 from engine.attacks.pgd import QUARTERS, Pgd
-from engine.config import Section, error_lines, in_255ths
+from engine.config import Section
 from engine.errors import UserError
 from engine.evaluation.card import EvaluationCard, card_of
 from engine.evaluation.error_names import ROBUST_ERROR
@@ -20,6 +20,8 @@ from engine.evaluation.masking import MaskingConfig, masking_checks, white_box
 from engine.evaluation.released import card_as_released, examine_as_released
 from engine.evaluation.statistics import class_counts, errors_by_class
 from engine.evaluation.suite import Assessment, SampleConfig, Suite
+from engine.mistakes import error_lines
+from engine.numbers import in_255ths
 from engine.perturbation.norms import BALLS
 from engine.perturbation.threat import ThreatConfig
 from engine.scenario import Scenario

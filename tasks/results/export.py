@@ -11,7 +11,7 @@ import pyarrow.parquet
 from safetensors.torch import save
 
 from db.evaluations import evaluations, outcomes
-from db.reads import queries
+from db.reads import queries, series
 from db.session import Database
 from engine.errors import UserError
 from engine.training.selection import deployed
@@ -41,13 +41,13 @@ def export(database: Database, run_id: str, what: str, out: Path) -> int:
 
 def _metrics(database: Database, run_id: str, out: Path) -> int:
     with database.read() as session:
-        frame = queries.metrics(session, run_id)
+        frame = series.metrics(session, run_id)
     return _write(iter([frame]), out)
 
 
 def _classes(database: Database, run_id: str, out: Path) -> int:
     with database.read() as session:
-        frame = queries.class_metrics(session, run_id)
+        frame = series.class_metrics(session, run_id)
         run = queries.get_run(session, run_id)
     names = (run.facts or {}).get("class_names", []) if run else []
     frame["class"] = [names[index] for index in frame["class_index"]]
@@ -61,8 +61,8 @@ def _samples(database: Database, run_id: str, out: Path) -> int:
 def _sample_frames(database: Database, run_id: str) -> Iterator[pd.DataFrame]:
     """Give one row per training sample, an epoch at a time."""
     with database.read() as session:
-        who = queries.snapshot(session, run_id, 0, "samples")
-        for epoch, columns in queries.snapshots(session, run_id, "assignment"):
+        who = series.snapshot(session, run_id, 0, "samples")
+        for epoch, columns in series.snapshots(session, run_id, "assignment"):
             given = {name: who[name] for name in ("given_label", "true_label")} if who else {}
             sample = columns.pop("sample")
             yield pd.DataFrame({"epoch": np.int64(epoch), "sample": sample, **given, **columns})

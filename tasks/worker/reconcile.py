@@ -6,8 +6,8 @@ from db.models import USER, RunStatus
 from db.reads import leases, queries
 from db.reads.rows import Holder
 from db.session import Database
-from db.writes import transitions
-from db.writes.transitions import Interrupted
+from db.writes import deletion, interruption, transitions
+from db.writes.interruption import Interrupted
 from tasks.folder import delete
 from tasks.queue.submit import ring
 from tasks.recording import causes, checkpoints
@@ -27,7 +27,7 @@ def sweep(database: Database) -> None:
     """
     end_lost(database, resumes=True)
     with database.write() as session:
-        for waiting in transitions.resumable(session, settings().retry_after_seconds):
+        for waiting in interruption.resumable(session, settings().retry_after_seconds):
             queue_again(session, waiting)
     for run_id in _half_deleted(database):
         finish_deletion(database, run_id)
@@ -86,9 +86,9 @@ def finish_deletion(database: Database, run_id: str, *, leave_files: bool = Fals
     if not delete(settings().run_dir(run_id)):
         return
     with database.write() as session:
-        left = transitions.files_deleted(session, run_id, here)
+        left = deletion.files_deleted(session, run_id, here)
         if not left or leave_files:
-            transitions.finish_deletion(session, run_id)
+            deletion.finish_deletion(session, run_id)
 
 
 def _end(session: Session, holder: Holder, *, resumes: bool) -> None:

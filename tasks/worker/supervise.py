@@ -18,7 +18,7 @@ from db.models import DRAIN, USER, RunStatus
 from db.modes import opener
 from db.reads import queries
 from db.session import Database
-from db.writes import transitions
+from db.writes import interruption, transitions
 from engine.scenario import Scenario
 from tasks.processes import lock, memory, orphan
 from tasks.processes.host import identity
@@ -137,14 +137,14 @@ def _next_attempt(ended: Claimed) -> int | None:
 def _is_interrupted(ended: Claimed) -> bool:
     def look() -> bool:
         with ended.database.read() as session:
-            return transitions.interrupted(session, ended.run_id) is not None
+            return interruption.interrupted(session, ended.run_id) is not None
 
     return patiently(look, settings().lease_seconds)
 
 
 def _begin(ended: Claimed) -> int | None:
     with ended.database.write() as session:
-        waiting = transitions.interrupted(session, ended.run_id)
+        waiting = interruption.interrupted(session, ended.run_id)
         if waiting is None:
             return None
         if told := ended.told_to_end():

@@ -24,8 +24,8 @@ from app.forms.session import (
 from app.scenario.toml_in import read_scenario
 from app.scenario.toml_out import as_table, as_toml
 from db.reads import queries
-from engine.config import exact_pixels, in_255ths, parse_fraction
 from engine.errors import UserError
+from engine.numbers import exact_pixels, in_255ths, parse_fraction
 from engine.scenario import Scenario
 
 NUMBERS = ("int", "float", "pixels", "numbers")

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from db.reads import queries
+from db.reads import queries, series
 from db.reads.rows import RunDetail
 from db.session import Database
 from db.settings import sqlite_url
@@ -168,8 +168,8 @@ def assert_every_class_is_recorded_at_every_epoch(data_dir: Path, name: str) -> 
     database = Database(sqlite_url(data_dir / "caat.db"))
     with database.read() as session:
         (run,) = queries.list_runs(session)
-        recorded = queries.recorded_epochs(session, run.id)
-        weights = queries.class_summaries(session, run.id, quantity="anti_adversary_weight")
+        recorded = series.recorded_epochs(session, run.id)
+        weights = series.class_summaries(session, run.id, quantity="anti_adversary_weight")
     database.dispose()
     assert (run.name, run.status, run.result_split) == (name, "succeeded", "test")
     assert recorded == list(range(1, 16))

@@ -18,6 +18,7 @@ from db.models import (
 from db.reads.queries import events, get_run
 from db.reads.rows import RunRow
 from db.session import Database
+from db.writes.deletion import start_deletion
 from db.writes.state_machine import Note, change, remark
 from db.writes.transitions import (
     LEGAL_EDGES,
@@ -28,7 +29,6 @@ from db.writes.transitions import (
     interrupt,
     request_stop,
     requeue,
-    start_deletion,
 )
 
 PAIRS = list(product(RunStatus, RunStatus))

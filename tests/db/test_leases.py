@@ -8,6 +8,7 @@ from db.reads.leases import holders, lock_silent
 from db.reads.queries import get_run
 from db.session import Database
 from db.types import db_now
+from db.writes.interruption import resumable
 from db.writes.records import MetricRow, write_metrics
 from db.writes.transitions import (
     WorkerIdentity,
@@ -19,7 +20,6 @@ from db.writes.transitions import (
     interrupt,
     progress,
     requeue,
-    resumable,
     take_unrung,
 )
 

@@ -13,7 +13,8 @@ from db.connection import migration_engine, parse_url
 from db.errors import SchemaMismatchError, SchemaNewerError
 from db.migrate import alembic_config, check_revision, head_revision
 from db.models import Base
-from db.reads.queries import class_metrics, get_run, snapshot
+from db.reads.queries import get_run
+from db.reads.series import class_metrics, snapshot
 from db.session import Database
 from db.settings import sqlite_url
 

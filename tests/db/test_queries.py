@@ -8,24 +8,27 @@ from sqlalchemy import event, update
 from db.models import Run, RunStatus
 from db.reads.queries import (
     checkpoints,
-    class_metrics,
-    class_summaries,
     events,
     final_metrics,
     find_runs,
-    gallery_epochs,
     get_run,
     list_runs,
-    metrics,
     queue_length,
-    recorded_epochs,
     run_count,
     runs_with_status,
-    snapshot,
-    snapshots,
     workers,
 )
+from db.reads.series import (
+    class_metrics,
+    class_summaries,
+    gallery_epochs,
+    metrics,
+    recorded_epochs,
+    snapshot,
+    snapshots,
+)
 from db.session import Database
+from db.writes.deletion import start_deletion
 from db.writes.records import (
     ClassMetricRow,
     ClassSummaryRow,
@@ -36,7 +39,7 @@ from db.writes.records import (
     write_metrics,
     write_snapshot,
 )
-from db.writes.transitions import epoch_done, finish, progress, start_deletion
+from db.writes.transitions import epoch_done, finish, progress
 
 ERRORS = ("natural_error", "boundary_error", "robust_error")
 

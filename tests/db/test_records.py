@@ -9,15 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from db.models import Run
-from db.reads.queries import (
-    checkpoints,
-    class_metrics,
-    class_summaries,
-    get_run,
-    metrics,
-    recorded_epochs,
-    snapshot,
-)
+from db.reads.queries import checkpoints, get_run
+from db.reads.series import class_metrics, class_summaries, metrics, recorded_epochs, snapshot
 from db.writes.records import (
     ClassMetricRow,
     ClassSummaryRow,

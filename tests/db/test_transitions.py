@@ -10,6 +10,7 @@ from db.models import Attempt, Metric, Run, RunEvent, RunStatus
 from db.reads.queries import checkpoints, events, get_run, queue_length, run_count, workers
 from db.session import Database
 from db.workers import WorkerReport, upsert_worker, worker_stopped
+from db.writes.deletion import finish_deletion, start_deletion
 from db.writes.records import MetricRow, write_checkpoint, write_metrics
 from db.writes.transitions import (
     DRAIN,
@@ -20,12 +21,10 @@ from db.writes.transitions import (
     epoch_done,
     fence,
     finish,
-    finish_deletion,
     heartbeat,
     interrupt,
     request_stop,
     requeue,
-    start_deletion,
     take_unrung,
 )
 

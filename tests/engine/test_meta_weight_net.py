@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from engine.config import error_lines
 from engine.methods.base import METHODS
+from engine.mistakes import error_lines
 from engine.new_scenario import new_scenario
 from engine.scenario import Scenario
 from engine.types import Batch

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from engine.attacks.pgd import Pgd
-from engine.config import error_lines
 from engine.data.datasets.base import datasets
 from engine.data.preparation import (
     DataConfig,
@@ -22,6 +21,7 @@ from engine.data.preparation import (
 from engine.errors import UserError
 from engine.evaluation.evaluate import attack_of
 from engine.methods.base import METHODS
+from engine.mistakes import error_lines
 from engine.new_scenario import new_scenario
 from engine.perturbation.norms import BALLS, default_epsilon
 from engine.realised import realised

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import stats
 
-from engine.config import error_lines
+from engine.mistakes import error_lines
 from engine.perturbation.norms import BALLS, L2Ball, LinfBall
 from engine.scenario import Scenario
 

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from torch import nn
 from torch.func import functional_call
 
-from engine.config import error_lines
 from engine.meta.characteristics import Characteristics
 from engine.meta.networks import ReleasedNetwork
 from engine.methods.base import METHODS
+from engine.mistakes import error_lines
 from engine.models.classifier import Classifier
 from engine.models.modes import eval_mode
 from engine.perturbation.threat import ThreatConfig

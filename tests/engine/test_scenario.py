@@ -6,10 +6,12 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from engine.config import Section, allowed_values, bounds, error_lines, in_255ths
+from engine.config import Section
 from engine.empty import described, empty_of
 from engine.methods.base import METHODS
+from engine.mistakes import allowed_values, bounds, error_lines
 from engine.models.backbones.base import BACKBONES
+from engine.numbers import in_255ths
 from engine.scenario import Scenario
 
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from torch import nn
 from torch.optim import lr_scheduler
 
-from engine.config import error_lines
+from engine.mistakes import error_lines
 from engine.optim.config import TrainingConfig
 from engine.scenario import Scenario
 

@@ -13,7 +13,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_expit
 from scipy.stats import norm
 
-from engine.config import error_lines
+from engine.mistakes import error_lines
 from engine.theory.logistic import groups_of
 from engine.theory.mixture import PerClass, Setting, error_rates, fair_boundary, shares, solution_at
 from engine.theory.solver import draw_errors, fair_bound, solve, standard_error, zero_one_loss

@@ -14,7 +14,7 @@ from app.scenario.toml_in import read_scenario
 from db.errors import DatabaseFullError
 from db.models import RunStatus
 from db.reads import queries
-from db.writes import transitions
+from db.writes import interruption, transitions
 from db.writes.transitions import NewRun
 from tasks.processes import memory
 from tasks.processes.host import identity
@@ -221,7 +221,7 @@ def test_a_person_s_resume_forgets_what_memory_cost_before_it(request, kind):
             assert transitions.interrupt(session, run_id, number, causes.OOM, "no memory")
         time.sleep(0.05)
         with database.write() as session:
-            (waiting,) = transitions.resumable(session, 0)
+            (waiting,) = interruption.resumable(session, 0)
             assert waiting.times == (2 if number == 2 else 1)
             if actor:
                 assert transitions.requeue(session, run_id, actor, reason)

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from db.models import Base, RunStatus
 from db.reads import queries
-from db.writes import transitions
+from db.writes import deletion, transitions
 from engine.data.datasets.base import datasets
 from engine.errors import UserError
 from engine.types import under
@@ -242,7 +242,7 @@ def test_a_deletion_cut_short_is_ended_by_the_next_sweep(caat_here, sqlite_studi
     (folder / "left.safetensors").write_bytes(b"x")
     with open_database().write() as session:
         transitions.request_stop(session, run_id, "tester")
-        assert transitions.start_deletion(session, run_id, "tester")
+        assert deletion.start_deletion(session, run_id, "tester")
     reconcile.sweep(open_database())
     assert not folder.exists()
     with open_database().read() as session:

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from app.scenario.toml_in import read_scenario
 from db.connection import BUSY_TIMEOUT_MS, sqlite_writer
-from db.reads import queries
+from db.reads import queries, series
 from db.session import Database
 from db.writes import records, transitions
 from tasks.processes import lock
@@ -82,7 +82,7 @@ def test_an_outage_in_training_and_at_its_end_costs_neither_the_run_nor_a_number
     run = studio.run(run_id)
     assert (run.status, run.attempt) == ("succeeded", 1)
     with studio.database.read() as session:
-        one, two = (queries.metrics(session, found) for found in (run_id, undisturbed))
+        one, two = (series.metrics(session, found) for found in (run_id, undisturbed))
     assert one.equals(two)
     assert len(one) > 20
 
