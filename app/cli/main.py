@@ -8,24 +8,19 @@ import errno
 import os
 import sys
 from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from app.cli import evaluate, theory
+from app.cli import database, evaluate, runs, theory
 from app.cli import table as table_command
+from app.cli.options import ACTOR, AsJson, File, Set
 from app.cli.os_errors import explained
 from app.cli.terminal import say, say_json
 from db.errors import DatabaseError, SettingsError
 from engine.errors import UserError
 from tasks.processes.process import begin, keep_to_sharing
 
-if TYPE_CHECKING:
-    from db.reads.rows import RunDetail
-    from db.session import Database
-
-ACTOR = "command line"
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer exports no name for it
 
 cli = typer.Typer(
@@ -34,16 +29,6 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train image classifiers that are robust and fair.",
 )
-db_cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after the database.")
-cli.add_typer(db_cli, name="db")
-theory.register(cli)
-cli.command()(evaluate.evaluate)
-cli.command()(table_command.table)
-
-File = Annotated[Path, typer.Argument(help="Scenario file (TOML)", show_default=False)]
-Set = Annotated[list[str] | None, typer.Option("--set", help="a.b=value, over the file's")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it starts")]
 
 
 def main(*, began: bool = False) -> None:
@@ -165,159 +150,21 @@ def run(file: File, set_: Set = None, as_json: AsJson = False) -> None:
     scenario = read_scenario(file, set_ or [])
     result = foreground.run(scenario, ACTOR, quiet=as_json)
     if as_json:
-        _print_json(result)
+        say_json(result)
     elif result["run_id"]:
         how = f"{result['status']} in {result['seconds']:.1f} s"
         say(f"{result['run_id']} {how}, {result['method']}")
-        _print_errors(result["metrics"], threat_of(scenario.as_json()))
+        runs.print_errors(result["metrics"], threat_of(scenario.as_json()))
     if result["status"] != "succeeded":
         if result["message"]:
             say(f"caat: {result['message']}", err=True)
         raise typer.Exit(1)
 
 
-@cli.command()
-def launch(file: File, set_: Set = None, as_json: AsJson = False) -> None:
-    """Queue one run for a worker."""
-    from app.scenario.toml_in import read_scenario
-    from tasks.queue.submit import UNHEARD, submit
-
-    done = submit(read_scenario(file, set_ or []), actor=ACTOR)
-    if as_json:
-        _print_json({"run_id": done.run_id})
-        return
-    typer.echo(done.run_id)
-    if not done.rung:
-        typer.echo(f"caat: {UNHEARD}", err=True)
-
-
-@cli.command()
-def status(
-    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the runs, or say how one stands."""
-    from db.reads import queries
-    from tasks.settings import open_database
-    from tasks.worker import liveness
-
-    database = open_database()
-    with database.read() as session:
-        if run_id is not None:
-            from tasks import commands
-
-            found = queries.get_run(session, commands.find_run(run_id))
-            assert found is not None
-            metrics = queries.final_metrics(session, found.id)
-            return _show_run(liveness.judged([found], database)[0], metrics, as_json)
-        rows = liveness.judged(queries.list_runs(session), database)
-    table = [
-        {
-            "run_id": r.id,
-            "status": r.shown_status,
-            "epoch": r.epoch,
-            "epochs": r.num_epochs,
-            "method": r.method,
-            "dataset": r.dataset,
-            "name": r.name,
-        }
-        for r in rows
-    ]
-    if as_json:
-        return _print_json({"runs": table})
-    for r in rows:
-        epochs = f"{r.epoch}/{r.num_epochs}"
-        say(f"{r.id}  {r.shown_status:11}  {epochs:8}  {r.method:21}  {r.dataset}  {r.name}")
-    return None
-
-
-def _show_run(run: "RunDetail", metrics: dict[str, Any] | None, as_json: bool) -> None:
-    from app.text.evaluation_card import threat_of
-    from tasks.worker.liveness import LOST_WORKER
-
-    told = {
-        "run_id": run.id,
-        "status": run.shown_status,
-        "method": run.method,
-        "reason": run.reason,
-        "message": LOST_WORKER if run.is_lost else run.message,
-        "epoch": run.epoch,
-        "epochs": run.num_epochs,
-        "attempt": run.attempt,
-        "evaluation_card": run.evaluation_card,
-        "metrics": metrics,
-    }
-    if as_json:
-        return _print_json(told)
-    for name in ("run_id", "status", "method", "message", "epoch", "epochs", "attempt"):
-        if told[name] is not None:
-            say(f"{name:8} {told[name]}")
-    return _print_errors(metrics, threat_of(run.scenario, run.evaluation_card))
-
-
-def _print_errors(metrics: dict[str, Any] | None, threat: str) -> None:
-    from app.text.evaluation_card import under_if_attacked
-
-    for name, value in (metrics or {}).items():
-        attacked = under_if_attacked(name, threat)
-        say(
-            f"{name.replace('_', ' '):15} {value['average']:6.1%}   "
-            f"worst class {value['worst_class']}: {value['worst']:.1%}{attacked}"
-        )
-
-
-@cli.command()
-def stop(run_id: RunId) -> None:
-    """Ask a run to stop; what it recorded stays."""
-    from tasks import commands
-
-    say(commands.stop(commands.find_run(run_id), ACTOR))
-
-
-@cli.command()
-def resume(run_id: RunId) -> None:
-    """Queue a run again that was stopped, failed or interrupted."""
-    from tasks import commands
-
-    say(commands.resume(commands.find_run(run_id), ACTOR))
-
-
-@cli.command()
-def delete(
-    run_id: RunId,
-    leave_files: Annotated[
-        bool, typer.Option(help="Forget it now, although its files on other hosts stay there")
-    ] = False,
-) -> None:
-    """Delete an ended run with everything that it recorded."""
-    from tasks import commands
-
-    say(commands.delete(commands.find_run(run_id), ACTOR, leave_files=leave_files))
-
-
-@cli.command()
-def export(
-    run_id: RunId,
-    what: Annotated[
-        str, typer.Option(help="metrics, classes, samples, evaluations, model or report")
-    ],
-    out: Annotated[
-        Path, typer.Option(help=".csv, .parquet, .safetensors for a model, .html for a report")
-    ],
-) -> None:
-    """Write a run's records to a file."""
-    from tasks import commands
-    from tasks.settings import open_database
-
-    if what == "report":
-        from app.cli import report as report_command
-
-        return report_command.write(commands.find_run(run_id), out)
-    from tasks.results import export as files
-
-    rows = files.export(open_database(), commands.find_run(run_id), what, out)
-    say(f"{rows} {'tensors' if what == 'model' else 'rows'} in {out}")
-    return None
+for command in (runs.launch, runs.status, runs.stop, runs.resume, runs.delete, runs.export):
+    cli.command()(command)
+cli.command()(evaluate.evaluate)
+cli.command()(table_command.table)
 
 
 @cli.command()
@@ -326,7 +173,7 @@ def methods(as_json: AsJson = False) -> None:
     from engine.methods.base import METHODS
 
     if as_json:
-        return _print_json(
+        return say_json(
             {config.model_fields["name"].default: config.model_json_schema() for config in METHODS}
         )
     for config in METHODS:
@@ -342,7 +189,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     findings = health.examine()
     if as_json:
-        _print_json({"findings": [finding.as_json() for finding in findings]})
+        say_json({"findings": [finding.as_json() for finding in findings]})
     else:
         for finding in findings:
             say(f"{'ok  ' if finding.ok else 'BAD '} {finding.title:20} {finding.text}")
@@ -366,55 +213,15 @@ def messages_command(
     except redis.exceptions.RedisError as error:
         raise UserError("the broker does not answer: `caat doctor` says more") from error
     if as_json:
-        return _print_json(vars(aside))
+        return say_json(vars(aside))
     for note in aside.newest:
         typer.echo(note)
     typer.echo(f"{aside.count:,} set aside{' and forgotten' if forget else ''}")
     return None
 
 
-@db_cli.command("upgrade")
-def db_upgrade() -> None:
-    """Bring the tables to this version's revision."""
-    database = _database()
-    database.upgrade()
-    typer.echo(f"revision {database.revision()}")
-
-
-@db_cli.command("check")
-def db_check() -> None:
-    """Check the revision and, for SQLite, the file's integrity."""
-    database = _database()
-    database.check_schema()
-    problems = database.integrity_problems()
-    if problems:
-        raise DatabaseError("; ".join(problems))
-    say(f"{database.display_url}: revision {database.revision()}, no damage found")
-
-
-@db_cli.command("backup")
-def db_backup(out: Annotated[Path, typer.Option(help="A file that does not exist yet")]) -> None:
-    """Copy the SQLite database while it is in use."""
-    from tasks.processes.process import mode_of, require_place
-    from tasks.settings import open_database
-
-    database = open_database()
-    require_place(out)
-    database.backup(out, mode_of(out))
-    say(str(out))
-
-
-def _database() -> "Database":
-    """Return the database as it is, whatever its revision."""
-    from db.session import Database
-    from tasks.settings import prepare_data_dir, settings
-
-    prepare_data_dir()
-    return Database(settings().database_url)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    say_json(value)
+theory.register(cli)
+cli.add_typer(database.cli, name="db")
 
 
 def console() -> None:

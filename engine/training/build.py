@@ -1,4 +1,4 @@
-"""The model that a run starts from."""
+"""The model that a run starts from, and what its policy may use of the run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from engine.data.preparation import Data
 from engine.lazy import nn, torch
+from engine.methods.base import Learner
 from engine.scenario import Scenario
 from engine.seeds import initialising
 
 if TYPE_CHECKING:
     from engine.models.classifier import Classifier
+    from engine.perturbation.training import TrainingAttack
 
 
 def initial_model(scenario: Scenario, data: Data) -> Classifier:
@@ -26,3 +28,27 @@ def initial_model(scenario: Scenario, data: Data) -> Classifier:
     model = Classifier(backbone, mean, std)
     model.bf16 = scenario.training.precision == "bf16"
     return model
+
+
+def learner_of(
+    scenario: Scenario,
+    data: Data,
+    attack: TrainingAttack,
+    optimizer: torch.optim.SGD,
+    device: torch.device,
+) -> Learner:
+    """Return what the scenario's policy may know and use, of the model that is attacked."""
+    meta = data.meta.to(device)
+    return Learner(
+        model=attack.model,
+        optimizer=optimizer,
+        attack=attack,
+        device=device,
+        seed=scenario.seed,
+        epochs=scenario.training.method_epochs,
+        epsilon=scenario.threat.epsilon,
+        step_size=scenario.threat.step,
+        num_classes=len(data.class_names),
+        meta=meta.batch(torch.arange(len(meta), device=device)),
+        validation=data.validation.to(device),
+    )

@@ -16,7 +16,7 @@ from engine.inspection.distributions import class_distributions, class_means
 from engine.inspection.gallery import gallery
 from engine.inspection.learned import learned
 from engine.meta.characteristics import Characteristics, ClassLoss, characteristics
-from engine.methods.base import Learner, Method, Step
+from engine.methods.base import Method, Step
 from engine.models.ema import WeightAverage
 from engine.models.modes import arithmetic
 from engine.objective import Logits, logits_of, losses_of
@@ -24,7 +24,7 @@ from engine.optim.config import load_momentum_buffers, momentum_buffers, set_lr
 from engine.perturbation.training import TrainingAttack
 from engine.scenario import Scenario
 from engine.seeds import torch_stream
-from engine.training.build import initial_model
+from engine.training.build import initial_model, learner_of
 from engine.training.divergence import require_finite
 from engine.training.epoch_record import EpochRecord
 from engine.training.observer import EpochReport, FinalReport, Observer, Progress, Snapshot
@@ -59,20 +59,7 @@ class Trainer:
         self.model = initial_model(scenario, data).to(device)
         self.optimizer = training.optimizer(self.model)
         self.attack = TrainingAttack(self.model, scenario.threat, torch.Generator(device))
-        meta = data.meta.to(device)
-        self.learner = Learner(
-            model=self.model,
-            optimizer=self.optimizer,
-            attack=self.attack,
-            device=device,
-            seed=self.seed,
-            epochs=training.method_epochs,
-            epsilon=scenario.threat.epsilon,
-            step_size=scenario.threat.step,
-            num_classes=self.num_classes,
-            meta=meta.batch(torch.arange(len(meta), device=device)),
-            validation=data.validation.to(device),
-        )
+        self.learner = learner_of(scenario, data, self.attack, self.optimizer, device)
         self.policy = scenario.method.build(self.learner)
         self.method: Method = self.policy
         by_epoch = self.policy.average_decay
@@ -211,7 +198,7 @@ class Trainer:
 
     def _validate(self, epoch: int) -> Evaluation:
         """Look at the validation data: for the policy at the model, to report at its average."""
-        shown = self._count(self._evaluate("validation", epoch))
+        shown = count_by_class(self._evaluate("validation", epoch), self.num_classes)
         self.validation = class_errors(shown, self.device)
         own = self._own_epoch(epoch)
         averages = self.method.average_decay is not None
@@ -219,7 +206,7 @@ class Trainer:
             self.average.update(self.model)
         with self.average.applied(self.model):
             if not self.average.is_empty:
-                shown = self._count(self._evaluate("validation", epoch))
+                shown = count_by_class(self._evaluate("validation", epoch), self.num_classes)
             if own > 0:
                 self.selection.look(epoch, shown, self.model)
         return shown
@@ -237,9 +224,6 @@ class Trainer:
                 self.device,
             )
 
-    def _count(self, found: Outcomes) -> Evaluation:
-        return count_by_class(found, self.num_classes)
-
     def test(self, last: int) -> FinalReport:
         """Look at the test data, once, after the last epoch: at its weights or at the best ones."""
         best = self.selection.keeps_best
@@ -250,7 +234,9 @@ class Trainer:
         words = checkpoint_in_words(epoch, last, planned, best=best, averaged=averaged)
         card = card_of_test(self.scenario, self.data, words)
         outcomes = found.columns(self.data.test)
-        return FinalReport(epoch, epoch * self.num_steps, outcomes, self._count(found), card)
+        return FinalReport(
+            epoch, epoch * self.num_steps, outcomes, count_by_class(found, self.num_classes), card
+        )
 
     # -- reports
 

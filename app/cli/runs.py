@@ -1,0 +1,151 @@
+"""What a person does to runs: launch, status, stop, resume, delete, export."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.options import ACTOR, AsJson, File, RunId, Set
+from app.cli.terminal import say, say_json
+
+if TYPE_CHECKING:
+    from db.reads.rows import RunDetail
+
+
+def launch(file: File, set_: Set = None, as_json: AsJson = False) -> None:
+    """Queue one run for a worker."""
+    from app.scenario.toml_in import read_scenario
+    from tasks.queue.submit import UNHEARD, submit
+
+    done = submit(read_scenario(file, set_ or []), actor=ACTOR)
+    if as_json:
+        say_json({"run_id": done.run_id})
+        return
+    typer.echo(done.run_id)
+    if not done.rung:
+        typer.echo(f"caat: {UNHEARD}", err=True)
+
+
+def status(
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, or say how one stands."""
+    from db.reads import queries
+    from tasks.settings import open_database
+    from tasks.worker import liveness
+
+    database = open_database()
+    with database.read() as session:
+        if run_id is not None:
+            from tasks import commands
+
+            found = queries.get_run(session, commands.find_run(run_id))
+            assert found is not None
+            metrics = queries.final_metrics(session, found.id)
+            return _show_run(liveness.judged([found], database)[0], metrics, as_json)
+        rows = liveness.judged(queries.list_runs(session), database)
+    table = [
+        {
+            "run_id": r.id,
+            "status": r.shown_status,
+            "epoch": r.epoch,
+            "epochs": r.num_epochs,
+            "method": r.method,
+            "dataset": r.dataset,
+            "name": r.name,
+        }
+        for r in rows
+    ]
+    if as_json:
+        return say_json({"runs": table})
+    for r in rows:
+        epochs = f"{r.epoch}/{r.num_epochs}"
+        say(f"{r.id}  {r.shown_status:11}  {epochs:8}  {r.method:21}  {r.dataset}  {r.name}")
+    return None
+
+
+def _show_run(run: "RunDetail", metrics: dict[str, Any] | None, as_json: bool) -> None:
+    from app.text.evaluation_card import threat_of
+    from tasks.worker.liveness import LOST_WORKER
+
+    told = {
+        "run_id": run.id,
+        "status": run.shown_status,
+        "method": run.method,
+        "reason": run.reason,
+        "message": LOST_WORKER if run.is_lost else run.message,
+        "epoch": run.epoch,
+        "epochs": run.num_epochs,
+        "attempt": run.attempt,
+        "evaluation_card": run.evaluation_card,
+        "metrics": metrics,
+    }
+    if as_json:
+        return say_json(told)
+    for name in ("run_id", "status", "method", "message", "epoch", "epochs", "attempt"):
+        if told[name] is not None:
+            say(f"{name:8} {told[name]}")
+    return print_errors(metrics, threat_of(run.scenario, run.evaluation_card))
+
+
+def print_errors(metrics: dict[str, Any] | None, threat: str) -> None:
+    """Print a line for each error: its average, and its worst class."""
+    from app.text.evaluation_card import under_if_attacked
+
+    for name, value in (metrics or {}).items():
+        attacked = under_if_attacked(name, threat)
+        say(
+            f"{name.replace('_', ' '):15} {value['average']:6.1%}   "
+            f"worst class {value['worst_class']}: {value['worst']:.1%}{attacked}"
+        )
+
+
+def stop(run_id: RunId) -> None:
+    """Ask a run to stop; what it recorded stays."""
+    from tasks import commands
+
+    say(commands.stop(commands.find_run(run_id), ACTOR))
+
+
+def resume(run_id: RunId) -> None:
+    """Queue a run again that was stopped, failed or interrupted."""
+    from tasks import commands
+
+    say(commands.resume(commands.find_run(run_id), ACTOR))
+
+
+def delete(
+    run_id: RunId,
+    leave_files: Annotated[
+        bool, typer.Option(help="Forget it now, although its files on other hosts stay there")
+    ] = False,
+) -> None:
+    """Delete an ended run with everything that it recorded."""
+    from tasks import commands
+
+    say(commands.delete(commands.find_run(run_id), ACTOR, leave_files=leave_files))
+
+
+def export(
+    run_id: RunId,
+    what: Annotated[
+        str, typer.Option(help="metrics, classes, samples, evaluations, model or report")
+    ],
+    out: Annotated[
+        Path, typer.Option(help=".csv, .parquet, .safetensors for a model, .html for a report")
+    ],
+) -> None:
+    """Write a run's records to a file."""
+    from tasks import commands
+    from tasks.settings import open_database
+
+    if what == "report":
+        from app.cli import report as report_command
+
+        return report_command.write(commands.find_run(run_id), out)
+    from tasks.results import export as files
+
+    rows = files.export(open_database(), commands.find_run(run_id), what, out)
+    say(f"{rows} {'tensors' if what == 'model' else 'rows'} in {out}")
+    return None
