@@ -33,6 +33,7 @@ from engine.training.selection import Selection
 from engine.training.warm_start import NaturalStart
 from engine.types import Assignment, Batch, Columns, under
 
+Stepped = tuple[Batch, Assignment, Characteristics | None, Tensor]
 TOLD_PER_EPOCH = 10
 """How often in an epoch the batch loss is told."""
 
@@ -112,9 +113,7 @@ class Trainer:
         done = max(self._own_epoch(epoch) - 1, 0) + number / self.num_steps
         self.attack.share = self.scenario.threat.share_at(done)
 
-    def _step(
-        self, epoch: int, number: int, batch: Batch
-    ) -> tuple[Batch, Assignment, Characteristics | None, Tensor]:
+    def _step(self, epoch: int, number: int, batch: Batch) -> Stepped:
         """Assign, perturb, let the method learn, then move the model by the weighted loss."""
         if self.method is not self.policy:
             return self._natural_step(batch)
@@ -139,9 +138,7 @@ class Trainer:
         assignment = replace(assignment, bound=self.attack.share * assignment.bound)
         return batch, assignment, traits, losses.detach()
 
-    def _natural_step(
-        self, batch: Batch
-    ) -> tuple[Batch, Assignment, Characteristics | None, Tensor]:
+    def _natural_step(self, batch: Batch) -> Stepped:
         """Move the model by the mean clean loss; the one pass shows the characteristics as well."""
         objective = self.method.objective
         logits = self.model(batch.x)
