@@ -8,9 +8,10 @@ from db.reads.leases import holders, lock_silent
 from db.reads.queries import get_run
 from db.session import Database
 from db.types import db_now
-from db.writes.interruption import resumable
+from db.writes.interruption import interrupted, resumable
 from db.writes.records import MetricRow, write_metrics
 from db.writes.transitions import (
+    DRAIN,
     WorkerIdentity,
     claim,
     epoch_done,
@@ -185,3 +186,32 @@ def test_what_was_rung_by_a_clock_that_ran_ahead_is_rung_again(database, queued)
         with database.write() as session:
             session.execute(update(Run).values(rung_at=db_now(3600 * hours)))
             assert take_unrung(session, 30) == ([run_id] if is_due else [])
+
+
+def test_what_was_told_to_stop_goes_on_at_once_and_what_was_lost_after_a_while(database, running):
+    drained, lost = (running(database)[0] for _ in range(2))
+    with database.write() as session:
+        interrupt(session, drained, 1, DRAIN, None)
+        interrupt(session, lost, 1, "lost", None)
+        assert [waiting.run_id for waiting in resumable(session, 30)] == [drained]
+        session.execute(update(Attempt).values(ended_at=db_now(-31)))
+        assert {waiting.run_id for waiting in resumable(session, 30)} == {drained, lost}
+        found = {waiting.run_id: waiting for waiting in resumable(session, 30)}
+    assert (found[drained].lost, found[lost].lost) == (0, 1)
+    assert (found[drained].reason, found[lost].reason) == (DRAIN, "lost")
+
+
+def test_interruptions_are_counted_per_run_and_reason(database, queued):
+    mine, other = queued(database), queued(database)
+    for run_id, reasons in ((mine, ["lost", "oom", "oom"]), (other, ["oom"] * 4)):
+        for number, reason in enumerate(reasons, 1):
+            with database.write() as session:
+                assert claim(session, run_id, WORKER, 60) == number
+                interrupt(session, run_id, number, reason, None)
+                last = interrupted(session, run_id)
+                if number < len(reasons):
+                    assert requeue(session, run_id, "reconciler", "retry")
+        assert last.times == {mine: 2, other: 4}[run_id]
+    with database.read() as session:
+        assert interrupted(session, mine).times == 2
+        assert interrupted(session, mine).lost == 3

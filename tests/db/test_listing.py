@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from db import studies
-from db.models import RunStatus
+from db.models import Run, RunStatus
 from db.reads import comparison, listing, queries
 from db.reads.listing import RunFilter
 from db.session import Database
-from db.writes import records, transitions
+from db.types import db_now
+from db.writes import deletion, records, transitions
 from db.writes.records import MetricRow
 
 
@@ -122,3 +123,63 @@ def test_the_curves_of_all_rows_are_one_statement(database, known):
 def test_methods_and_datasets_to_choose_from_are_those_of_the_runs(database, known):
     with database.read() as session:
         assert listing.choices(session) == (["caat", "trades"], ["digits", "fashion-mnist"])
+
+
+def test_a_run_that_is_being_deleted_is_in_no_number_and_is_no_newest_result(database, known):
+    worker = transitions.WorkerIdentity("w", "h", "b", 1, "cpu")
+    with database.write() as session:
+        for name in ("Alpha", "Trades"):
+            transitions.claim(session, known[name], worker, 60)
+            transitions.finish(session, known[name], 1, RunStatus.SUCCEEDED)
+        deletion.start_deletion(session, known["Trades"], "test")
+        found = listing.overview(session)
+        rows, number = listing.runs(session, RunFilter(), 0, 50)
+    assert found.counts == {"queued": 2, "failed": 1, "succeeded": 1}
+    assert found.newest_result is None or found.newest_result.name == "Alpha"
+    assert len(rows) == number == 4
+    assert "Trades" not in {row.name for row in rows}
+
+
+def test_a_curve_is_of_the_robust_error_on_validation_data_alone(database):
+    worker = transitions.WorkerIdentity("w", "h", "b", 1, "cpu")
+    values = {
+        ("validation", "robust_error"): 0.25,
+        ("validation", "natural_error"): 0.5,
+        ("test", "robust_error"): 0.75,
+    }
+    with database.write() as session:
+        run_id = new_run(session, "One", epochs=3)
+        transitions.claim(session, run_id, worker, 60)
+        rows = [
+            MetricRow(split, name, epoch, epoch, value if epoch < 3 else None)
+            for (split, name), value in values.items()
+            for epoch in (1, 2, 3)
+        ]
+        records.write_metrics(session, run_id, 1, rows)
+        assert listing.curves(session, [run_id]) == {run_id: [0.75, 0.75]}
+
+
+def test_a_launch_is_found_again_by_who_made_it_of_what_and_how_long_ago(database):
+    with database.write() as session:
+        mine = {}
+        for place, (digest, actor) in enumerate(
+            [("one", "me"), ("one", "me"), ("one", "you"), ("two", "me")]
+        ):
+            new = transitions.NewRun("A", {}, digest, "caat", "digits", 0, 5)
+            run_id = transitions.create_run(session, new, actor)[0]
+            mine[place] = run_id
+            made = update(Run).where(Run.id == run_id)
+            session.execute(made.values(created_at=db_now(-40 + 10 * place)))
+        # A stranger's deed on a run does not make it the stranger's launch.
+        transitions.request_stop(session, mine[3], "you")
+
+        def found(digest, actor, seconds):
+            known = listing.started_lately(session, digest, actor, seconds)
+            return known and (known[0], round(known[1], -1))
+
+        assert found("one", "me", 60) == (mine[1], 30)
+        assert found("one", "me", 35) == (mine[1], 30)
+        assert found("one", "me", 25) is None
+        assert found("one", "you", 60) == (mine[2], 20)
+        assert found("two", "you", 60) is None
+        assert found("three", "me", 60) is None

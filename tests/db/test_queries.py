@@ -106,6 +106,22 @@ def test_the_headline_is_the_newest_validation_epoch_until_there_is_a_test(datab
     assert errors == pytest.approx([0.5, 0.6, 0.7, 0.7, 0])
 
 
+def test_each_run_of_a_list_has_its_own_errors_and_the_worst_class_of_its_split(database, running):
+    runs = [running(database)[0] for _ in range(3)]
+    record_errors(database, runs[0], "test", 2, [0.25, 0.5])
+    record_errors(database, runs[0], "validation", 4, [0.75, 0.0])  # the best epoch was tested
+    record_errors(database, runs[1], "test", 3, [0.5, 0.5, 0.25])
+    with database.read() as session:
+        found = {run.id: run for run in list_runs(session)}
+    told = [
+        (run.result_split, run.natural_error, run.worst_class, run.worst_robust_error)
+        for run in (found[run_id] for run_id in runs)
+    ]
+    assert told[0] == pytest.approx(("test", 0.375, 1, 0.7))
+    assert told[1] == pytest.approx(("test", 1.25 / 3, 0, 0.7))  # of equal ones the first
+    assert told[2] == (None, None, None, None)
+
+
 def test_a_class_without_samples_is_never_the_worst(database, running):
     run_id, attempt = running(database)
     record_errors(database, run_id, "test", 1, [0.1, 0.2])

@@ -1,11 +1,16 @@
 """Studies: one name for runs that belong together."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from sqlalchemy import update
 
 from db import studies
-from db.models import RunStatus
+from db.models import Run, RunStatus
 from db.reads import queries
 from db.studies import create_study
+from db.writes.deletion import start_deletion
+from db.writes.transitions import epoch_done, finish
 
 
 def submitted(database, new_run, name: str, key: str, num_runs: int = 2):
@@ -44,8 +49,6 @@ def test_studies_of_one_name_made_at_once_stay_apart(database, new_run):
 
 
 def test_a_study_tells_how_many_runs_stand_where(database, new_run, queued, running):
-    from db.writes.transitions import epoch_done, finish
-
     done, _ = running(database, study="S", num_epochs=4)
     half, _ = running(database, study="S", num_epochs=4)
     queued(database, study="S", num_epochs=8)
@@ -77,3 +80,42 @@ def test_the_study_that_changed_last_stands_first(database, new_run, running):
     assert list(listed(database)) == ["Newer", "Older"]
     running(database, study="Older")
     assert list(listed(database)) == ["Older", "Newer"]
+
+
+def test_a_study_changed_when_the_last_of_its_runs_did_and_lives_while_one_can_change(
+    database, running, queued
+):
+    ended, _ = running(database, study="S")
+    failed, _ = running(database, study="S")
+    with database.write() as session:
+        finish(session, ended, 1, RunStatus.SUCCEEDED)
+        finish(session, failed, 1, RunStatus.FAILED)
+        for day, run_id in ((3, failed), (7, ended)):
+            moment = datetime(2026, 1, day, tzinfo=UTC)
+            times = {"queued_at": moment, "started_at": moment, "ended_at": moment}
+            session.execute(update(Run).where(Run.id == run_id).values(**times))
+    row = listed(database)["S"]
+    assert (row.changed_at, row.is_active) == (datetime(2026, 1, 7, tzinfo=UTC), False)
+    queued(database, study="S")
+    row = listed(database)["S"]
+    assert row.changed_at > datetime(2026, 1, 7, tzinfo=UTC)
+    assert row.is_active
+
+
+def test_what_is_being_deleted_is_no_part_of_a_study(database, running):
+    kept, going, alone = (running(database, study=name)[0] for name in ("S", "S", "T"))
+    with database.write() as session:
+        for run_id in (kept, going, alone):
+            finish(session, run_id, 1, RunStatus.FAILED)
+        for run_id in (going, alone):
+            start_deletion(session, run_id, "tester")
+    assert {name: row.total for name, row in listed(database).items()} == {"S": 1}
+
+
+def test_runs_of_a_known_study_come_back_in_the_order_of_their_keys(database, new_run):
+    runs = [new_run(seed=n, idempotency_key=f"key/{n}") for n in (2, 0, 3, 1)]
+    with database.write() as session:
+        made = create_study(session, "S", runs, "tester")
+        again = create_study(session, "Other", runs, "tester")
+    assert (again.name, again.created) == ("S", False)
+    assert again.run_ids == [made.run_ids[place] for place in (1, 3, 0, 2)]
