@@ -196,7 +196,8 @@ def test_a_run_from_an_old_one_has_its_name_written_out_and_is_queued(studio, op
 def test_a_shell_completes_commands_once_its_completion_is_installed(tmp_path):
     command = str(Path(sys.executable).with_name("caat"))
     environment = os.environ | {"HOME": str(tmp_path)}
-    subprocess.run([command, "--install-completion", "bash"], env=environment, check=True)
+    in_a_shell = ["bash", "-c", '"$0" --install-completion; true', command]
+    subprocess.run(in_a_shell, env=environment, check=True)
     assert "complete_bash" in (tmp_path / ".bash_completions" / "caat.sh").read_text()
     asked = {"_CAAT_COMPLETE": "complete_bash", "COMP_WORDS": "caat st", "COMP_CWORD": "1"}
     done = subprocess.run([command], env=environment | asked, capture_output=True, text=True)

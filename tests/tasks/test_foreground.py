@@ -91,7 +91,7 @@ def _killing_once(folder: Path, marked: Path) -> str:
         "import sys\n"
         "if 'tasks.trainer' in getattr(sys, 'orig_argv', []):\n"
         "    import os, pathlib, signal\n"
-        "    from tasks import recorder\n"
+        "    from tasks.recording import recorder\n"
         "    real = recorder.Recorder.on_epoch\n"
         "    def on_epoch(self, report):\n"
         "        real(self, report)\n"

@@ -292,7 +292,7 @@ def test_a_healthy_run_ends_well_beside_colleagues_twins_and_wrong_clocks(studio
 SWEEPS = """
 import sys
 from app.cli.main import main
-from tasks import reconcile
+from tasks.worker import reconcile
 from tasks.settings import open_database
 for _ in range(3):
     reconcile.end_lost(open_database())

@@ -41,7 +41,7 @@ QUICK = {"CAAT_SWEEP_SECONDS": "0.5", "CAAT_RETRY_AFTER_SECONDS": "1"}
 SEVERAL = """
 import sys, time
 from app.cli.main import main
-from db import queries
+from db.reads import queries
 from tasks.processes.process import begin
 from tasks.settings import open_database
 

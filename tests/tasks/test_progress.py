@@ -161,7 +161,7 @@ def _stopping(folder: Path, epochs: int) -> str:
         "import sys\n"
         "if 'tasks.trainer' in getattr(sys, 'orig_argv', []):\n"
         "    import os, signal\n"
-        "    from tasks import recorder\n"
+        "    from tasks.recording import recorder\n"
         "    real = recorder.Recorder.on_epoch\n"
         "    def on_epoch(self, report):\n"
         "        real(self, report)\n"
