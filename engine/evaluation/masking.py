@@ -91,6 +91,7 @@ class _Checks:
         self.suite, self.threat, self.config = suite, threat, config
         self.chance = max(config.tolerance, 3 / len(images)) + 1e-9  # differences are rounded
         """Difference that is put down to chance; three images are never more."""
+        self.zero = config.zero + 1e-9  # so are accuracies
 
     def falls_to_zero(self) -> Finding:
         num_values = self.subject.images.images[0].size
@@ -103,7 +104,7 @@ class _Checks:
         rise = _rise(accuracy)
         return Finding(
             "accuracy falls to about zero as the radius grows",
-            rise <= self.chance and accuracy[-1] <= self.config.zero,
+            rise <= self.chance and accuracy[-1] <= self.zero,
             f"Accuracy rises by {rise:.3f} at most from one radius to the next (allowed: "
             f"{self.chance:.3f}) and ends at {accuracy[-1]:.3f} with radius {half:.3g} (allowed: "
             f"{self.config.zero:.3f}).",

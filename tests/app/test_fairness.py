@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import delete
 
 from app.compare import fairness as tables
+from app.compare import runs as comparison
 from app.compare.runs import Finished
-from app.compare.words import collapse, compared
+from app.compare.words import collapse, compared, several_runs
+from db.evaluations import NewEvaluation, outcomes, write_evaluation
 from db.models import FINAL, Evaluation
 from engine.evaluation.statistics import spread
 from tests.app.shown import figures, words
@@ -201,3 +203,79 @@ def test_that_nothing_differs_is_said_with_the_number_of_tests():
     table = pd.DataFrame({"differs": [False] * 3, "value": [0.1] * 3})
     said = compared(table, "base")
     assert said == "No class differs from base beyond chance (3 tests, corrected p < 0.05)"
+
+
+def finished_by_id() -> dict[str, Finished]:
+    return {run.id: run for run in comparison.finished()}
+
+
+def test_a_class_differs_by_its_corrected_and_not_by_its_raw_p_value(studio, open_page):
+    base, other, sure = studio.finished("Base"), studio.finished("Other"), studio.finished("Sure")
+    studio.measured(base, [0.0] * 10)
+    studio.measured(other, [0.0] * 9 + [0.6])
+    studio.measured(sure, [0.0] * 9 + [1.0])
+    runs = finished_by_id()
+    table, _ = tables.difference_table(runs[base], [runs[other]], "robust_error")
+    row = table[table["class"] == "class j"].iloc[0]
+    # 6 images against none: 2 / 2 ** 6; the smallest of ten tests
+    assert (row["p_value"], row["corrected"]) == pytest.approx((1 / 32, 10 / 32))
+    assert not table["differs"].any()
+    assert "No class differs from" in words(open_page("fairness", runs=[base, other]))
+    # The tests of all runs are corrected together: 2 / 2 ** 10 is the smallest of twenty.
+    table, _ = tables.difference_table(runs[base], [runs[other], runs[sure]], "robust_error")
+    found = table[table["class"] == "class j"].set_index("title")["corrected"]
+    assert found[runs[sure].label] == pytest.approx(20 / 512)
+    assert found[runs[other].label] == pytest.approx(19 / 32)
+    assert table[table["differs"]]["title"].tolist() == [runs[sure].label]
+
+
+def shuffle_images(studio, run_id: str) -> None:
+    """Store what a run's model said of its images in another order."""
+    order = np.random.default_rng(0).permutation(100)
+    with studio.database.write() as session:
+        said = outcomes(session, run_id, FINAL)
+        new = {name: column[order] for name, column in said.items()}
+        write_evaluation(session, run_id, 1, NewEvaluation(FINAL, "attack", 100, {}, outcomes=new))
+
+
+def test_runs_whose_images_are_stored_in_another_order_are_compared_image_by_image(studio):
+    base, other = studio.finished("Base"), studio.finished("Other")
+    studio.measured(base, [0.3] * 9 + [0.0])
+    studio.measured(other, [0.3] * 9 + [0.8])
+    runs = finished_by_id()
+    expected, _ = tables.difference_table(runs[base], [runs[other]], "robust_error")
+    assert expected["value"].tolist() == pytest.approx([0.0] * 9 + [0.8])
+    assert expected["p_value"].tolist() == pytest.approx([1.0] * 9 + [2 / 2**8])
+    shuffle_images(studio, other)
+    comparison.outcomes.clear()
+    found, why_not = tables.difference_table(runs[base], [runs[other]], "robust_error")
+    assert why_not == []
+    pd.testing.assert_frame_equal(found, expected)
+
+
+@pytest.mark.parametrize("changed", ["sample", "label"])
+def test_runs_that_were_shown_other_images_or_labels_are_not_compared(studio, changed):
+    base, other = studio.finished("Base"), studio.finished("Other")
+    with studio.database.write() as session:
+        said = outcomes(session, other, FINAL)
+        said[changed] = said[changed] + 1
+        write_evaluation(session, other, 1, NewEvaluation(FINAL, "attack", 100, {}, outcomes=said))
+    runs = finished_by_id()
+    table, (why_not,) = tables.difference_table(runs[base], [runs[other]], "robust_error")
+    assert table.empty
+    assert why_not.endswith("its test images are others")
+
+
+@pytest.mark.parametrize(("high", "low", "doubted"), [(0.3, 0.29, True), (0.3, 0.31, False)])
+def test_an_order_is_doubted_where_the_best_ones_interval_reaches_the_next(high, low, doubted):
+    rows = [
+        {"title": "next", "worst": 0.5, "worst_low": low, "worst_high": 0.8, "seed": 1},
+        {"title": "best", "worst": 0.2, "worst_low": 0.1, "worst_high": high, "seed": 0},
+        {"title": "last", "worst": 0.9, "worst_low": 0.1, "worst_high": 1.0, "seed": 2},
+    ]
+    table = pd.DataFrame(rows).assign(name="robust_error", worst_class="c", worst_n=10)
+    headline, said = several_runs(table, "robust_error")
+    assert headline.startswith("best spares its worst class most: 20 % robust error in class c")
+    assert "last least: 90 %" in headline
+    assert ("overlaps that of next" in said) is doubted
+    assert said.endswith("Seeds: 0, 1, 2.")

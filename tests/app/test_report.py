@@ -3,6 +3,7 @@
 import json
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -11,9 +12,11 @@ from app.compare import runs as comparison
 from app.report.comparison import comparison_report
 from app.report.document import Document, Section
 from app.report.run import run_report
+from db.evaluations import NewEvaluation, write_evaluation
+from db.models import FINAL
 from db.writes import records
 from engine.errors import UserError
-from tests.app.conftest import NAMES, facts
+from tests.app.conftest import NAMES, card, facts
 
 HOSTILE = (
     "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>{{ 1 }}"
@@ -89,6 +92,20 @@ def test_the_report_of_a_finished_run_has_its_numbers_charts_protocol_and_scenar
         assert part in page.text
     assert page.tags.count("figure") == len(page.drawn()) >= 8
     assert all(figure["data"] for figure in page.drawn())
+
+
+def test_the_average_under_an_attack_is_over_images_and_not_over_classes(studio):
+    run_id, label = studio.finished("Done"), np.repeat([0, 1, 2], [70, 20, 10])
+    attacked = np.where(label == 2, 0, label)
+    attacked[:7] = 1
+    said = {"sample": np.arange(100), "label": label, "clean": label, "attacked": attacked}
+    with studio.database.write() as session:
+        new = NewEvaluation(FINAL, "attack", 100, card(), outcomes=said)
+        write_evaluation(session, run_id, 1, new)
+    text = Read(run_report(run_id)).text
+    rows = text[text.index("Attacks on the test images") :]
+    assert rows.index("17.0 %") < rows.index("100.0 %")  # 17 of 100 images; classes: 36.7 %
+    assert "36.7 %" not in rows
 
 
 @pytest.mark.parametrize("state", ["queued", "running"])

@@ -194,6 +194,31 @@ def test_means_that_are_written_alike_share_a_rank():
     ]
 
 
+def test_the_protocol_with_the_most_runs_stands_first_and_each_is_ranked_alone():
+    runs = [some_run("a", "caat", 0, "rare")] + [some_run(f"b{n}", "trades", n) for n in range(2)]
+    found = study_tables(runs, results(a=0.1, b0=0.5, b1=0.7))
+    assert [table.protocol["dataset"] for table in found] == ["digits", "rare"]
+    assert [table.rows["title"].tolist() for table in found] == [["trades"], ["caat"]]
+    assert [table.rows["robust_error"].tolist() for table in found] == [[0.6], [0.1]]
+
+
+def test_an_interval_over_seeds_ends_at_nothing_and_at_everything():
+    runs = [some_run(name, name[0], int(name[1])) for name in ("a0", "a1", "b0", "b1")]
+    (table,) = study_tables(runs, results(a0=0.0, a1=0.1, b0=0.9, b1=1.0))
+    found = ranked(table, "robust_error")
+    assert found["value"].tolist() == pytest.approx([0.05, 0.95])
+    assert (found["low"][0], found["high"][1]) == (0, 1)
+    assert table.rows["robust_error_low"][0] < 0
+    assert found["values"].tolist() == [[0.0, 0.1], [0.9, 1.0]]
+
+
+def test_of_a_seed_that_was_run_again_the_newest_counts():
+    runs = [some_run("new", "caat", 0), some_run("b", "caat", 1), some_run("old", "caat", 0)]
+    (table,) = study_tables(runs, results(new=0.2, old=0.9, b=0.4))
+    assert table.rows["n"].tolist() == [2]
+    assert table.rows["robust_error"].tolist() == pytest.approx([0.3])
+
+
 def test_markdown_has_the_best_in_bold_and_the_number_of_seeds():
     text = as_markdown([three_seeds_of_two()])
     assert "| caat | 3 | **20.00** ± 5.00 | " in text

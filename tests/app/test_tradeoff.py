@@ -6,8 +6,11 @@ import pytest
 from scipy import stats
 
 from app.charts.base import charts
+from app.compare import runs as comparison
 from app.compare import tradeoff as tables
 from app.compare.runs import Finished
+from db.writes import records
+from db.writes.records import MetricRow
 from tests.app.shown import figures, words
 
 EVEN = [0.2] * 10
@@ -104,8 +107,6 @@ def test_one_chart_has_one_protocol_and_the_others_are_told(studio, open_page):
 
 
 def protocols(page) -> list[str]:
-    from app.compare import runs as comparison
-
     return list(dict.fromkeys(run.protocol_id for run in comparison.finished()))
 
 
@@ -193,3 +194,37 @@ def test_the_front_is_drawn_as_the_edge_of_what_it_dominates():
     assert line.line.shape == "vh"
     assert list(line.x[1:]) == [0.7, 0.9, 0.9]
     assert list(line.y[:3]) == [0.6, 0.6, 0.4]
+
+
+def test_the_front_is_that_of_the_measure_that_is_asked_for():
+    runs = [some_run(name, name, 0) for name in "ab"]
+    accuracies = results(a=0.6, b=0.5).assign(worst_natural=[0.1, 0.2], worst_robust=[0.1, 0.2])
+    fronts = {
+        measure: tables.points(runs, accuracies, measure).set_index("title")["front"].tolist()
+        for measure in ("average", "worst")
+    }
+    assert fronts == {"average": [True, False], "worst": [False, True]}
+
+
+def test_the_axes_are_natural_and_robust_accuracy_of_the_measure():
+    table = tables.points([some_run("a", "s", 0)], results(a=0.4), "average")
+    table = table.assign(natural=0.9, robust=0.4, worst_natural=0.7, worst_robust=0.2)
+    for measure, axes in (("average", (0.9, 0.4)), ("worst", (0.7, 0.2))):
+        (point,) = tables.drawn(table, measure, same_scale=True).to_dict("records")
+        assert (point["x"], point["y"]) == axes
+        assert (point["other_x"], point["other_y"]) != axes
+        assert point["size"] == 0.2
+
+
+def test_the_accuracies_of_a_run_are_those_of_its_newest_test_and_of_no_other_split(studio):
+    run_id = studio.finished("A", epochs=3)
+    with studio.database.write() as session:
+        for epoch, value in ((5, 0.75), (4, 0.5)):
+            row = MetricRow("test", "robust_error", 10 * epoch, epoch, value)
+            records.write_metrics(session, run_id, 1, [row])
+    (found,) = comparison.accuracies((run_id,)).to_dict("records")
+    assert found["robust"] == pytest.approx(0.25)
+    assert found["natural"] == pytest.approx(0.9)
+    assert found["worst_natural"] == pytest.approx(0.5)
+    history = comparison.histories((run_id,))
+    assert history["natural"].tolist() == pytest.approx([0.7, 0.85, 0.9])

@@ -148,6 +148,19 @@ def test_an_attempt_that_has_said_something_since_it_was_seen_is_not_silent(data
         assert not lock_silent(session, holder)
 
 
+def test_the_silence_of_another_run_is_not_ones_own(database, running):
+    run_id, other = (running(database, lease_seconds=-1)[0] for _ in range(2))
+    with database.write() as session:
+        session.execute(update(Attempt).values(lease_until=db_now(-9)))
+        (holder,) = holders(session, run_id)
+        session.execute(
+            update(Attempt).where(Attempt.run_id == other).values(lease_until=holder.lease_until)
+        )
+        assert heartbeat(session, run_id, 1, 60) is RunStatus.RUNNING
+    with database.write() as session:
+        assert not lock_silent(session, holder)
+
+
 def test_what_is_silent_cannot_be_revived_while_it_is_being_taken(postgresql_database, running):
     run_id, attempt = running(postgresql_database, lease_seconds=-1)
     answers = []

@@ -183,3 +183,20 @@ def test_a_launch_is_found_again_by_who_made_it_of_what_and_how_long_ago(databas
         assert found("one", "you", 60) == (mine[2], 20)
         assert found("two", "you", 60) is None
         assert found("three", "me", 60) is None
+
+
+def test_what_was_recorded_before_an_attempt_is_not_counted_to_it(database):
+    worker = transitions.WorkerIdentity("w", "h", "b", 1, "cpu")
+    with database.write() as session:
+        run_id = new_run(session, "One", epochs=9)
+        for attempt, epochs in ((1, (1, 2, 3)), (2, (4, 5))):
+            assert transitions.claim(session, run_id, worker, 60) == attempt
+            assert queries.get_run(session, run_id).epochs_before == epochs[0] - 1
+            for epoch in epochs:
+                row = MetricRow("validation", "robust_error", epoch, epoch, 0.5)
+                records.write_metrics(session, run_id, attempt, [row])
+                transitions.epoch_done(session, run_id, attempt, epoch)
+                assert queries.get_run(session, run_id).epochs_before == epochs[0] - 1
+            if attempt == 1:
+                transitions.interrupt(session, run_id, 1, "lost", None)
+                transitions.requeue(session, run_id, "tester", "user")

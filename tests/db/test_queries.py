@@ -110,7 +110,7 @@ def test_each_run_of_a_list_has_its_own_errors_and_the_worst_class_of_its_split(
     runs = [running(database)[0] for _ in range(3)]
     record_errors(database, runs[0], "test", 2, [0.25, 0.5])
     record_errors(database, runs[0], "validation", 4, [0.75, 0.0])  # the best epoch was tested
-    record_errors(database, runs[1], "test", 3, [0.5, 0.5, 0.25])
+    record_errors(database, runs[1], "test", 2, [0.75, 0.75, 0.25])
     with database.read() as session:
         found = {run.id: run for run in list_runs(session)}
     told = [
@@ -118,7 +118,7 @@ def test_each_run_of_a_list_has_its_own_errors_and_the_worst_class_of_its_split(
         for run in (found[run_id] for run_id in runs)
     ]
     assert told[0] == pytest.approx(("test", 0.375, 1, 0.7))
-    assert told[1] == pytest.approx(("test", 1.25 / 3, 0, 0.7))  # of equal ones the first
+    assert told[1] == pytest.approx(("test", 1.75 / 3, 0, 0.95))  # of equal ones the first
     assert told[2] == (None, None, None, None)
 
 

@@ -91,8 +91,8 @@ def test_a_study_changed_when_the_last_of_its_runs_did_and_lives_while_one_can_c
         finish(session, ended, 1, RunStatus.SUCCEEDED)
         finish(session, failed, 1, RunStatus.FAILED)
         for day, run_id in ((3, failed), (7, ended)):
-            moment = datetime(2026, 1, day, tzinfo=UTC)
-            times = {"queued_at": moment, "started_at": moment, "ended_at": moment}
+            begun, done = (datetime(2026, 1, n, tzinfo=UTC) for n in (9 - day, day))
+            times = {"queued_at": begun, "started_at": begun, "ended_at": done}
             session.execute(update(Run).where(Run.id == run_id).values(**times))
     row = listed(database)["S"]
     assert (row.changed_at, row.is_active) == (datetime(2026, 1, 7, tzinfo=UTC), False)

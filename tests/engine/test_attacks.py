@@ -146,6 +146,30 @@ def test_someone_can_stop_an_attack_in_the_middle(robust_model, digits):
             examine(robust_model, digits, attack, Conditions(0, 250, check), torch.device("cpu"))
 
 
+class Sure(nn.Module):
+    """Always right about zeros by a margin that the mean of an image moves a little."""
+
+    def forward(self, x):
+        mean = x.mean(dim=(1, 2, 3))
+        return torch.stack([9 + mean, mean * 0, mean * 0], dim=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "few", "more", "ratio"),
+    [
+        ("apgd", {"restarts": 1}, {"restarts": 3}, 3),
+        ("pgd", {"num_steps": 5, "restarts": 1}, {"num_steps": 5, "restarts": 4}, 4),
+    ],
+)
+def test_an_attack_looks_as_often_as_it_was_given_restarts(name, few, more, ratio, digits):
+    zeros, looks = digits.take(np.flatnonzero(digits.labels == 0)[:2]), []
+    for fields in (few, more):
+        watched = Watched(Sure().eval())
+        assert not look(watched, zeros, attack_called(name, "linf", **fields)).robust.any()
+        looks.append(len(watched.shown) - 1)  # the clean images
+    assert looks[1] / looks[0] == pytest.approx(ratio, rel=0.1)
+
+
 # -- PGD, which is our own
 
 

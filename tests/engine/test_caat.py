@@ -3,12 +3,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.func import functional_call
 
 from engine.evaluation.class_errors import ClassErrors
 from engine.meta.virtual_step import prediction_with
 from engine.methods.base import METHODS
 from engine.objective import per_sample_losses
 from engine.perturbation import training
+from engine.types import Batch
 
 MULTIPLIERS = {
     "natural": torch.tensor([0.3, 0.0, 0.1]),
@@ -147,6 +150,67 @@ def test_what_is_learned_lowers_the_meta_loss_after_the_next_step(caat_of, learn
     for _ in range(20):
         caat.learn(step)
     assert meta_loss() < before
+
+
+def landing(learner, loss):
+    """Write the next step of SGD out: Nesterov with a past, and weight decay."""
+    parameters, landed = dict(learner.model.named_parameters()), {}
+    slopes = torch.autograd.grad(loss, list(parameters.values()), create_graph=True)
+    for (name, value), slope in zip(parameters.items(), slopes, strict=True):
+        way = slope + 0.05 * value.detach()
+        past = learner.optimizer.state[value]["momentum_buffer"]
+        landed[name] = value.detach() - 0.1 * (way + 0.9 * (way + 0.9 * past))
+    return landed
+
+
+def meta_loss_at(landed, model, meta, x_adv, weights, beta):
+    """Write the meta loss out, with batch norm by its running statistics."""
+    model.eval()
+    log_p, log_q = (
+        functional_call(model, landed, (x,)).log_softmax(dim=1) for x in (meta.x, x_adv)
+    )
+    model.train()
+    natural = -log_p[torch.arange(len(meta)), meta.y]
+    divergence = (log_p.exp() * (log_p - log_q)).sum(dim=1)
+    w0, w1 = (weight[meta.y] for weight in weights)
+    return (w0 * natural).sum() / w0.sum() + beta * (w1 * divergence).sum() / w1.sum()
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_the_network_learns_by_the_gradient_of_the_meta_loss_after_the_optimisers_next_step(
+    caat_of, learner, batch, step_of, normalise
+):
+    model, beta = learner.model.double().train(), 1.7
+    learner.optimizer = torch.optim.SGD(
+        model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.05
+    )
+    learner.meta = Batch(learner.meta.x.double(), learner.meta.y, learner.meta.index)
+    batch = Batch(batch.x.double(), batch.y, batch.index)
+    caat = caat_of(normalise=normalise, beta=beta, meta_batch_size=7, meta_weight_decay=0)
+    caat.network.double()
+    F.cross_entropy(model(batch.x.flip(0)), batch.y).backward()
+    learner.optimizer.step()
+    step = step_of(caat, learner, batch)
+    meta = caat.meta.batch()
+    caat.meta.start_epoch(1)  # the same draw again
+    log_p = learner.log_probabilities(meta.x)
+    bound = 0.1 * caat.multipliers.bound_factors(0.98, 2.5)[meta.y]
+    learner.attack.rng.manual_seed(4)
+    x_adv = learner.attack(meta, log_p, bound, caat.meta_objective).adversary
+
+    alpha = caat.network(step.characteristics)[:, 0]
+    up = alpha / (alpha.detach().mean() if normalise else 1)
+    weights = caat.multipliers.natural_weights(), caat.multipliers.boundary_weights()
+    c, a = (up * w[batch.y] / w[batch.y].mean() for w in weights)
+    loss = (torch.stack([c, beta * a, 1 - alpha], dim=1) * step.losses).sum() / 10
+    meta_loss = meta_loss_at(landing(learner, loss), model, meta, x_adv, weights, beta)
+    expected = torch.autograd.grad(meta_loss, list(caat.network.parameters()), retain_graph=True)
+
+    learner.attack.rng.manual_seed(4)
+    assert caat.learn(step)
+    for parameter, gradient in zip(caat.network.parameters(), expected, strict=True):
+        assert gradient.norm() > 0
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-5, atol=1e-12)
 
 
 def test_a_meta_step_is_taken_every_so_many_batches(caat_of, learner, batch, step_of):

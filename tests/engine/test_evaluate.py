@@ -172,3 +172,34 @@ def test_an_outcome_keeps_the_classes_that_were_predicted(model, images):
     fooled = found.robust & ~found.natural
     assert fooled.any()
     assert (found.attacked[fooled] != found.label[fooled]).all()
+
+
+def test_the_validation_has_a_step_of_its_own_only_where_it_is_given_one():
+    threat = ThreatConfig(epsilon=0.2, step_size=0.19)
+    config = EvaluationConfig(step_size=0.02, val_step_size=0.03, restarts=4)
+    steps = {split: attack_of(config, threat, split=split).step for split in ("test", "validation")}
+    assert steps == {"test": 0.02, "validation": 0.03}
+    same = EvaluationConfig(step_size=0.02)
+    assert attack_of(same, threat, split="validation").step == 0.02
+    only = EvaluationConfig(val_step_size=0.03)
+    assert attack_of(only, threat, split="test").step == pytest.approx(0.05)
+
+
+def test_an_epoch_is_scored_by_robust_and_never_by_natural_or_boundary_errors():
+    found = Evaluation(np.array([10, 40]), np.array([5, 0]), np.array([0, 24]))
+    # robust: 5 of 10 and 24 of 40; natural alone would be 2 - 0.1 - 0.5
+    assert found.robust_score() == pytest.approx(2 - 29 / 50 - 24 / 40)
+
+
+def test_outcomes_stand_beside_the_images_that_they_are_of(model, images):
+    some = images.take(np.array([41, 3, 17]))
+    columns = look(model, some, Fixed(torch.tensor([2, 1, 0]))).columns(some)
+    assert list(columns) == ["sample", "label", "clean", "attacked"]
+    assert columns["sample"].tolist() == [41, 3, 17]
+    assert columns["label"].tolist() == images.labels[[41, 3, 17]].tolist()
+
+
+def test_someone_is_asked_before_every_batch_of_the_clean_look(model, images):
+    asked = []
+    look(model, images, Fixed(torch.zeros(50, dtype=torch.int64)), 7, check=lambda: asked.append(1))
+    assert len(asked) == 8

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
+from engine.meta.learner import MetaLearner
 from engine.meta.virtual_step import prediction_with, virtual_step, weight_gradient
 from engine.models.backbones.preact_resnet18 import PreActResNet18Config
 from engine.objective import Objective, per_sample_losses
@@ -194,3 +195,50 @@ def test_learning_weights_touches_neither_the_model_nor_its_optimiser(net):
         assert torch.equal(state["momentum_buffer"], optimizer["state"][index]["momentum_buffer"])
     assert all(p.grad is None for p in problem.model.parameters())
     losses.sum().backward()  # the graph of the real step is still there
+
+
+# -- what moves the weighting network
+
+
+def test_a_descent_is_a_step_of_adam_down_the_gradient_through_the_value_and_no_other(learner):
+    """Adam's first steps in closed form, L2 penalty and all."""
+    network = nn.Linear(2, 1, bias=False).double()
+    with torch.no_grad():
+        network.weight.copy_(torch.tensor([[0.5, -2.0]]))
+    meta = MetaLearner(
+        network, learner.meta, seed=learner.seed, lr=0.03, weight_decay=0.1, batch_size=5
+    )
+    weight, mean, square = torch.tensor([0.5, -2.0]).double(), 0, 0
+    network.weight.grad = torch.full((1, 2), 7.0).double()  # left behind by someone else
+    for time, slope in enumerate(([1.0, 3.0], [-2.0, 0.5]), 1):
+        features = torch.tensor([slope]).double()
+        meta.descend(network(features), torch.tensor([[0.25]]).double())
+        gradient = 0.25 * features[0] + 0.1 * weight
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        move = (mean / (1 - 0.9**time)) / ((square / (1 - 0.999**time)).sqrt() + 1e-8)
+        weight = weight - 0.03 * move
+        torch.testing.assert_close(network.weight.detach()[0], weight)
+
+
+def test_meta_images_are_drawn_anew_without_repetition_and_alike_for_epoch_and_seed(learner):
+    meta = MetaLearner(
+        nn.Linear(1, 1), learner.meta, seed=learner.seed, lr=0.1, weight_decay=0, batch_size=8
+    )
+
+    def drawn(epoch: int) -> list[list[int]]:
+        meta.start_epoch(epoch)
+        return [meta.batch().index.tolist() for _ in range(3)]
+
+    first = drawn(1)
+    assert all(len(set(index)) == 8 for index in first)
+    assert first[0] != first[1] != first[2]
+    assert drawn(2) != first == drawn(1)
+    batch = meta.batch()
+    assert torch.equal(batch.x, learner.meta.x[batch.index])
+    assert torch.equal(batch.y, learner.meta.y[batch.index])
+    few = MetaLearner(
+        nn.Linear(1, 1), learner.meta, seed=learner.seed, lr=0.1, weight_decay=0, batch_size=99
+    )
+    few.start_epoch(1)
+    assert sorted(few.batch().index.tolist()) == list(range(12))

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from scipy import stats
 
 from engine.mistakes import error_lines
-from engine.perturbation.norms import BALLS, L2Ball, LinfBall
+from engine.perturbation.norms import BALLS, L2Ball, LinfBall, require_within
 from engine.scenario import Scenario
 
 ORDER = {"linf": math.inf, "l2": 2}
@@ -110,3 +110,21 @@ def test_a_distance_that_no_two_digits_are_apart_is_refused(tables, path, allowe
 def test_an_l2_radius_may_be_above_1():
     threat = Scenario.model_validate({"threat": {"norm": "l2", "epsilon": 2}}).threat
     assert (threat.epsilon, threat.step) == (2.0, 0.5)
+
+
+def test_the_widest_radius_is_allowed_to_the_last_digit():
+    for norm, widest in (("linf", 1), ("l2", 8)):
+        assert Scenario.model_validate({"threat": {"norm": norm, "epsilon": widest}})
+        require_within(widest, norm, 64)
+        with pytest.raises(ValueError, match=f"allowed: 0 to {widest}$"):
+            require_within(math.nextafter(widest, 9), norm, 64)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_some_balls_taken_out_are_still_each_samples_own(norm):
+    torch.manual_seed(0)
+    x, epsilon = torch.rand(5, 1, 3, 3), torch.tensor([0.0, 0.3, 0.1, 0.2, 0.05])
+    far, rows = torch.randn(5, 1, 3, 3), torch.tensor([3, 1])
+    ball = BALLS[norm](x, epsilon)
+    assert torch.equal(ball.take(rows).clip(far[rows]), ball.clip(far)[rows])
+    assert torch.equal(ball.take(epsilon > 0.1).clip(far[[1, 3]]), ball.clip(far)[[1, 3]])

@@ -66,3 +66,15 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(alone, other):
         found = paired_difference(np.zeros(n, int), wrong, other_wrong, 1)
         covered += chance * (found.low[0] <= alone - other <= found.high[0])
     assert 0.93 < covered < 0.99
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_a_higher_level_makes_a_wider_interval_that_ends_at_one(level):
+    wrong, other_wrong = table(both=1, alone=9, other=0, neither=0)
+    found = paired_difference(np.zeros(10, int), wrong, other_wrong, 1, level)
+    centre, z = 9 / 12, stats.norm.ppf((1 + level) / 2)
+    half = z * (10 - 81 / 12) ** 0.5 / 12
+    assert found.low[0] == pytest.approx(centre - half)
+    assert found.high[0] == pytest.approx(min(centre + half, 1))
+    back = paired_difference(np.zeros(10, int), other_wrong, wrong, 1, level)
+    assert back.low[0] == pytest.approx(max(-centre - half, -1))

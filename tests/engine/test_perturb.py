@@ -228,6 +228,22 @@ def test_each_sample_takes_steps_of_its_own_length(learner, batch):
         assert torch.equal(some[:4], plain[:4])
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_while_the_radius_warms_up_a_step_stays_the_same_part_of_it(batch, share):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+    centred = Batch(0.5 + 0 * batch.x, batch.y % 2, batch.index)
+    threat = ThreatConfig(norm="l2", epsilon=0.4, step_size=0.1, num_steps=1)
+    attack = TrainingAttack(model, threat, torch.Generator().manual_seed(1), share)
+    objective = Objective(climbs="ce", start="normal", anti_adversary=True)
+    for own in (None, torch.linspace(0.05, 0.3, 10)):
+        copies = attack(centred, None, torch.full((10,), 0.4), objective, own)
+        length = share * (torch.full((10,), 0.1) if own is None else own)
+        for moved in (copies.adversary, copies.anti_adversary):
+            distance = torch.linalg.vector_norm(moved - centred.x, dim=(1, 2, 3))
+            assert ((distance - length).abs() < 0.008).all()  # the start is as far as 0.004 away
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("num_classes", [1, 1000])
 @pytest.mark.parametrize("climbs", ["ce", "kl"])

@@ -111,6 +111,17 @@ def test_what_was_selected_survives_its_state():
     assert again.state().keys() == first.state().keys()
 
 
+@pytest.mark.parametrize(("keeps_best", "patience"), [(True, None), (False, 2), (False, None)])
+def test_a_state_holds_the_best_epoch_for_whom_asked_and_weights_for_whom_keeps_them(
+    keeps_best, patience
+):
+    selection = Selection(keeps_best=keeps_best, patience=patience)
+    selection.look(3, errors(3, 4), net())
+    names = set(selection.state())
+    assert ({"epoch", "score"} <= names) is (keeps_best or patience is not None)
+    assert any(name.startswith("weights.") for name in names) is keeps_best
+
+
 def test_the_deployed_weights_are_those_that_the_test_looks_at():
     last, average, best = (torch.tensor(float(n)) for n in range(3))
     state = {"model.w": last, "momentum.w": last}

@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import confusion_matrix
@@ -95,6 +95,17 @@ def test_an_evaluation_counts_errors_as_statistics_do():
     assert counted.natural.tolist() == np.bincount(label[said.natural], minlength=4).tolist()
 
 
+def test_the_average_is_over_samples_and_not_over_classes():
+    found = spread(np.array([1, 30]), np.array([10, 50]))
+    assert found.average == 31 / 60  # over classes it would be 0.35
+    assert found.nsd == pytest.approx(0.25 / 0.35)
+
+
+def test_of_equally_bad_classes_the_first_that_has_samples_is_the_worst():
+    found = spread(np.array([0, 1, 6, 3, 2]), np.array([0, 10, 20, 10, 10]))
+    assert (found.worst, found.worst_class) == (0.3, 2)
+
+
 def test_nsd_is_the_coefficient_of_variation():
     wrong = np.array([5, 9, 14, 2])
     assert spread(wrong, np.full(4, 20)).nsd == pytest.approx(stats.variation(wrong / 20))
@@ -105,6 +116,13 @@ def test_the_worst_tenth_of_a_hundred_classes_are_ten():
     assert spread(wrong, np.full(100, 100)).worst_tenth == pytest.approx(
         np.mean(range(90, 100)) / 100
     )
+
+
+@pytest.mark.parametrize(("num_classes", "tenth"), [(1, 1), (10, 1), (11, 2), (20, 2), (21, 3)])
+def test_the_worst_tenth_is_rounded_up_to_whole_classes(num_classes, tenth):
+    wrong = np.arange(num_classes) ** 2 % 97
+    worst = sorted(wrong / 97)[-tenth:]
+    assert spread(wrong, np.full(num_classes, 97)).worst_tenth == pytest.approx(np.mean(worst))
 
 
 def test_a_class_without_samples_is_no_class():
@@ -123,6 +141,7 @@ def test_without_errors_nothing_is_spread():
 labels = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(labels)
 def test_the_confusion_matrix_is_scikit_learns(pairs):
     label, said = np.array(pairs).T
@@ -130,6 +149,7 @@ def test_the_confusion_matrix_is_scikit_learns(pairs):
     assert confusion(label, said, 5).tolist() == expected.tolist()
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_wilson_interval_is_scipys(counted):
     wrong, n = counted
@@ -156,6 +176,7 @@ def test_one_seed_has_no_interval_and_equal_seeds_have_a_point():
     assert t_interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.booleans()), min_size=1))
 def test_mcnemar_is_statsmodels_of_each_class(rows):
     label, wrong, other = (np.array(column) for column in zip(*rows, strict=True))

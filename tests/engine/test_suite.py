@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from engine.attacks._pyautoattack import num_targets
+from engine.attacks.autoattack import STANDARD
 from engine.attacks.base import ATTACKS
 from engine.attacks.pgd import Pgd
 from engine.errors import UserError
@@ -151,3 +153,26 @@ def test_what_does_not_fit_is_told_in_one_line(suite_of):
         suite_of().assess(Pgd(norm="l2", epsilon=9))
     with pytest.raises(UserError, match="the model tells 10 classes apart, the images have 12"):
         suite_of(num_classes=12).assess(Pgd())
+
+
+def test_steps_that_end_exactly_at_the_edge_of_the_ball_are_long_enough():
+    for num_steps, step in ((4, 0.025), (3, 0.1 / 3), (1, 0.1)):
+        attack = Pgd(epsilon=0.1, num_steps=num_steps, step_size=step)
+        assert attack.reaching() == attack
+    assert Pgd(epsilon=0.1, num_steps=3).reaching().step == pytest.approx(0.1 / 3)
+    assert Pgd(epsilon=0.0, num_steps=1).reaching() == Pgd(epsilon=0.0, num_steps=1)
+    with pytest.raises(ValueError, match=r"allowed: at least 4$"):
+        Pgd(epsilon=0.1, num_steps=3, step_size=0.025).reaching()
+
+
+def test_the_card_of_a_step_that_is_not_written_out_says_how_long_it_is():
+    assert Pgd(epsilon=0.2).procedure(10).step_size == pytest.approx(0.05)
+    assert Pgd(epsilon=0.2, step_size=0.01).procedure(10).step_size == 0.01
+
+
+def test_autoattack_is_the_members_of_the_standard_version_and_apgd_the_first_of_them():
+    from pyautoattack import AutoAttack
+
+    standard = AutoAttack(lambda x: x, eps=0.1, version="standard", device="cpu").attacks_to_run
+    assert list(STANDARD.names) == standard
+    assert [num_targets(num_classes) for num_classes in (4, 9, 10, 11, 100)] == [3, 8, 9, 9, 9]

@@ -15,6 +15,7 @@ from db.errors import DatabaseFullError
 from db.models import RunStatus
 from db.reads import queries
 from db.writes import interruption, transitions
+from db.writes.interruption import Interrupted
 from db.writes.transitions import NewRun
 from tasks.processes import memory
 from tasks.processes.host import identity
@@ -227,6 +228,35 @@ def test_a_person_s_resume_forgets_what_memory_cost_before_it(request, kind):
                 assert transitions.requeue(session, run_id, actor, reason)
     with database.read() as session:
         assert queries.runs_with_status(session, RunStatus.INTERRUPTED) == [run_id]
+
+
+@pytest.mark.parametrize(
+    ("reason", "lost", "times", "status"),
+    [
+        (transitions.DRAIN, 99, 99, "queued"),
+        (causes.LOST, 0, 99, "queued"),
+        (causes.LOST, -1, 0, "failed"),
+        (causes.OOM, 99, 1, "queued"),
+        (causes.OOM, 0, 2, "interrupted"),
+        (causes.DISK_FULL, 0, 1, "interrupted"),
+    ],
+)
+def test_a_run_is_queued_again_while_its_cause_has_tries_left(
+    sqlite_database, reason, lost, times, status
+):
+    """A loss is given from the last one allowed on: 0 is it, -1 one more."""
+    lost = settings().max_lost_attempts - 1 - lost if reason == causes.LOST else lost
+    with sqlite_database.write() as session:
+        new = NewRun("n", {}, "0" * 64, "caat", "digits", 0, 5)
+        run_id, _ = transitions.create_run(session, new, "tester")
+        transitions.claim(session, run_id, identity(), 60)
+        transitions.interrupt(session, run_id, 1, reason, None)
+        reconcile.queue_again(session, Interrupted(run_id, reason, lost, times))
+        run = queries.get_run(session, run_id)
+    assert run is not None
+    assert run.status == status
+    if status == "failed":
+        assert (run.reason, run.message) == ("poison", causes.poison(lost))
 
 
 def test_a_damaged_checkpoint_is_told_among_the_events_of_the_run(here, launch, sqlite_studio):

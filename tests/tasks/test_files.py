@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.reads.rows import CheckpointRow
+from db.replaced import replaced
 from tasks.folder import make
 from tasks.processes import lock
 from tasks.recording import checkpoints
@@ -53,6 +54,46 @@ def test_the_names_of_new_folders_are_flushed_into_those_above_them(tmp_path, mo
     assert flushed == [tmp_path, tmp_path / "runs"]
     make(tmp_path / "runs" / "one")
     assert len(flushed) == 2
+
+
+def test_a_file_is_flushed_then_named_and_then_its_folder_is_flushed(tmp_path, monkeypatch):
+    """A power cut after any of the three leaves the earlier file or the whole new one."""
+    done, flush, rename = [], os.fsync, Path.replace
+
+    def flushed(handle):
+        place = Path(f"/proc/self/fd/{handle}").readlink()
+        done.append("folder" if place == tmp_path else place.suffix)
+        flush(handle)
+
+    def renamed(path, target):
+        done.append("name")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(Path, "replace", renamed)
+    checkpoints.write(tmp_path, 1, 1, STATE, "digest")
+    assert done == [".tmp", "name", "folder"]
+    done.clear()
+    with replaced(tmp_path / "out.csv", 0o600) as path:
+        path.write_bytes(b"whole")
+    assert done == [".tmp", "name", "folder"]
+
+
+def test_what_stays_of_checkpoints_is_the_newest_usable_and_what_is_later_elsewhere(tmp_path):
+    def at(epoch: int, attempt: int) -> CheckpointRow:
+        return CheckpointRow(epoch, attempt, f"e{epoch}", 1, "0" * 64, None)
+
+    rows = [at(7, 1), at(6, 1), at(5, 2), at(4, 2), at(3, 1), at(2, 1)]  # 6 and 7 were unusable
+
+    def epochs(keep: int) -> list[int]:
+        return [row.epoch for row in checkpoints.kept(rows, 2, 3, keep)]
+
+    assert epochs(2) == [7, 6, 5, 4]
+    assert epochs(3) == [7, 6, 5, 4, 3]
+    assert epochs(1) == [5]  # room is needed
+    assert checkpoints.kept([at(7, 1)], 2, 0, 2) == [at(7, 1)]
+    passed = [at(8, 2), at(7, 2), at(6, 1)]
+    assert [row.epoch for row in checkpoints.kept(passed, 2, 3, 2)] == [8, 7]
 
 
 def test_equal_states_give_equal_files(tmp_path):
