@@ -26,7 +26,7 @@ CLASSES += [":material/home:", ":red[x]", "%{x}", "&lt;b&gt;", "=1+1", "a\u202eb
 
 SCRIPT = """
 import streamlit as st
-from app.text.labels import literal
+from app.text.markdown import literal
 from tests.app.payloads import PAYLOADS
 for index, payload in enumerate(PAYLOADS):
     with st.container(key=f"shown-{index}"):
