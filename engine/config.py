@@ -1,4 +1,4 @@
-"""What every table of a scenario has in common, and how its mistakes are told."""
+"""What every table of a scenario has in common."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args

@@ -11,9 +11,7 @@ from db.models import (
     Run,
     RunStatus,
 )
-from db.writes.state_machine import LEGAL_EDGES as LEGAL_EDGES
-from db.writes.state_machine import NO_SYNC, Note, change, locked_status
-from db.writes.state_machine import remark as remark
+from db.writes.state_machine import LEGAL_EDGES, NO_SYNC, Note, change, locked_status
 
 
 def start_deletion(session: Session, run_id: str, actor: str) -> bool:

@@ -15,8 +15,6 @@ from db.models import (
     RunStatus,
 )
 from db.types import older_than
-from db.writes.state_machine import LEGAL_EDGES as LEGAL_EDGES
-from db.writes.state_machine import remark as remark
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClassErrors:
-    """Errors on held-out validation data, (C,) each, as shares of 1; None before the first."""
+    """Errors on held-out validation data, (C,) each, as shares of 1."""
 
     natural: Tensor
     boundary: Tensor
