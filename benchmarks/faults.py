@@ -2,7 +2,7 @@
 
     python benchmarks/faults.py [--share 1.0] [--seed 0] [--only NAME ...] [--out FILE]
 
-Runs every programme of benchmarks/fault on SQLite and on PostgreSQL. What was found stands in the
+Runs every programme of tests/faults on SQLite and on PostgreSQL. What was found stands in the
 JSON file beside the page, from which the page is written, so that `--only` renews its own rows and
 keeps the others. The exit code is 1 if a target was missed. The test suite runs a thirtieth of
 each.
@@ -23,12 +23,12 @@ sys.path = [str(HERE.parent), *(entry for entry in sys.path if Path(entry).resol
 
 from sqlalchemy import URL
 
-from benchmarks.fault import servers
-from benchmarks.fault.frame import Figure, Plan, Programme
-from benchmarks.fault.page import KINDS, Page, machine
-from benchmarks.fault.registry import PROGRAMMES, name_of
+from benchmarks.fault_page import KINDS, Page, machine
 from db.session import Database
 from db.settings import sqlite_url
+from tests.faults.frame import Figure, Plan, Programme
+from tests.faults.registry import PROGRAMMES, name_of
+from tests.real import servers
 
 
 @contextmanager

@@ -9,10 +9,10 @@ import pytest
 import torch
 from sqlalchemy.engine import URL
 
-from benchmarks.fault import servers
 from db.session import Database
 from db.settings import sqlite_url
 from tests import short_run
+from tests.real import servers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 
-from benchmarks.fault import pooler, servers
 from db import migrate
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
 from db.models import RunStatus
@@ -18,6 +17,7 @@ from db.session import Database
 from db.writes.transitions import WorkerIdentity, claim, fence, heartbeat
 from tests.db.test_migrations import eight_upgrades
 from tests.db.test_transitions import at_once
+from tests.real import pooler, servers
 
 needs_pooler = pytest.mark.skipif(pooler.may_be_left_out(), reason=pooler.MISSING)
 

@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from benchmarks.fault import servers
 from db.errors import DatabaseUnreachableError, SettingsError
 from db.session import Database
 from db.settings import DatabaseSettings, display_url, read_settings, sqlite_url
 from db.urls import UrlError, check_database_url, redact, split
+from tests.real import servers
 
 ROOT = Path(__file__).parents[2]
 SECRETS = st.text(

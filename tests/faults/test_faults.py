@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.fault.frame import Plan
-from benchmarks.fault.registry import PROGRAMMES, name_of
+from tests.faults.frame import Plan
+from tests.faults.registry import PROGRAMMES, name_of
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import main
-from benchmarks.fault.studio import Studio
 from db.session import Database
 from tasks.settings import _database, settings
+from tests.real.studio import Studio
 
 
 @pytest.fixture

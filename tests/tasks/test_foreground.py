@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.fault.studio import CAAT, is_alive
 from db.reads import queries
+from tests.real.studio import CAAT, is_alive
 
 LONG = ("--set", "training.epochs=500")
 

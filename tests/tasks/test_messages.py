@@ -10,8 +10,6 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.fault import stand_in
-from benchmarks.fault.studio import Studio
 from db.models import RunStatus
 from db.writes import transitions
 from tasks.queue.messages import (
@@ -24,6 +22,8 @@ from tasks.queue.messages import (
     message,
     run_id_in,
 )
+from tests.real import stand_in
+from tests.real.studio import Studio
 
 RUN_ID = "0123456789abcdef" * 2
 NOTHING = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}

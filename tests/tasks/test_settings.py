@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from redis.connection import parse_url as redis_parts
 
 from app.cli.main import main
-from benchmarks.fault.studio import Studio
 from db.errors import SettingsError
 from db.reads import queries
 from db.session import Database
@@ -31,6 +30,7 @@ from tasks.processes import secrecy
 from tasks.queue import broker
 from tasks.queue.celery_app import celery_app
 from tasks.settings import Settings, embedded_broker, settings, socket_path
+from tests.real.studio import Studio
 
 NUMBERS = [
     *("lease_seconds", "heartbeat_seconds", "sweep_seconds", "ring_again_seconds"),

@@ -13,11 +13,6 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.fault.apart import apart, ended, forked
-from benchmarks.fault.breaker import FAULTS, Breaker
-from benchmarks.fault.frame import Figure, Plan
-from benchmarks.fault.reports import claimed, epoch_report, queued_run, state_of, worker
-from benchmarks.fault.watched import order_figure
 from db.errors import DatabaseError
 from db.models import USER
 from db.reads import queries
@@ -27,6 +22,11 @@ from db.writes import transitions
 from tasks.recording import checkpoints
 from tasks.recording.recorder import Recorder
 from tasks.settings import settings
+from tests.faults.apart import apart, ended, forked
+from tests.faults.breaker import FAULTS, Breaker
+from tests.faults.frame import Figure, Plan
+from tests.faults.reports import claimed, epoch_report, queued_run, state_of, worker
+from tests.faults.watched import order_figure
 
 TITLE = "A save that breaks"
 NOT_REACHED, SURVIVED, RAISED = 0, 3, 4

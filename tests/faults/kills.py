@@ -18,11 +18,11 @@ from functools import partial
 import numpy as np
 import psutil
 
-from benchmarks.fault.frame import Figure, Plan
-from benchmarks.fault.studio import Studio, is_alive, opened, outlives, side_by_side
-from benchmarks.fault.traces import ended_like, repeated_epochs
 from db.reads.rows import AttemptRow
 from tasks.worker import reconcile
+from tests.faults.frame import Figure, Plan, opened
+from tests.faults.traces import ended_like, repeated_epochs
+from tests.real.studio import Studio, is_alive, outlives, side_by_side
 
 TITLE = "kill -9 in training"
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.fault import stand_in
-from benchmarks.fault.frame import Figure, Plan
-from benchmarks.fault.studio import Studio, opened, shipped
+from tests.faults.frame import Figure, Plan, opened
+from tests.real import stand_in
+from tests.real.studio import Studio, shipped
 
 TITLE = "A broker that loses everything"
 

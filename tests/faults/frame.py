@@ -1,8 +1,13 @@
 """What a fault programme is given, and what it says."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from db.session import Database
+from tests.real.studio import Studio
 
 
 @dataclass(frozen=True)
@@ -48,3 +53,15 @@ class Programme(Protocol):
     def measure(plan: Plan) -> list[Figure]:
         """Do it, and say what was found."""
         ...
+
+
+@contextmanager
+def opened(plan: Plan, **changed: float) -> Iterator[Studio]:
+    """Give the installation of a plan, and end its processes."""
+    database = Database(plan.url)
+    studio = Studio(plan.folder, database, **changed)
+    try:
+        yield studio
+    finally:
+        studio.close()
+        database.dispose()

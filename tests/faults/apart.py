@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from typing import Concatenate, ParamSpec, TypeVar
 from unittest.mock import patch
 
-from benchmarks.fault.frame import Plan
+from tests.faults.frame import Plan
 
 BROKE_OFF = 70
 """The exit code of a child that an error ended."""

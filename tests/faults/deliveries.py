@@ -11,11 +11,11 @@ from collections import Counter
 
 from sqlalchemy import select
 
-from benchmarks.fault import stand_in
-from benchmarks.fault.frame import Figure, Plan
-from benchmarks.fault.studio import Studio, opened
 from db.models import Attempt, RunStatus
 from db.reads import queries
+from tests.faults.frame import Figure, Plan, opened
+from tests.real import stand_in
+from tests.real.studio import Studio
 
 TITLE = "Messages that come more than once"
 

@@ -11,8 +11,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from benchmarks.fault.chains import run_problems
-from benchmarks.fault.reports import worker
 from db.models import RunStatus
 from db.reads import queries
 from db.session import Database
@@ -24,6 +22,8 @@ from tasks.processes.host import host_name
 from tasks.queue.submit import submit
 from tasks.settings import open_database
 from tasks.worker import reconcile
+from tests.faults.chains import run_problems
+from tests.faults.reports import worker
 
 GONE = "gone"
 STOP = {"queued": "cancelled", "interrupted": "cancelled", "running": "stopping"}

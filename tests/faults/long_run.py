@@ -12,7 +12,6 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from benchmarks.fault.reports import evaluation
 from engine.data.preparation import Data
 from engine.inspection.distributions import class_distributions, class_means
 from engine.scenario import Scenario
@@ -20,6 +19,7 @@ from engine.training.epoch_record import EpochRecord
 from engine.training.observer import EpochReport, Progress, Snapshot
 from engine.training.trainer import Trainer
 from engine.types import Columns, ImageSet
+from tests.faults.reports import evaluation
 
 SAMPLES, BATCH, CLASSES = 60_000, 128, 10
 STEPS = -(-SAMPLES // BATCH)

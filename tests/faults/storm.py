@@ -6,9 +6,6 @@ from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.fault.chains import chain_problems, run_problems
-from benchmarks.fault.reports import worker
-from benchmarks.fault.sessions import SCENARIO
 from db.models import RunStatus
 from db.reads import queries
 from db.reads.rows import EventRow
@@ -19,6 +16,9 @@ from tasks import commands
 from tasks.processes.host import host_name
 from tasks.queue.submit import submit
 from tasks.worker import reconcile
+from tests.faults.chains import chain_problems, run_problems
+from tests.faults.reports import worker
+from tests.faults.sessions import SCENARIO
 
 SESSIONS, WORKERS, NEWEST = 4, 2, 6
 ENDS = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)

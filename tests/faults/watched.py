@@ -8,10 +8,10 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.fault.apart import ended, forked
-from benchmarks.fault.frame import Figure, Plan
-from benchmarks.fault.reports import claimed, queued_run, worker
 from db.session import Database
+from tests.faults.apart import ended, forked
+from tests.faults.frame import Figure, Plan
+from tests.faults.reports import claimed, queued_run, worker
 
 CALLS = "openat,write,fsync,fdatasync,rename,renameat,renameat2,pwrite64,sendto,unlink,unlinkat"
 WHAT = "order of system calls: bytes, fsync, rename, fsync of the folder, then the row"

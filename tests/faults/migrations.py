@@ -13,12 +13,12 @@ from typing import Any
 from alembic import command
 from sqlalchemy import Connection, DateTime, MetaData, Table, insert, select, text
 
-from benchmarks.fault.apart import apart, ended, forked
-from benchmarks.fault.frame import Figure, Plan
 from db import migrate
 from db.connection import migration_engine, parse_url, sqlite_driver
 from db.session import Database
 from db.settings import sqlite_url
+from tests.faults.apart import apart, ended, forked
+from tests.faults.frame import Figure, Plan
 
 TITLE = "Migrating at once"
 PROCESSES = 8

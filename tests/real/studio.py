@@ -5,9 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import psutil
 import redis
 
 from app.scenario.toml_in import read_scenario
-from benchmarks.fault.frame import Plan
 from db.reads import queries
 from db.reads.rows import AttemptRow, RunDetail
 from db.session import Database
@@ -247,18 +245,6 @@ def is_alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
-
-
-@contextmanager
-def opened(plan: Plan, **changed: float) -> Iterator[Studio]:
-    """Give the installation of a plan, and end its processes."""
-    database = Database(plan.url)
-    studio = Studio(plan.folder, database, **changed)
-    try:
-        yield studio
-    finally:
-        studio.close()
-        database.dispose()
 
 
 def side_by_side(*works: Callable[[], None]) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.pool import NullPool
 
-from benchmarks.fault.frame import Figure, Programme
-from benchmarks.fault.registry import PROGRAMMES, name_of
 from db import connection as engines
 from engine.runtime import versions
+from tests.faults.frame import Figure, Programme
+from tests.faults.registry import PROGRAMMES, name_of
 
 KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 HEAD = """# What it withstands

@@ -14,9 +14,9 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.fault.frame import Figure, Plan
-from benchmarks.fault.studio import Studio, is_alive, opened, outlives, side_by_side
-from benchmarks.fault.traces import ended_like
+from tests.faults.frame import Figure, Plan, opened
+from tests.faults.traces import ended_like
+from tests.real.studio import Studio, is_alive, outlives, side_by_side
 
 TITLE = "SIGTERM in training"
 

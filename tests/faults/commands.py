@@ -9,13 +9,6 @@ import statistics
 import threading
 import time
 
-from benchmarks.fault.apart import apart
-from benchmarks.fault.chains import run_problems
-from benchmarks.fault.frame import Figure, Plan
-from benchmarks.fault.reports import worker
-from benchmarks.fault.sessions import SCENARIO, walk
-from benchmarks.fault.storm import Storm
-from benchmarks.fault.studio import opened
 from db.reads import queries
 from db.session import Database
 from db.writes import transitions
@@ -24,6 +17,12 @@ from tasks.processes.host import host_name
 from tasks.queue.submit import submit
 from tasks.settings import open_database, settings
 from tasks.worker.supervise import run_attempt
+from tests.faults.apart import apart
+from tests.faults.chains import run_problems
+from tests.faults.frame import Figure, Plan, opened
+from tests.faults.reports import worker
+from tests.faults.sessions import SCENARIO, walk
+from tests.faults.storm import Storm
 
 TITLE = "Four sessions at once"
 STOP_SECONDS = 3.0

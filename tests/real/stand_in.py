@@ -8,7 +8,7 @@ child process of a supervisor, is what it always is. To its worker it is a train
 import os
 from collections import defaultdict
 
-from benchmarks.fault.studio import Studio
+from tests.real.studio import Studio
 
 SETTINGS = {"max_lost_attempts": 1, "retry_after_seconds": 0}
 _HOOK = """

@@ -16,9 +16,6 @@ from typing import Any
 from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
-from benchmarks.fault.apart import apart
-from benchmarks.fault.frame import Figure, Plan
-from benchmarks.fault.reports import claimed, epoch_report, final_report, queued_run, worker
 from db.models import Base, Run, RunStatus
 from db.reads import queries
 from db.session import Database
@@ -31,6 +28,9 @@ from tasks.processes.host import identity
 from tasks.recording.recorder import Recorder, ReplacedError
 from tasks.settings import settings
 from tasks.worker import reconcile
+from tests.faults.apart import apart
+from tests.faults.frame import Figure, Plan
+from tests.faults.reports import claimed, epoch_report, final_report, queued_run, worker
 
 TITLE = "An owner that wakes up late"
 CONTROLS = 10

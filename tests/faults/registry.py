@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from benchmarks.fault import (
+from tests.faults import (
     broker,
     checkpoint,
     commands,
@@ -14,7 +14,7 @@ from benchmarks.fault import (
     persistence,
     takeovers,
 )
-from benchmarks.fault.frame import Programme
+from tests.faults.frame import Programme
 
 PROGRAMMES = tuple(
     cast(Programme, programme)
@@ -35,4 +35,4 @@ PROGRAMMES = tuple(
 
 def name_of(programme: Programme) -> str:
     """Return what a programme is called on the command line."""
-    return programme.__name__.removeprefix("benchmarks.fault.")
+    return programme.__name__.removeprefix("tests.faults.")

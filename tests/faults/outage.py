@@ -14,12 +14,12 @@ from dataclasses import replace
 
 from sqlalchemy.engine import make_url
 
-from benchmarks.fault import servers
-from benchmarks.fault.frame import Figure, Plan
-from benchmarks.fault.studio import Studio, opened
-from benchmarks.fault.traces import ended_like
 from db import connection as engines
 from db.session import Database
+from tests.faults.frame import Figure, Plan, opened
+from tests.faults.traces import ended_like
+from tests.real import servers
+from tests.real.studio import Studio
 
 TITLE = "A database that is away"
 

@@ -13,10 +13,6 @@ import numpy as np
 import torch
 from sqlalchemy import Column, Float, Integer, MetaData, String, Table, func, insert, select, text
 
-from benchmarks.fault.apart import apart
-from benchmarks.fault.frame import Figure, Plan
-from benchmarks.fault.long_run import SAMPLES, STEPS, LongRun, train
-from benchmarks.fault.reports import claimed, queued_run, worker
 from db.models import Snapshot
 from db.reads import series
 from db.session import Database
@@ -24,6 +20,10 @@ from db.writes import records
 from engine.training.observer import Progress
 from tasks.recording.recorder import PROGRESS_SECONDS, Recorder
 from tasks.settings import open_database
+from tests.faults.apart import apart
+from tests.faults.frame import Figure, Plan
+from tests.faults.long_run import SAMPLES, STEPS, LongRun, train
+from tests.faults.reports import claimed, queued_run, worker
 
 TITLE = "The price of keeping everything"
 WRITE_SECONDS, MOST_BYTES, READ_SECONDS, MOST_SHARE = 0.1, 1_500_000, 0.05, 0.02

@@ -1,1 +1,0 @@
-"""The fault programmes of benchmarks/faults.py: what is broken on purpose, and must hold."""
