@@ -6,11 +6,14 @@ so that whatever else this machine does falls on all of them.
 
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 
 import psutil
@@ -18,6 +21,14 @@ import psutil
 ROUNDS = 3
 PATIENCE = 60.0
 CAAT = [sys.executable, "-m", "app.cli.main"]
+SERVERS = {
+    "streamlit hello": [
+        *(sys.executable, "-m", "streamlit", "hello"),
+        *("--server.headless", "true", "--browser.gatherUsageStats", "false", "--server.port"),
+    ],
+    "caat up": [*CAAT, "up", "--port"],
+}
+"""Their port follows. Measured until the first page is served."""
 MEASURED = """
 import resource, subprocess, sys, time
 began = time.monotonic()
@@ -52,8 +63,40 @@ def idle_worker(environment: dict[str, str]) -> tuple[float, float, float]:
             worker.terminate()
 
 
-def _is_idle(environment: dict[str, str]) -> bool:
+def served(command: list[str], environment: dict[str, str]) -> tuple[float, float, float]:
+    """Return seconds until the first page is served, of the processors too, and MB of all then."""
+    port = free_port()
+    began = time.monotonic()
+    words = [*command, str(port)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(words, env=environment, stdout=quiet, stderr=quiet) as server:
+        try:
+            while not _is_served(port) and time.monotonic() < began + PATIENCE:
+                time.sleep(0.02)
+            seconds = time.monotonic() - began
+            top = psutil.Process(server.pid)
+            family = [top, *top.children(recursive=True)]
+            used = [one.cpu_times() for one in family]
+            memory = sum(one.memory_info().rss for one in family) / 2**20
+            return seconds, sum(one.user + one.system for one in used), memory
+        finally:
+            server.terminate()
 
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _is_served(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1) as answer:
+            return answer.status == HTTPStatus.OK
+    except OSError:
+        return False
+
+
+def _is_idle(environment: dict[str, str]) -> bool:
     with sqlite3.connect(Path(environment["CAAT_DATA_DIR"]) / "caat.db") as connection:
         return bool(connection.execute("SELECT 1 FROM worker WHERE state = 'idle'").fetchall())
 
@@ -78,6 +121,11 @@ def main() -> None:
         _stop_all(environment)
         best = {title: _least([each[title] for each in rounds]) for title in commands}
         best["caat worker, idle"] = idle_worker(environment)
+        servers = [
+            {title: served(command, environment) for title, command in SERVERS.items()}
+            for _ in range(ROUNDS)
+        ]
+        best |= {title: _least([each[title] for each in servers]) for title in SERVERS}
     _print(best)
 
 

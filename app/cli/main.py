@@ -7,8 +7,9 @@ import contextlib
 import errno
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -31,8 +32,8 @@ cli = typer.Typer(
 )
 
 
-def main(*, began: bool = False) -> None:
-    """Run the command line; every mistake is one line on stderr.
+def main(*, began: bool = False) -> NoReturn:
+    """Run the command line and end the process; every mistake is one line on stderr.
 
     Args:
         began: Whether the process is the command's own, and `begin` was called in it.
@@ -113,7 +114,17 @@ def up(
     """Start everything on one machine: broker, workers, dashboard; Ctrl-C stops all of it."""
     from app.cli import up as everything
 
-    everything.up(port=port, num_workers=workers, demo=demo)
+    everything.up(port=port, num_workers=workers, demo=demo, as_caat=_as_caat)
+
+
+def _as_caat(*words: str) -> Callable[[], NoReturn]:
+    """Return what runs another command in this process, and ends it."""
+
+    def run_it() -> NoReturn:
+        sys.argv = [sys.argv[0], *words]
+        main(began=True)
+
+    return run_it
 
 
 @cli.command()

@@ -1,16 +1,17 @@
 """The processes that `caat up` keeps running until it ends."""
 
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import NoReturn, Protocol
 
 import typer
 
-from app.cli.terminal import say
 from tasks.processes import orphan
-from tasks.queue import broker
-from tasks.settings import settings
 
 GRACE = 30.0
 """Seconds for a worker to stop its run in good order."""
@@ -21,19 +22,66 @@ STEADY_AFTER = 60.0
 """What has lived for so many seconds is started again at once."""
 
 
+class Process(Protocol):
+    """What is asked of a process, of `subprocess.Popen` and of a fork alike."""
+
+    def poll(self) -> int | None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+class Fork:
+    """A process that goes on with what this one has loaded; only where it has one thread.
+
+    It ends with this one, and is a session of its own, as the other children are.
+    """
+
+    def __init__(self, work: Callable[[], NoReturn]) -> None:
+        self._process = get_context("fork").Process(target=_forked, args=(os.getpid(), work))
+        self._process.start()
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("fork", timeout or 0)
+        return self._process.exitcode
+
+
+def _forked(parent: int, work: Callable[[], NoReturn]) -> None:
+    orphan.die_with_parent(parent)
+    os.setsid()
+    work()
+
+
 @dataclass
 class Child:
     """A process that is kept running until we end."""
 
     title: str
     command: Callable[[], list[str]]
-    process: "subprocess.Popen[bytes] | None" = None
+    at_first: Callable[[], NoReturn] | None = None
+    """The same work as a fork, which starts sooner; on Linux, and for the first start alone."""
+    process: Process | None = None
     started_at: float = field(default=0.0)
     pause: float = RESTART_AFTER
 
     def start(self) -> None:
         self.started_at = time.monotonic()
+        work, self.at_first = self.at_first, None
         # A session of its own: Ctrl-C reaches us alone, and we end the others in their order.
+        if work is not None and sys.platform == "linux":
+            self.process = Fork(work)
+            return
         self.process = subprocess.Popen(orphan.command(*self.command()), start_new_session=True)
 
     @property
@@ -58,30 +106,3 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-
-class Broker(Child):
-    """The embedded broker; what it stored is set aside if it cannot start with it."""
-
-    def __init__(self) -> None:
-        super().__init__("broker", broker.server_command)
-        self._answered = False
-
-    def start(self) -> None:
-        self._answered = False
-        super().start()
-
-    def keep_alive(self) -> None:
-        """Start it again if it is gone: with what it stored, unless it never answered with that."""
-        self._answered = self._answered or broker.is_up(settings().broker_url)
-        broker.share()
-        damaged = broker.set_aside() if self.is_gone and not self._answered else None
-        if damaged is None:
-            super().keep_alive()
-            return
-        say(
-            f"caat: the broker cannot read its stored messages; they are set aside in {damaged}, "
-            "and it starts empty (no run is lost: the database is the queue)",
-            err=True,
-        )
-        self.start()

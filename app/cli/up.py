@@ -4,24 +4,35 @@ import contextlib
 import signal
 import sys
 import time
+from collections.abc import Callable
+from typing import NoReturn
 
 import typer
 
-from app.cli.processes import Broker, Child
+from app.cli.processes import Child
 from app.server.address import Address
 from app.server.dashboard import dashboard_address, public_path, where_to_open
-from db.reads import queries
 from db.session import Database
-from tasks.processes.patience import AWAY
-from tasks.queue import broker
 from tasks.settings import open_database, settings
 
 DEMO_METHODS = ("caat", "trades", "pgd-at")
 DASHBOARD_PATIENCE = 60.0
 
 
-def up(*, port: int, num_workers: int, demo: bool) -> None:
+HEAD_START = 2.0
+"""Seconds that a machine is left to the dashboard at most, before anything else starts on it."""
+
+
+def up(
+    *, port: int, num_workers: int, demo: bool, as_caat: Callable[..., Callable[[], NoReturn]]
+) -> None:
     """Start everything, and stay until Ctrl-C or SIGTERM.
+
+    Args:
+        port: Where the dashboard listens.
+        num_workers: How many are started.
+        demo: Whether the demonstration is queued if there is no run.
+        as_caat: Makes of a command's words what runs that command in this process and ends it.
 
     Raises:
         UserError: The port is taken, or the dashboard may not listen where it shall.
@@ -30,18 +41,18 @@ def up(*, port: int, num_workers: int, demo: bool) -> None:
     """
     address = dashboard_address(port)
     address.refuse_if_taken()
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have told us to ignore the first
-        signal.signal(number, signal.default_int_handler)
+    _listen_to_signals()
     database = open_database()
+    database.dispose()  # a fork must share no connection
     caat = [sys.executable, "-m", "app.cli.main"]
-    serve = [*caat, "dashboard", "--no-announce", "--port", str(port)]
-    dashboard = Child("dashboard", lambda: serve)
+    serve = ["dashboard", "--no-announce", "--port", str(port)]
+    dashboard = Child("dashboard", lambda: [*caat, *serve], at_first=as_caat(*serve))
     children = [dashboard]  # in the order in which they are stopped
     try:
         dashboard.start()  # first: somebody waits for it, and it takes the longest
-        needs_broker = settings().uses_embedded_broker and not broker.is_up(settings().broker_url)
-        brokers = [Broker()] if needs_broker else []
+        _leave_it_the_machine(dashboard, address)
         workers = [Child("worker", lambda: [*caat, "worker"]) for _ in range(num_workers)]
+        brokers = _brokers()
         children += [*workers, *brokers]
         for child in (*brokers, *workers):
             child.start()
@@ -58,6 +69,29 @@ def up(*, port: int, num_workers: int, demo: bool) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for child in children:
             child.stop()
+
+
+def _listen_to_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have told us to ignore the first
+        signal.signal(number, signal.default_int_handler)
+
+
+def _brokers() -> list[Child]:
+    """Return the broker to start, if the settings name none and none is there."""
+    # Loaded here: the dashboard is on its way then.
+    from app.cli.embedded_broker import Broker
+    from tasks.queue import broker
+
+    wanted = settings().uses_embedded_broker and not broker.is_up(settings().broker_url)
+    return [Broker()] if wanted else []
+
+
+def _leave_it_the_machine(dashboard: Child, address: Address) -> None:
+    until = time.monotonic() + HEAD_START
+    while time.monotonic() < until and not dashboard.is_gone:
+        if address.answers(public_path()):
+            return
+        time.sleep(0.05)
 
 
 def _see_it_answer(dashboard: Child, address: Address, others: list[Child]) -> None:
@@ -79,8 +113,8 @@ def _see_it_answer(dashboard: Child, address: Address, others: list[Child]) -> N
 
 def _ended_at_once(dashboard: Child) -> typer.Exit:
     """Return how to end with it; with code 1 or 2 it has said why in a line of its own."""
-    code = dashboard.process.returncode if dashboard.process else 1
-    if code not in (1, 2):
+    code = dashboard.process.poll() if dashboard.process else None
+    if code is not None and code not in (1, 2):
         typer.echo(f"caat: the dashboard ended before it answered ({_how(code)})", err=True)
     return typer.Exit(2 if code == 2 else 1)
 
@@ -97,6 +131,7 @@ def _keep_alive(children: list[Child], *, pause: float) -> None:
 
 def _end_lost(database: Database) -> None:
     """Write down which runs have lost their worker, where no worker of ours does."""
+    from tasks.processes.patience import AWAY
     from tasks.worker import reconcile
 
     with contextlib.suppress(*AWAY):  # pages say that it is away; the next look is half a second on
@@ -106,6 +141,7 @@ def _end_lost(database: Database) -> None:
 def _queue_demonstration(database: Database) -> None:
     """Queue one scenario with three methods, if the database has no run."""
     from app.forms.presets import PRESETS
+    from db.reads import queries
     from engine.scenario import Scenario
     from tasks.queue.submit import submit
 

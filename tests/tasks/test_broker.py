@@ -6,7 +6,8 @@ import pytest
 import redis
 from kombu.exceptions import OperationalError
 
-from app.cli.processes import Broker, Child
+from app.cli.embedded_broker import Broker
+from app.cli.processes import Child
 from db.reads import queries
 from tasks.queue import broker
 from tasks.queue.celery_app import celery_app
