@@ -1,0 +1,267 @@
+"""Would the tests notice? One fault at a time is put into the product, and the nearest tests run.
+
+    pip install -e '.[dev,mutation]'
+    python benchmarks/mutation.py cover [TEST ...]   which test runs which line: of a short run, or
+                                                     of these files, beside what is known already
+    python benchmarks/mutation.py draw [--mutants 440] [--seed 0]
+    python benchmarks/mutation.py run [--again]      every mutant that has no result yet, or those
+                                                     too that were missed
+    python benchmarks/mutation.py page               write docs/mutation.md
+
+The faults are cosmic-ray's, drawn in equal parts from the four packages. Of each, the tests that
+run its line are tried, the most specific first, for at most 60 seconds in all. It is noticed if one
+fails, or if they do not end in time and do without the fault. What is found stands in
+docs/mutation.json, a result at a time: a run that was broken off goes on.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+# A benchmark beside this file is called like a package, and its folder is first on the path.
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path = [str(ROOT), *(entry for entry in sys.path if Path(entry).resolve() != HERE)]
+
+from coverage import CoverageData
+
+from benchmarks.mutants import PACKAGES, Mutant, sample
+from benchmarks.mutation_page import write_page
+
+FOUND = ROOT / "docs" / "mutation.json"
+STATE = ROOT / "build" / "mutation"
+COVERED = STATE / "coverage"
+SECONDS = 60.0
+"""A mutant's tests have so long."""
+CHOSEN = 40.0
+"""Tests are chosen that took so long together, so that the rest is for the start."""
+MISSED = "missed"
+OPTIONS = f"""
+[run]
+source = {", ".join(PACKAGES)}
+relative_files = true
+parallel = true
+patch = subprocess
+sigterm = true
+data_file = {COVERED}
+context = ${{PYTEST_CURRENT_TEST-}}
+disable_warnings = no-data-collected, module-not-measured, module-not-imported
+"""
+"""Processes that a test starts are asked too: their context is what pytest tells them by itself."""
+
+
+def cover(tests: list[str]) -> None:
+    """Run tests and note which of them runs which line; several calls add up."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    options = STATE / "coveragerc"
+    options.write_text(OPTIONS)
+    command = [sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", "-q"]
+    command += ["--cov", f"--cov-config={options}", "--cov-context=test", "--cov-report="]
+    command += ["-p", "no:cacheprovider", *(["--cov-append", *tests] if tests else ["--short"])]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
+
+
+class Tests:
+    """Which tests run a line, and how long each takes."""
+
+    def __init__(self) -> None:
+        self.covered = CoverageData(str(COVERED))
+        self.covered.read()
+        self.seconds: dict[str, float] = json.loads((ROOT / "tests/durations.json").read_text())
+        self.reach: Counter[str] = Counter()
+        self._lines: dict[str, dict[int, set[str]]] = {}
+        for file in self.covered.measured_files():
+            self._lines[file] = {
+                line: {test for test in map(_test_of, contexts) if test}
+                for line, contexts in self.covered.contexts_by_lineno(file).items()
+            }
+            for tests in self._lines[file].values():
+                self.reach.update(tests)
+
+    def of(self, mutant: Mutant) -> list[str]:
+        """Return the tests to try, most specific first.
+
+        A line that runs when its file is loaded has no test of its own: there, those of the file.
+        """
+        lines = self._lines.get(mutant.file, {})
+        here: Counter[str] = Counter()
+        for tests in lines.values():
+            here.update(tests)
+        able = lines.get(mutant.line, set()) or set(here)
+        taken, chosen = 0.0, []
+        for test in sorted(able, key=lambda test: (self.seconds.get(test, 1.0), -here[test], test)):
+            taken += self.seconds.get(test, 1.0) + 0.02
+            if chosen and taken > CHOSEN:
+                break
+            chosen.append(test)
+        return sorted(chosen, key=lambda test: -here[test] / self.reach[test])
+
+
+def _test_of(context: str) -> str:
+    """Return the test of a context: ``test|phase`` in pytest, ``test (phase)`` in a child of it."""
+    return re.sub(r"(\|(run|setup|teardown)| \((call|setup|teardown)\))$", "", context)
+
+
+class Tree:
+    """A copy of the project in which files are changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        names = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True)
+        for name in filter(None, names.split("\0")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+        self._moment = 1_000_000_000
+
+    def write(self, file: str, code: str) -> None:
+        """Change a file; its time is new, since Python trusts a compiled file of the same time."""
+        self._moment += 2
+        (self.folder / file).write_text(code, "utf-8")
+        os.utime(self.folder / file, (self._moment, self._moment))
+
+    def test(self, tests: list[str]) -> tuple[str, str]:
+        """Run tests until one fails; return ``missed``, ``failed`` or ``time``, and what failed."""
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+        environment = os.environ | {"PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"}
+        with tempfile.TemporaryFile("w+") as said:
+            told: dict[str, Any] = {"stdout": said, "stderr": subprocess.STDOUT}
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=environment, start_new_session=True, **told
+            )
+            try:
+                code = process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                return "time", ""
+            finally:
+                _end_session(process.pid)
+                process.wait()
+            said.seek(0)
+            failed = [line for line in said if line.startswith(("FAILED", "ERROR"))]
+        if code == 0:
+            return MISSED, ""
+        return "failed", (failed or [f"exit code {code}"])[0].strip()[:160]
+
+
+def _end_session(leader: int) -> None:
+    """End what a run of tests left behind, by the session that it began."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            pid = int(entry.name)
+            try:
+                if os.getsid(pid) == leader:
+                    os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+
+
+def examine(tree: Tree, mutant: Mutant, tests: list[str]) -> dict[str, object]:
+    """Put a mutant into a tree, try the tests, take it out."""
+    code = (ROOT / mutant.file).read_text("utf-8")
+    before, after = mutant.lines(code)
+    began = time.monotonic()
+    outcome, by = MISSED, ""
+    while tests:
+        tree.write(mutant.file, mutant.applied(code))
+        try:
+            outcome, by = tree.test(tests)
+        finally:
+            tree.write(mutant.file, code)
+        if outcome != "time" or tree.test(tests)[0] == MISSED:
+            break
+        outcome, tests = MISSED, tests[: len(tests) // 2]
+    told = {"before": before, "after": after, "outcome": outcome, "by": by, "tests": len(tests)}
+    return {**asdict(mutant), **told, "seconds": round(time.monotonic() - began, 1)}
+
+
+class Found:
+    """The mutants that were drawn, each with what was found of it."""
+
+    def __init__(self) -> None:
+        self.told = json.loads(FOUND.read_text()) if FOUND.exists() else {"mutants": []}
+        self._lock = threading.Lock()
+
+    def mutants(self, *, again: bool) -> Iterable[tuple[int, Mutant]]:
+        """Give those that have no result yet, or were missed too."""
+        fields = Mutant.__dataclass_fields__
+        for place, told in enumerate(self.told["mutants"]):
+            if "outcome" not in told or (again and told["outcome"] == MISSED):
+                yield place, Mutant(**{name: told[name] for name in fields})
+
+    def draw(self, number: int, seed: int) -> None:
+        mutants = [asdict(mutant) for mutant in sample(ROOT, number, seed)]
+        self.told = {"seed": seed, "mutants": mutants}
+        self.store()
+
+    def note(self, place: int, result: dict[str, object]) -> None:
+        with self._lock:
+            self.told["mutants"][place] = result
+            self.store()
+
+    def store(self) -> None:
+        lines = ",\n".join(json.dumps(told, ensure_ascii=False) for told in self.told["mutants"])
+        head = json.dumps({key: self.told[key] for key in self.told if key != "mutants"})[:-1]
+        temporary = FOUND.with_suffix(".tmp")
+        temporary.write_text(f'{head}, "mutants": [\n{lines}\n]}}\n')
+        temporary.replace(FOUND)
+
+
+def run(found: Found, processes: int, *, again: bool) -> None:
+    """Examine mutants, several at once, each in a tree of its own."""
+    tests = Tests()
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+        trees: SimpleQueue[Tree] = SimpleQueue()
+        for number in range(processes):
+            trees.put(Tree(Path(folder) / str(number)))
+
+        def one(place: int, mutant: Mutant) -> None:
+            tree = trees.get()
+            try:
+                result = examine(tree, mutant, tests.of(mutant))
+            finally:
+                trees.put(tree)
+            found.note(place, result)
+            print(f"{result['outcome']:7} {mutant.file}:{mutant.line} {result['seconds']} s "
+                  f"{result['after']}", flush=True)  # fmt: skip
+
+        with ThreadPoolExecutor(processes) as pool:
+            begun = [pool.submit(one, *item) for item in found.mutants(again=again)]
+            for future in begun:
+                future.result()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("what", choices=["cover", "draw", "run", "page"])
+    options.add_argument("tests", nargs="*")
+    options.add_argument("--mutants", type=int, default=440)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--processes", type=int, default=2)
+    options.add_argument("--again", action="store_true")
+    chosen = options.parse_args()
+    if chosen.what == "cover":
+        cover(chosen.tests)
+    elif chosen.what == "draw":
+        Found().draw(chosen.mutants, chosen.seed)
+    elif chosen.what == "run":
+        run(Found(), chosen.processes, again=chosen.again)
+    else:
+        write_page(FOUND)
+
+
+if __name__ == "__main__":
+    main()
