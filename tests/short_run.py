@@ -53,16 +53,21 @@ class ShortRun:
 
 
 class Recorder:
-    """Writes down how long each test took, with what it set up and took down."""
+    """Writes down how long each test took, with what it set up and took down.
 
-    def __init__(self) -> None:
+    A short run keeps what is known of the tests that it leaves out.
+    """
+
+    def __init__(self, *, short: bool) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        self.known = json.loads(DURATIONS.read_text()) if short else {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid] += report.duration
 
     def pytest_sessionfinish(self) -> None:
-        told = {name: round(taken, 1) for name, taken in sorted(self.seconds.items())}
+        here = {name: round(taken, 1) for name, taken in self.seconds.items()}
+        told = dict(sorted({**self.known, **here}.items()))
         DURATIONS.write_text(json.dumps(told, indent=0, ensure_ascii=False) + "\n")
 
 
@@ -76,4 +81,4 @@ def configure(config: pytest.Config) -> None:
         config.pluginmanager.register(ShortRun())
     is_worker = hasattr(config, "workerinput")  # of pytest-xdist; the controller is told all
     if config.getoption("--record-durations") and not is_worker:
-        config.pluginmanager.register(Recorder())
+        config.pluginmanager.register(Recorder(short=config.getoption("--short")))
