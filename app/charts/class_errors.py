@@ -31,7 +31,7 @@ def class_errors(table: pd.DataFrame) -> go.Figure:
         fig.add_scatter(
             x=rows["value"],
             # The three errors of a class stand side by side, so no whisker hides another.
-            y=rows["class"].map(order) + (1 - place) * 0.22,
+            y=rows["class"].map(order).astype(float) + (1 - place) * 0.22,
             name=metric(name),
             mode="markers",
             marker={"color": style.color, "symbol": style.symbol, "size": 9},

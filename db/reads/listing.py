@@ -56,14 +56,16 @@ def overview(session: Session) -> Overview:
 
 
 def _newest_result(session: Session) -> RunRow | None:
+    """Return the run that succeeded last, of those that are not being deleted."""
     ended = (
         select(RunEvent.run_id)
-        .where(RunEvent.to_status == RunStatus.SUCCEEDED)
+        .join(Run, Run.id == RunEvent.run_id)
+        .where(RunEvent.to_status == RunStatus.SUCCEEDED, Run.status == RunStatus.SUCCEEDED)
         .order_by(RunEvent.id.desc())
         .limit(1)
     )
     found = queries.list_runs(session, 1, where=[Run.id == ended.scalar_subquery()])
-    return found[0] if found and found[0].status == RunStatus.SUCCEEDED else None
+    return found[0] if found else None
 
 
 def runs(session: Session, wanted: RunFilter, first: int, number: int) -> tuple[list[RunRow], int]:

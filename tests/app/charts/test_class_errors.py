@@ -88,3 +88,10 @@ def test_each_of_thirty_classes_has_a_row_of_its_own_and_room_for_its_name():
     assert list(rows(layout.yaxis)) == [f"c{i}" for i in range(30)]
     assert list(rows(layout.yaxis).values()) == list(range(30))
     assert layout.height >= 30 * 20  # pixels
+
+
+def test_an_error_that_nobody_counted_has_no_mark_and_the_others_have_theirs():
+    counted = table()[lambda rows: rows["name"] != "boundary_error"]
+    figure = class_errors(counted)
+    assert marks(named(figure, BOUNDARY)) == []
+    assert marks(named(figure, ROBUST)) == marks(named(class_errors(table()), ROBUST))
