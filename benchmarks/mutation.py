@@ -31,7 +31,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 # A benchmark beside this file is called like a package, and its folder is first on the path.
 HERE = Path(__file__).resolve().parent
@@ -40,6 +39,7 @@ sys.path = [str(ROOT), *(entry for entry in sys.path if Path(entry).resolve() !=
 
 from coverage import CoverageData
 
+from benchmarks.mutant_tests import started
 from benchmarks.mutants import PACKAGES, Mutant, sample
 from benchmarks.mutation_page import write_page
 
@@ -136,25 +136,19 @@ class Tree:
 
     def test(self, tests: list[str]) -> tuple[str, str]:
         """Run tests until one fails; return ``missed``, ``failed`` or ``time``, and what failed."""
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-        environment = os.environ | {"PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"}
-        with tempfile.TemporaryFile("w+") as said:
-            told: dict[str, Any] = {"stdout": said, "stderr": subprocess.STDOUT}
-            process = subprocess.Popen(
-                command, cwd=self.folder, env=environment, start_new_session=True, **told
-            )
-            try:
-                code = process.wait(SECONDS)
-            except subprocess.TimeoutExpired:
-                return "time", ""
-            finally:
-                _end_session(process.pid)
-                process.wait()
-            said.seek(0)
-            failed = [line for line in said if line.startswith(("FAILED", "ERROR"))]
-        if code == 0:
+        output = self.folder.with_suffix(".txt")
+        process = started(self.folder, tests, output)
+        process.join(SECONDS)
+        in_time = process.exitcode is not None
+        _end_session(process.pid or 0)
+        process.join()
+        if not in_time:
+            return "time", ""
+        if process.exitcode == 0:
             return MISSED, ""
-        return "failed", (failed or [f"exit code {code}"])[0].strip()[:160]
+        said = output.read_text("utf-8", errors="replace").splitlines()
+        failed = [line for line in said if line.startswith(("FAILED", "ERROR"))]
+        return "failed", (failed or [f"exit code {process.exitcode}"])[0][:160]
 
 
 def _end_session(leader: int) -> None:
