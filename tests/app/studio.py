@@ -10,6 +10,7 @@ from db import workers
 from db.evaluations import NewEvaluation, write_evaluation
 from db.models import FINAL, ClassSummary, RunStatus
 from db.reads import queries
+from db.reads.rows import RunRow
 from db.session import Database
 from db.writes import records, transitions
 from db.writes.records import ClassMetricRow, ClassSummaryRow, MetricRow
@@ -167,6 +168,11 @@ class Studio:
             records.write_snapshot(session, run_id, attempt, epoch, "assignment", assignment())
             records.write_snapshot(session, run_id, attempt, epoch, "gallery", gallery())
             transitions.epoch_done(session, run_id, attempt, epoch)
+
+    def runs(self) -> list[RunRow]:
+        """All runs, newest first."""
+        with self.database.read() as session:
+            return queries.list_runs(session)
 
     def status(self, run_id: str) -> str:
         with self.database.read() as session:
