@@ -28,6 +28,17 @@ from app.server.dashboard import serve
 serve(Path(sys.argv[1]), Address.of("127.0.0.1", int(sys.argv[2])), on_start=lambda: None)
 """
 """Serves a script as `caat dashboard` serves ours."""
+STILL = "[data-testid=stApp][data-test-script-state=notRunning]"
+"""A page that is not being drawn."""
+LISTEN = """() => {
+    window.drawnAgain = false;
+    const app = document.querySelector("[data-testid=stApp]");
+    new MutationObserver((changes) => {
+        const ran = changes.some((change) => change.oldValue === "running");
+        window.drawnAgain ||= ran && app.dataset.testScriptState === "notRunning";
+    }).observe(app, {attributeFilter: ["data-test-script-state"], attributeOldValue: true});
+}"""
+"""Has a page note when it has been drawn again."""
 
 
 def free_port() -> int:
@@ -118,6 +129,20 @@ class Visit:
         app.wait_for(timeout=60_000)
         self.page.locator("[data-test-script-state=notRunning]").wait_for(timeout=60_000)
         return self.page
+
+
+def stand_still(page: Any) -> None:
+    """Wait until a page is not being drawn."""
+    page.locator(STILL).wait_for()
+
+
+@contextmanager
+def drawn_again(page: Any) -> Iterator[None]:
+    """Wait until a page has been drawn again because of what a block does to it."""
+    stand_still(page)
+    page.evaluate(LISTEN)
+    yield
+    page.wait_for_function("() => window.drawnAgain")
 
 
 @contextmanager

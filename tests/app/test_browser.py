@@ -1,6 +1,5 @@
 """The dashboard in a real browser: what only a browser can show."""
 
-import time
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from app.run_tabs.tabs import TABS
 from db.models import RunStatus
 from db.reads import queries
 from db.writes import transitions
-from tests.app.browser import Visit, visiting, wait_for
+from tests.app.browser import Visit, stand_still, visiting, wait_for
 
 
 def plot(page: Any, panel: str) -> Any:
@@ -129,7 +128,9 @@ def test_stop_in_a_moving_table_stops_the_run_that_was_named(studio, visit):
     page.locator(".st-key-chosen-stop button").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("The one").wait_for()
-    time.sleep(5)  # two refreshes of the table: the dialog has to stay
+    for number in (4, 5):  # two refreshes of the table: the dialog has to stay
+        studio.running("Pushed in above")
+        page.get_by_text(f"{number} runs in training").wait_for()
     dialog.get_by_role("button", name="Stop the run").click()
     dialog.wait_for(state="hidden")
     wait_for(lambda: studio.status(wanted) == "stopping", 10)
@@ -255,7 +256,7 @@ def test_a_page_redraws_itself_once_when_its_run_ends(studio, visit):
     page.locator(".st-key-run-title").get_by_text("Finished").wait_for()
     page.locator(".st-key-header-stop").wait_for(state="detached")
     settled = visit.received
-    time.sleep(5)
+    page.wait_for_timeout(5_000)  # a span to look at, not a wait: frames are counted meanwhile
     assert visit.received - settled < 20_000  # nothing is drawn again and again
 
 
@@ -293,5 +294,5 @@ def test_every_page_sends_less_than_two_megabytes(studio, visit):
         visit.received = 0
         page = visit.go(path)
         page.get_by_role("heading").first.wait_for()
-        time.sleep(1)
+        stand_still(page)
         assert 0 < visit.received < 2_000_000, path

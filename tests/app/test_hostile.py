@@ -18,7 +18,7 @@ from db.reads import queries
 from db.writes import records
 from engine.errors import UserError
 from engine.names import visible
-from tests.app.browser import served, visiting
+from tests.app.browser import drawn_again, served, visiting
 from tests.app.payloads import HIDDEN, HOST, LONG, NAMES, PAYLOADS
 
 CLASSES = ["<img src=x onerror=alert(1)>", f"![x](https://{HOST}/x)", f"https://{HOST}", "$x^2$"]
@@ -126,9 +126,8 @@ def test_a_typed_name_is_stored_and_shown_as_it_was_typed(studio, visit, name):
     page = visit.go("/new")
     field = page.get_by_label("Name", exact=True).first
     field.fill(name)
-    field.press("Enter")
-    page.wait_for_timeout(500)
-    page.locator("[data-test-script-state=notRunning]").wait_for()
+    with drawn_again(page):
+        field.press("Enter")
     page.locator(".st-key-launch button").click()
     page.get_by_text("Open the run").click()
     page.locator(".st-key-run-title h1").get_by_text(name).wait_for()

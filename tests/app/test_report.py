@@ -16,7 +16,7 @@ from db.evaluations import NewEvaluation, write_evaluation
 from db.models import FINAL
 from db.writes import records
 from engine.errors import UserError
-from tests.app.conftest import NAMES, card, facts
+from tests.app.recorded import NAMES, card, facts
 
 HOSTILE = (
     "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>{{ 1 }}"

@@ -11,7 +11,8 @@ from app.navigation import PAGES
 from app.run_tabs.tabs import TABS
 from db.session import Database
 from tasks.settings import open_database
-from tests.app.conftest import MAIN, Studio, checked, forget, silence
+from tests.app.conftest import MAIN, checked, forget, silence
+from tests.app.studio import Studio
 
 EVERY = {page.title: (page.file, {}) for page in PAGES if page.path != "/run"}
 OF_A_RUN = {f"Run: {tab}": ("views/run.py", {"tab": tab}) for tab in TABS}

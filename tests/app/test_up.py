@@ -17,7 +17,7 @@ from db.reads import queries, series
 from db.reads.rows import RunDetail
 from db.session import Database
 from db.settings import sqlite_url
-from tests.app.browser import free_port, visiting
+from tests.app.browser import drawn_again, free_port, stand_still, visiting
 
 PATIENCE = 90_000
 
@@ -71,7 +71,7 @@ def test_a_run_is_configured_launched_and_stopped_by_keyboard_and_survives_its_t
         page.set_default_timeout(PATIENCE)
         press(page, page.get_by_role("link", name="New run").first)
         page.get_by_role("heading", name="New run").wait_for()
-        settle(page)
+        stand_still(page)
         type_into(page, page.get_by_label("Name", exact=True).first, "By keyboard")
         type_into(page, page.get_by_label("Epochs", exact=True), "500")
         press(page, page.get_by_role("button", name="Launch"))
@@ -115,8 +115,8 @@ def type_into(page: Any, target: Any, text: str) -> None:
     walk_to(page, target)
     page.keyboard.press("Control+a")
     page.keyboard.type(text)
-    page.keyboard.press("Enter")
-    settle(page)
+    with drawn_again(page):
+        page.keyboard.press("Enter")
 
 
 def walk_to(page: Any, target: Any) -> None:
@@ -137,21 +137,15 @@ def trainer_of(up: Any) -> psutil.Process:
 
 def configure_and_launch(page: Any, name: str) -> None:
     page.get_by_text("New run").first.click()
-    page.get_by_role("button", name="One-minute demo").click()
-    settle(page)  # the preset fills the name too
+    page.get_by_role("heading", name="New run").wait_for()
+    with drawn_again(page):  # the preset fills the name too
+        page.get_by_role("button", name="One-minute demo").click()
     page.get_by_label("Name", exact=True).first.fill(name)
-    page.get_by_label("Name", exact=True).first.press("Enter")
-    settle(page)
+    with drawn_again(page):
+        page.get_by_label("Name", exact=True).first.press("Enter")
     page.get_by_role("button", name="Launch").click()
-    settle(page)
     page.get_by_text("Open the run").click()
     page.get_by_role("heading", name=name).wait_for()
-
-
-def settle(page: Any) -> None:
-    """Wait until what was clicked has begun, and then until the page stands still."""
-    page.wait_for_timeout(500)
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
 def watch_it_move_and_end(page: Any) -> None:

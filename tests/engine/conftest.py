@@ -26,6 +26,7 @@ from engine.seeds import initialising
 from engine.training.loop import train
 from engine.training.observer import EpochReport, FinalReport, Progress, RunFacts
 from engine.types import Batch, DeviceImages, ImageSet
+from tests.engine.released import colour_learner, released
 
 AT_ONCE = {"fairness_from": 0.0, "slack": 0}
 LEARNING = {
@@ -276,6 +277,18 @@ def learner(conv_net: nn.Module) -> Learner:
 def learner_of() -> Callable[[int], Learner]:
     """Return a learner with so many classes."""
     return lambda num_classes: learner_with(net_of(num_classes), num_classes)
+
+
+@pytest.fixture
+def three_channels(learner: Learner) -> Learner:
+    """Return the learner with a net of colour images and their statistics."""
+    return colour_learner(learner)
+
+
+@pytest.fixture
+def released_of(three_channels: Learner) -> Callable[..., Method]:
+    """Build the released protocol of CAAT for images of three channels."""
+    return partial(released, three_channels)
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
 
 from engine import runtime
 from engine.errors import UserError
+from engine.meta.virtual_step import prediction_with
 from engine.methods.base import METHODS
 from engine.models.classifier import Classifier
 from engine.models.modes import arithmetic
@@ -86,3 +88,46 @@ def test_the_flags_come_back_after_an_error():
 def test_tf32_is_refused_where_the_device_has_none(run, scenario_of):
     with pytest.raises(UserError, match=r"'tf32' needs an NVIDIA GPU.* allowed here: float32"):
         run(scenario_of(training={"precision": "tf32"}))
+
+
+# -- bf16
+
+
+def test_bf16_is_refused_where_the_device_has_none(run, scenario_of, new_record, monkeypatch):
+    monkeypatch.setattr(runtime, "_has_bf16", lambda device: False)
+    record = new_record()
+    with pytest.raises(UserError) as error:
+        run(scenario_of(training={"precision": "bf16"}), record)
+    assert str(error.value) == (
+        "training.precision: 'bf16' needs a GPU or a CPU with instructions for it (AMX, "
+        "AVX-512 BF16), and cpu here has none; allowed here: float32"
+    )
+    assert record.facts is None
+
+
+def test_bf16_rounds_the_backbone_only_and_not_in_an_evaluation():
+    torch.manual_seed(0)
+    model = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 5)), torch.zeros(1), torch.ones(1))
+    x = torch.rand(7, 1, 8, 8, requires_grad=True)
+    exact = model(x)
+    model.bf16 = True
+    rounded = model(x)
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(rounded, exact)
+    assert torch.equal(rounded, rounded.bfloat16().float())
+    torch.testing.assert_close(rounded, exact, rtol=0.05, atol=0.05)
+    with model.in_float32():
+        assert torch.equal(model(x), exact)
+    assert model.bf16
+    rounded.sum().backward()
+    assert all(p.grad.dtype == torch.float32 for p in model.parameters())
+
+
+def test_the_meta_step_looks_at_a_bf16_model_in_float32():
+    torch.manual_seed(0)
+    model = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 5)), torch.zeros(1), torch.ones(1))
+    x, parameters = torch.rand(7, 1, 8, 8), dict(model.named_parameters())
+    exact = model(x)
+    model.bf16 = True
+    assert torch.equal(prediction_with(model, parameters, train=False)(x), exact)
+    assert model.bf16

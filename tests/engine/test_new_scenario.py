@@ -1,53 +1,15 @@
+"""A new scenario: the radius that is filled in, and fields that do not go together."""
+
 import math
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from engine.attacks.pgd import Pgd
-from engine.data.datasets.base import datasets
-from engine.data.preparation import (
-    DataConfig,
-    prepare,
-    require_every_label,
-    smallest_subset,
-    stratified_counts,
-    training_counts,
-)
-from engine.errors import UserError
 from engine.evaluation.evaluate import attack_of
 from engine.methods.base import METHODS
-from engine.mistakes import error_lines
 from engine.new_scenario import new_scenario
 from engine.perturbation.norms import BALLS, default_epsilon
-from engine.realised import realised
 from engine.scenario import Scenario
-
-NOWHERE = Path("not-used")
-
-
-def mistakes_of(tables: dict[str, Any]) -> dict[str, str]:
-    with pytest.raises(ValidationError) as error:
-        new_scenario(tables)
-    return error_lines(error.value, Scenario)
-
-
-def tried(tables: dict[str, Any]) -> tuple[Scenario | None, dict[str, str]]:
-    """Return the scenario, or its mistakes."""
-    try:
-        return new_scenario(tables), {}
-    except ValidationError as error:
-        return None, error_lines(error, Scenario)
-
-
-def realised_of(**tables: Any) -> dict[str, Any]:
-    scenario = new_scenario(tables)
-    return realised(scenario, training_counts(scenario.data, scenario.seed))
-
+from tests.engine.mistakes import mistakes_of
 
 # -- norm and radius
 
@@ -235,7 +197,7 @@ def test_all_such_mistakes_are_told_at_once():
     assert set(lines) == {"threat.epsilon", "training.patience"}
 
 
-# -- what is derived and shown
+# -- what is stored
 
 
 @pytest.mark.parametrize("method", METHODS.names())
@@ -243,174 +205,3 @@ def test_a_scenario_of_defaults_is_stored_as_ever(method):
     tables = {"method": {"name": method}}
     assert new_scenario(tables).as_json() == Scenario.model_validate(tables).as_json()
     assert "val_step_size" not in new_scenario(tables).as_json()["evaluation"]
-
-
-@given(
-    training=st.integers(1, 30),
-    test=st.integers(1, 30),
-    validation=st.integers(1, 30),
-    epsilon=st.floats(1e-4, 0.49),
-    own=st.none() | st.floats(1e-4, 0.49),
-)
-@settings(max_examples=100, deadline=None)
-def test_steps_of_no_length_of_their_own_reach_the_edge_of_the_ball(
-    training, test, validation, epsilon, own
-):
-    scenario = new_scenario(
-        {
-            "threat": {"epsilon": epsilon, "num_steps": training},
-            "evaluation": {"num_steps": test, "val_num_steps": validation, "epsilon": own},
-        }
-    )
-    assert scenario.threat.step * training >= epsilon * (1 - 1e-9)
-    for split in ("test", "validation"):
-        attack = attack_of(scenario.evaluation, scenario.threat, split=split)
-        assert attack.step * attack.num_steps >= attack.epsilon * (1 - 1e-9)
-        if attack.num_steps >= 4:
-            assert attack.step == pytest.approx(attack.epsilon / 4)
-    assert new_scenario(scenario.as_json()) == scenario
-
-
-@given(
-    epochs=st.integers(1, 12),
-    warm_start=st.integers(0, 5),
-    milestones=st.lists(st.floats(0.01, 0.99), max_size=3),
-)
-@settings(max_examples=150, deadline=None)
-def test_the_rate_falls_once_at_every_milestone_where_it_is_said_to(epochs, warm_start, milestones):
-    assume(warm_start < epochs)
-    training = {
-        "epochs": epochs,
-        "warm_start_epochs": warm_start,
-        "schedule": "multistep",
-        "milestones": milestones,
-        "lr": 1,
-    }
-    scenario, lines = tried({"training": training})
-    if scenario is None:
-        assert list(lines) == ["training.milestones"]
-        return
-    told = realised(scenario, training_counts(scenario.data, 0))["learning_rate_drops"]
-    rates = {epoch: scenario.training.lr_at(epoch) for epoch in range(warm_start + 1, epochs + 1)}
-    falls = [e - 1 for e in rates if e - 1 in rates and rates[e] < rates[e - 1]]
-    assert sorted(told) == falls
-    assert all(rates[e + 1] == pytest.approx(rates[e] / 10) for e in falls)
-
-
-@pytest.mark.parametrize("method", METHODS.names())
-@pytest.mark.parametrize("epochs", [2, 3, 30])
-def test_every_rule_of_a_method_begins_within_a_run_of_more_than_one_epoch(method, epochs):
-    found = realised_of(method={"name": method}, training={"epochs": epochs})
-    for field in {"fairness_from", "average_from", "warm_up"} & METHODS[method].model_fields.keys():
-        assert 1 <= found[f"{field}_epoch"] <= epochs
-
-
-def test_a_rule_that_a_run_of_one_epoch_has_no_time_for_is_shown_as_never():
-    assert realised_of(method={"name": "dafa"}, training={"epochs": 1})["warm_up_epoch"] is None
-
-
-def test_the_meta_batch_and_steps_are_shown_as_they_are():
-    tiny = realised_of(data={"meta_per_class": 3})
-    assert (tiny["meta_batch_size"], tiny["meta_steps_per_epoch"]) == (30, 3)
-    released = realised_of(method={"protocol": "as-released"})
-    assert released["meta_steps_per_epoch"] == 0  # every 50th of 9 steps
-    assert "meta_batch_size" not in realised_of(method={"name": "trades"})
-
-
-# -- data at the edges
-
-
-@st.composite
-def corruptions(draw: st.DrawFn) -> dict[str, Any]:
-    return {
-        "train_size": draw(st.none() | st.integers(8, 60) | st.integers(60, 1037)),
-        "test_size": draw(st.none() | st.integers(8, 60)),
-        "meta_per_class": draw(st.none() | st.integers(1, 136)),
-        "val_per_class": draw(st.none() | st.integers(1, 136)),
-        "noise": {
-            "kind": draw(st.sampled_from(["uniform", "flip1", "flip2", "pair"])),
-            "ratio": draw(st.sampled_from([0.0, 0.2, 0.5, 0.9, 0.999])),
-        },
-        "imbalance": {
-            "factor": draw(st.just(1.0) | st.floats(1, 130) | st.integers(1, 1000)),
-            "shuffled": draw(st.booleans()),
-        },
-    }
-
-
-FIELDS = {"train_size", "test_size", "meta_per_class", "val_per_class", "imbalance.factor"}
-
-
-@given(corruptions(), st.integers(0, 50))
-@settings(max_examples=60, deadline=None)
-def test_data_are_refused_by_field_or_are_what_they_are_said_to_be(data, seed):
-    scenario, lines = tried({"data": data, "seed": seed})
-    if scenario is None:
-        assert set(lines) <= {f"data.{name}" for name in FIELDS}
-        assert not any("\n" in line for line in lines.values())
-        return
-    if prepare(scenario.data, seed, NOWHERE).class_counts.min() == 0:
-        with pytest.raises(UserError, match=r"^data\.noise\.ratio: [^\n]* allowed: [^\n]*$"):
-            require_every_label(scenario.data, seed, NOWHERE)
-        return
-    require_every_label(scenario.data, seed, NOWHERE)
-    made = prepare(scenario.data, seed, NOWHERE)
-    true = np.bincount(made.train.true_labels, minlength=10)
-    given_counts = np.bincount(made.train.labels, minlength=10)
-    assert true.tolist() == training_counts(scenario.data, seed).tolist()
-    assert min(true.min(), given_counts.min(), np.bincount(made.test.labels).min()) >= 1
-    found = realised(scenario, true)
-    assert found["imbalance_factor"] == true.max() / true.min()
-    asked = scenario.data.imbalance.factor
-    if asked > 1:
-        # What is left between the two is the rounding of the smallest class to whole images.
-        assert true.max() / (true.min() + 1) < asked <= found["imbalance_factor"] * (1 + 1e-6)
-
-
-def test_noise_that_empties_a_class_is_found_before_a_run_is_queued():
-    config = DataConfig(train_size=10, noise={"kind": "pair", "ratio": 0.9})
-    empty = [seed for seed in range(12) if prepare(config, seed, NOWHERE).class_counts.min() == 0]
-    assert empty
-    for seed in range(12):
-        if seed in empty:
-            with pytest.raises(UserError, match=f"data.noise.ratio: 0.9 .* seed {seed} "):
-                require_every_label(config, seed, NOWHERE)
-        else:
-            require_every_label(config, seed, NOWHERE)
-
-
-@given(st.lists(st.integers(1, 40), min_size=2, max_size=12), st.data())
-@settings(max_examples=80, deadline=None)
-def test_from_the_smallest_subset_on_no_class_is_empty(available, data):
-    counts = np.array(available)
-    too_small = [s for s in range(1, sum(available)) if stratified_counts(counts, s).min() == 0]
-    size = data.draw(st.sampled_from(too_small))
-    least = smallest_subset(counts, size)
-    sizes = range(size, sum(available) + 1)
-    fit = [bool(stratified_counts(counts, s).min()) for s in sizes]
-    assert all(fit[least - size :])
-    assert not fit[least - size - 1]
-
-
-def test_every_dataset_takes_the_smallest_subset_that_a_mistake_names():
-    named = 0
-    for name, source in datasets().items():
-        size = len(source.class_names)
-        subset = {"dataset": name, "train_size": size, "test_size": size}
-        for path, line in tried({"data": subset})[1].items():
-            least = int(line.rpartition("number, ")[2].partition(" to")[0])
-            field = path.removeprefix("data.")
-            taken = new_scenario({"data": {"dataset": name, field: least}})
-            assert getattr(taken.data, field) == least
-            named += 1
-    assert named
-
-
-# -- attacks of an evaluation
-
-
-def test_a_few_steps_of_an_evaluation_reach_the_edge_of_its_ball():
-    assert Pgd(epsilon=0.1, num_steps=2).reaching().step == 0.05
-    assert Pgd(epsilon=0.1, num_steps=40).reaching().step == pytest.approx(0.025)
-    with pytest.raises(ValueError, match=r"2 of 0\.01 do not reach .* at least 10"):
-        Pgd(epsilon=0.1, num_steps=2, step_size=0.01).reaching()

@@ -1,13 +1,17 @@
-"""Averages, the best epoch and patience, each against what one would do by hand."""
+"""Averages, the best epoch and patience, each against what one would do by hand; then in a run."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from engine.evaluation.evaluate import Evaluation
+from engine.data.preparation import prepare
+from engine.evaluation.evaluate import Evaluation, Outcomes, count_by_class
 from engine.models.ema import WeightAverage
 from engine.training.selection import Deployed, Selection, deployed
+from engine.training.trainer import Trainer
 
 
 def errors(*robust: int, count: int = 10) -> Evaluation:
@@ -130,3 +134,110 @@ def test_the_deployed_weights_are_those_that_the_test_looks_at():
     assert deployed(state, 7) == Deployed({"w": average}, 7, is_best=False, is_averaged=True)
     state |= {"selection.weights.w": best, "selection.epoch": torch.tensor(4)}
     assert deployed(state, 7) == Deployed({"w": best}, 4, is_best=True, is_averaged=True)
+
+
+# -- in a run
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Let each look at the validation data find a given number of errors per class."""
+
+    def set_errors(wrong: list[int]) -> None:
+        real, looks = Trainer._evaluate, []
+
+        def evaluate(self: Any, split: str, epoch: int) -> Outcomes:
+            if split == "test":
+                return real(self, split, epoch)
+            looks.append(epoch)
+            label, place = np.divmod(np.arange(10 * 20), 20)
+            fooled = place < wrong[epoch - 1]
+            return Outcomes(label, label, np.where(fooled, (label + 1) % 10, label))
+
+        monkeypatch.setattr(Trainer, "_evaluate", evaluate)
+
+    return set_errors
+
+
+def errors_on_test(state: dict[str, torch.Tensor], scenario: Any, prefix: str) -> np.ndarray:
+    """Evaluate weights of a state on the test data, in a trainer of their own."""
+    trainer = Trainer(scenario, prepare(scenario.data, 0, None), Quiet(), torch.device("cpu"))
+    weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    trainer.model.load_state_dict(weights)
+    return count_by_class(trainer._evaluate("test", 1), 10).robust
+
+
+class Quiet:
+    def on_progress(self, progress: Any) -> None: ...
+
+    def should_stop(self) -> bool:
+        return False
+
+
+def test_the_best_epoch_on_validation_data_is_the_one_that_is_tested(run, scenario_of, scored):
+    scored([9, 3, 5, 4])
+    scenario = scenario_of(
+        training={"epochs": 4, "lr": 0.3},
+        evaluation={"checkpoint": "best"},
+        data={"test_size": 200},
+    )
+    record = run(scenario)
+    assert (record.final.epoch, record.final.step) == (2, 8)
+    assert record.final.card.checkpoint == "epoch 2 of 4, best on validation data"
+    by_hand = errors_on_test(record.epochs[1].state, scenario, "model.")
+    assert np.array_equal(record.final.test.robust, by_hand)
+    assert not np.array_equal(by_hand, errors_on_test(record.epochs[3].state, scenario, "model."))
+
+
+def test_a_run_without_a_better_epoch_stops_early_and_is_tested(
+    run, scenario_of, scored, assert_equal
+):
+    scored([9, 3, 5, 4, 1, 1])
+    record = run(scenario_of(training={"epochs": 6, "patience": 2, "record_every": 100}))
+    assert [report.epoch for report in record.epochs] == [1, 2, 3, 4]
+    assert record.epochs[-1].snapshot is not None
+    assert record.final.epoch == 4
+    assert record.final.card.checkpoint == "last epoch, 4; stopped early of 6"
+    scored([9, 3, 5, 4, 1, 1])
+    again = run(
+        scenario_of(training={"epochs": 6, "patience": 2, "record_every": 100}),
+        resume=(4, record.epochs[-1].state),
+    )
+    assert not again.epochs
+    assert_equal(again.final, record.final)
+
+
+def test_epochs_of_the_warm_start_are_neither_best_nor_tried_patience(run, scenario_of, scored):
+    scored([1, 1, 9, 8, 9, 9])
+    record = run(
+        scenario_of(
+            training={"epochs": 6, "warm_start_epochs": 2, "patience": 2},
+            evaluation={"checkpoint": "best"},
+        )
+    )
+    assert len(record.epochs) == 6
+    assert record.final.epoch == 4
+
+
+def test_the_average_is_what_is_validated_shown_and_tested(run, scenario_of):
+    scenario = scenario_of(
+        model={"width": 8},
+        data={"train_size": 400, "test_size": 200},
+        training={"epochs": 3, "ema_decay": 0.98, "lr": 0.1},
+    )
+    record = run(scenario)
+    state = record.epochs[-1].state
+    averaged = errors_on_test(state, scenario, "average.")
+    assert np.array_equal(record.final.test.robust, averaged)
+    assert not np.array_equal(averaged, errors_on_test(state, scenario, "model."))
+    assert record.final.card.checkpoint == "last epoch, averaged weights"
+
+
+def test_the_model_itself_learns_as_it_would_without_an_average(run, scenario_of):
+    with_average, without = (
+        run(scenario_of("pgd-at", training={"ema_decay": decay})).epochs[-1].state
+        for decay in (0.9, None)
+    )
+    for name, value in without.items():
+        if name.startswith(("model.", "momentum.")):
+            assert torch.equal(value, with_average[name])

@@ -1,5 +1,6 @@
 """A whole installation for one test."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from app.cli.main import main
 from db.session import Database
 from tasks.settings import _database, settings
 from tests.real.studio import Studio
+from tests.tasks.environment import forget
 
 
 @pytest.fixture
@@ -43,6 +45,18 @@ def _open(data_dir: Path, database: Database) -> Iterator[Studio]:
         yield studio
     finally:
         studio.close()
+
+
+@pytest.fixture
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Let no setting be in force but an empty data directory."""
+    for name in [name for name in os.environ if name.startswith("CAAT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CAAT_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    forget()
+    yield
+    forget()
 
 
 @pytest.fixture

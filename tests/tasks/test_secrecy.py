@@ -1,12 +1,24 @@
-"""A password of the settings is in nothing that a real run leaves behind."""
+"""A password of the settings is in nothing that is told, nor in what a real run leaves behind."""
 
+import logging
 import os
+import sys
+import threading
+import warnings
 from urllib.parse import quote
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
+from app.cli.main import main
 from db.models import Base, RunStatus
+from db.settings import display_url
+from tasks.processes import secrecy
+from tasks.settings import settings
+from tests.tasks.environment import forget
 
 MARK = "q7planted"
 PASSWORD = f"{MARK}/wörd @%41 z9"
@@ -69,3 +81,69 @@ def test_a_planted_password_is_in_no_file_no_output_and_no_row_of_a_run_whose_li
     assert [text for text in said if MARK in text] == []
     files = [path for path in studio.folder.rglob("*") if path.is_file()]
     assert [path for path in files if MARK.encode() in path.read_bytes()] == []
+
+
+PASSWORDS = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=4, max_size=20
+).map(lambda text: f"q7{text}z9")
+
+
+@pytest.mark.usefixtures("no_settings_from_outside")
+@hypothesis_settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(password=PASSWORDS)
+def test_a_planted_secret_is_in_nothing_that_is_told(password, monkeypatch, capsys, caplog):
+    encoded = quote(password, safe="")
+    monkeypatch.setenv("CAAT_DATABASE_URL", f"postgresql://me:{encoded}@127.0.0.1:9/none")
+    monkeypatch.setenv("CAAT_BROKER_URL", f"redis://{encoded}:{encoded}@127.0.0.1:9/0")
+    forget()
+    secrecy.hide_in_logs()
+    caplog.clear()
+    said = [repr(settings()), display_url(settings().broker_url)]
+    for words in (["doctor"], ["doctor", "--json"], ["status"], ["db", "check"]):
+        monkeypatch.setattr(sys, "argv", ["caat", *words])
+        with pytest.raises(SystemExit):
+            main()
+        said += [*capsys.readouterr()]
+    logging.getLogger("celery").error("consumer: Cannot connect to %s", settings().broker_url)
+    try:
+        raise RuntimeError(f"at {settings().database_url}, {password}")
+    except RuntimeError:
+        logging.getLogger("anyone").exception("It failed")
+    told = "\n".join([*said, caplog.text])
+    assert "It failed" in told
+    for form in (password, encoded, "q7", "z9"):
+        assert form not in told
+
+
+@pytest.mark.usefixtures("no_settings_from_outside")
+def test_what_a_process_warns_of_and_dies_of_is_told_without_its_secrets(monkeypatch, capsys):
+    for owner, name in (
+        (sys, "excepthook"),
+        (threading, "excepthook"),
+        (warnings, "formatwarning"),
+    ):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    monkeypatch.setenv("CAAT_BROKER_URL", "redis://:hunter2@127.0.0.1:9/0")
+    forget()
+    secrecy.hide_in_last_words()
+
+    def fail(text: str) -> None:
+        raise RuntimeError(text)
+
+    with pytest.raises(RuntimeError) as died:
+        fail("all of it: hunter2")
+    sys.excepthook(died.type, died.value, died.tb)
+    thread = threading.Thread(target=fail, args=("a thread: hunter2",), name="ear")
+    thread.start()
+    thread.join()
+    said = capsys.readouterr().err
+    said += warnings.formatwarning(UserWarning("slow: hunter2"), UserWarning, "x.py", 1)
+    assert "hunter2" not in said
+    assert "RuntimeError: all of it: ***\n" in said
+    assert "In thread ear: Traceback" in said
+    assert "RuntimeError: a thread: ***\n" in said
+    assert "UserWarning: slow: ***\n" in said
