@@ -13,7 +13,7 @@ from db.reads import queries
 from tasks.recording.checkpoints import NoRoomError
 from tasks.settings import settings
 
-LOST, OOM, DISK_FULL = "lost", "oom", "disk_full"
+LOST, LOST_TOO_OFTEN, OOM, DISK_FULL = "lost", "lost_too_often", "oom", "disk_full"
 ROOM = 10 * 10**6
 """Bytes that are asked for beyond a checkpoint's own, for the database and the log."""
 
@@ -53,7 +53,7 @@ def lost(session: Session, run_id: str, attempt: int, what: str, *, resumes: boo
     return f"Interrupted at epoch {place}{follows}: {what}"
 
 
-def poison(num_lost: int) -> str:
+def lost_too_often(num_lost: int) -> str:
     return f"Failed {num_lost} times at start; not retried"
 
 

@@ -112,5 +112,5 @@ def queue_again(session: Session, waiting: Interrupted) -> None:
     if times <= causes.retries(waiting.reason):
         transitions.requeue(session, waiting.run_id, ACTOR, "retry")
     elif is_lost:
-        message = causes.poison(waiting.lost)
-        transitions.give_up(session, waiting.run_id, ACTOR, "poison", message)
+        message = causes.lost_too_often(waiting.lost)
+        transitions.give_up(session, waiting.run_id, ACTOR, causes.LOST_TOO_OFTEN, message)

@@ -21,7 +21,7 @@ from db.writes.transitions import (
     interrupt,
     progress,
     requeue,
-    take_unrung,
+    take_unsent,
 )
 
 WORKER = WorkerIdentity("worker-2", "host-2", "boot-2", 99, "cuda:0")
@@ -193,12 +193,12 @@ def test_what_was_interrupted_by_a_clock_that_ran_ahead_does_not_wait_for_it(dat
             assert (resumable(session, 30) == []) is waits
 
 
-def test_what_was_rung_by_a_clock_that_ran_ahead_is_rung_again(database, queued):
+def test_a_message_sent_by_a_clock_that_ran_ahead_is_sent_again(database, queued):
     run_id = queued(database)
     for hours, is_due in ((-2, True), (2, True), (0, False)):
         with database.write() as session:
-            session.execute(update(Run).values(rung_at=db_now(3600 * hours)))
-            assert take_unrung(session, 30) == ([run_id] if is_due else [])
+            session.execute(update(Run).values(sent_at=db_now(3600 * hours)))
+            assert take_unsent(session, 30) == ([run_id] if is_due else [])
 
 
 def test_what_was_told_to_stop_goes_on_at_once_and_what_was_lost_after_a_while(database, running):

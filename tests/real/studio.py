@@ -128,7 +128,7 @@ class Studio:
     def ring(self, run_ids: list[str]) -> None:
         """Send one message each by Celery's own words, and count every queued run as rung."""
         with self.database.write() as session:
-            transitions.take_unrung(session, 0, at_most=1_000_000)
+            transitions.take_unsent(session, 0, at_most=1_000_000)
         with celery_app.connection_for_write(of_socket(self.socket)) as connection:
             for run_id in run_ids:
                 celery_app.send_task(TASK, args=[run_id], queue="caat", connection=connection)

@@ -154,7 +154,7 @@ def test_a_killed_trainer_is_lost_where_the_system_killed_nobody_for_memory(
         f"Interrupted at epoch 1: {what}",
     ]
     run = sqlite_studio.run(run_id)
-    assert (run.status, run.reason) == ("failed", "poison")
+    assert (run.status, run.reason) == ("failed", "lost_too_often")
     assert run.message == "Failed 3 times at start; not retried"
 
 
@@ -256,7 +256,7 @@ def test_a_run_is_queued_again_while_its_cause_has_tries_left(
     assert run is not None
     assert run.status == status
     if status == "failed":
-        assert (run.reason, run.message) == ("poison", causes.poison(lost))
+        assert (run.reason, run.message) == ("lost_too_often", causes.lost_too_often(lost))
 
 
 def test_a_damaged_checkpoint_is_told_among_the_events_of_the_run(here, launch, sqlite_studio):
