@@ -101,7 +101,7 @@ def ring(database: Database) -> bool:
     A message that still waits is not sent again, and one whose run does not wait is taken away.
     """
     with database.write() as session:
-        due = transitions.take_unsent(session, settings().ring_again_seconds)
+        due = transitions.take_unsent(session, settings().resend_after_seconds)
         num_waiting = queries.queue_length(session)
     try:
         messages.send(due)

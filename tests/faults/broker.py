@@ -20,7 +20,7 @@ from tests.real.studio import Studio, shipped
 TITLE = "A broker that loses everything"
 
 FULL, RUNS, WORKERS, AWAY_SECONDS = 10, 20, 2, 2.0
-WAITS = ("sweep_seconds", "ring_again_seconds")
+WAITS = ("sweep_seconds", "resend_after_seconds")
 TARGET_SECONDS = 30.0
 
 

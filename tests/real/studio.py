@@ -50,7 +50,7 @@ val_num_steps = 2
 HURRIED = {
     "sweep_seconds": 0.5,
     "retry_after_seconds": 1,
-    "ring_again_seconds": 3,
+    "resend_after_seconds": 3,
     "heartbeat_seconds": 0.3,
 }
 """Settings that make little of every wait."""

@@ -197,7 +197,7 @@ def test_waiting_messages_are_never_more_than_waiting_runs_and_come_back_after_a
     sqlite_studio,
 ):
     studio = sqlite_studio
-    hurry = {"ring_again_seconds": 0.2, "sweep_seconds": 0.1, **stand_in.SETTINGS}
+    hurry = {"resend_after_seconds": 0.2, "sweep_seconds": 0.1, **stand_in.SETTINGS}
     studio.environment |= {f"CAAT_{name.upper()}": str(value) for name, value in hurry.items()}
     stand_in.put_in(studio)
     studio.start_broker()
