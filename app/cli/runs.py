@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 def launch(file: File, set_: Set = None, as_json: AsJson = False) -> None:
     """Queue one run for a worker."""
     from app.scenario.toml_in import read_scenario
-    from tasks.queue.submit import UNHEARD, submit
+    from tasks.queue.submit import NOT_SENT, submit
 
     done = submit(read_scenario(file, set_ or []), actor=ACTOR)
     if as_json:
         say_json({"run_id": done.run_id})
         return
     typer.echo(done.run_id)
-    if not done.rung:
-        typer.echo(f"caat: {UNHEARD}", err=True)
+    if not done.sent:
+        typer.echo(f"caat: {NOT_SENT}", err=True)
 
 
 def status(

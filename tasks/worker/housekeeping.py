@@ -62,7 +62,7 @@ class Presence:
             log.warning("%s", text)
         self._complaint = text
 
-    def keep_house(self) -> None:
+    def report_and_sweep(self) -> None:
         """Report and sweep until `done`, whatever the database does meanwhile; then take leave."""
         strays_at = time.monotonic()
         while not done.is_set():

@@ -9,7 +9,7 @@ from db.session import Database
 from db.writes import deletion, interruption, transitions
 from db.writes.interruption import Interrupted
 from tasks.folder import delete
-from tasks.queue.submit import ring
+from tasks.queue.submit import send_messages
 from tasks.recording import causes, checkpoints
 from tasks.settings import settings
 from tasks.worker import liveness
@@ -18,7 +18,7 @@ ACTOR = "reconciler"
 
 
 def sweep(database: Database) -> None:
-    """End what is lost, queue it again while tries are left, and ring for what waits.
+    """End what is lost, queue it again while tries are left, and send the messages of what waits.
 
     This is for workers, which then take what is queued.
 
@@ -31,7 +31,7 @@ def sweep(database: Database) -> None:
             queue_again(session, waiting)
     for run_id in _half_deleted(database):
         finish_deletion(database, run_id)
-    ring(database)
+    send_messages(database)
 
 
 def end_lost(database: Database, run_id: str | None = None, *, resumes: bool = False) -> None:

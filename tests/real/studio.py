@@ -120,13 +120,13 @@ class Studio:
         return done.stdout.strip()
 
     def queue(self, *changes: str) -> str:
-        """Do the same here and without a bell; the next sweep of a worker rings."""
+        """Do the same here and without a message; the next sweep of a worker sends it."""
         run = new_run(read_scenario(self.scenario, list(changes)))
         with self.database.write() as session:
             return transitions.create_run(session, run, "benchmark")[0]
 
-    def ring(self, run_ids: list[str]) -> None:
-        """Send one message each by Celery's own words, and count every queued run as rung."""
+    def send_by_celery(self, run_ids: list[str]) -> None:
+        """Send one message each as Celery itself does, and count every queued run's as sent."""
         with self.database.write() as session:
             transitions.take_unsent(session, 0, at_most=1_000_000)
         with celery_app.connection_for_write(of_socket(self.socket)) as connection:

@@ -376,9 +376,9 @@ def test_a_run_is_launched_and_finished_in_a_data_directory_of_any_name(
 
         def listens() -> bool:
             with redis.Redis(unix_socket_path=str(studio.socket)) as client:
-                heard = any("brpop" in c["cmd"] for c in client.client_list())
+                is_listening = any("brpop" in c["cmd"] for c in client.client_list())
             with database.read() as session:
-                return heard and bool(queries.workers(session))
+                return is_listening and bool(queries.workers(session))
 
         studio.wait_for(listens, "a worker that listens")
         run_id = studio.launch("training.epochs=1")
@@ -445,13 +445,13 @@ def test_what_a_process_warns_of_and_dies_of_is_told_without_its_secrets(monkeyp
     with pytest.raises(RuntimeError) as died:
         fail("all of it: hunter2")
     sys.excepthook(died.type, died.value, died.tb)
-    thread = threading.Thread(target=fail, args=("a thread: hunter2",), name="ear")
+    thread = threading.Thread(target=fail, args=("a thread: hunter2",), name="listener")
     thread.start()
     thread.join()
     said = capsys.readouterr().err
     said += warnings.formatwarning(UserWarning("slow: hunter2"), UserWarning, "x.py", 1)
     assert "hunter2" not in said
     assert "RuntimeError: all of it: ***\n" in said
-    assert "In thread ear: Traceback" in said
+    assert "In thread listener: Traceback" in said
     assert "RuntimeError: a thread: ***\n" in said
     assert "UserWarning: slow: ***\n" in said
