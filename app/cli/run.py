@@ -82,7 +82,7 @@ def _nothing(scenario: Scenario, why: str) -> dict[str, Any]:
 
 
 class Signals:
-    """Hears what tells this process to end, and keeps the first of it in words."""
+    """Catches the signals that end this process, and keeps the first of them in words."""
 
     def __init__(self) -> None:
         self._first = ""
@@ -94,7 +94,7 @@ class Signals:
             if number is signal.SIGHUP and before is signal.SIG_IGN:
                 continue  # nohup
             self._handlers[number] = before
-            signal.signal(number, self._hear)
+            signal.signal(number, self._catch)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,7 +105,7 @@ class Signals:
         """Return why this process is to end, or nothing."""
         return self._first
 
-    def _hear(self, number: int, _frame: object) -> None:
+    def _catch(self, number: int, _frame: object) -> None:
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         self._first = self._first or f"Stopped by {name}"
         if number == signal.SIGINT:

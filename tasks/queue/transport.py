@@ -1,4 +1,4 @@
-"""Celery's way to the broker, with a door: only a run's id comes in.
+"""Celery's transport for Redis, narrowed: of a message nothing but a run's id is read.
 
 All that is in the broker under our names is one list. Everything else that Celery would keep there
 and read back (bindings, priorities, unacknowledged messages, remote control) is left out, so that
@@ -86,6 +86,6 @@ class Transport(RedisTransport):
 
 
 def install() -> None:
-    """Let Celery come and go by this door."""
+    """Have Celery use this transport for every Redis URL."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

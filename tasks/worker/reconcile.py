@@ -97,7 +97,7 @@ def _end(session: Session, holder: Holder, *, resumes: bool) -> None:
         return
     run_id, number = holder.run_id, holder.number
     is_free = liveness.lock_says(holder) is False
-    what = "is gone" if is_free else "has not been heard of"
+    what = "is gone" if is_free else "has stopped reporting"
     told = f"{holder.worker_id} {what}"
     message = causes.lost(session, run_id, number, told, resumes=resumes)
     if not transitions.interrupt(session, run_id, number, causes.LOST, message, ACTOR):

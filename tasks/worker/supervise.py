@@ -214,13 +214,13 @@ class Supervisor:
     def watch(self) -> None:
         """Return once the trainer is gone and its end is written down."""
         lease_ends = time.monotonic() + settings().lease_seconds
-        beat_at = 0.0
+        heartbeat_at = 0.0
         while self.child.poll() is None:
             now = time.monotonic()
-            self._hear()
-            if now >= beat_at:
-                beat_at = now + settings().heartbeat_seconds
-                if self._beat():
+            self._ask_caller()
+            if now >= heartbeat_at:
+                heartbeat_at = now + settings().heartbeat_seconds
+                if self._heartbeat():
                     lease_ends = now + settings().lease_seconds
             too_late = now > lease_ends or (
                 self._asked_at is not None and now > self._asked_at + settings().stop_grace_seconds
@@ -235,16 +235,16 @@ class Supervisor:
         except DatabaseError as error:  # the lease is over: the reconciler sees to the run
             log.warning("%s; how attempt %d ended is not written", error, self.claim.number)
 
-    def _hear(self) -> None:
-        """Ask the trainer to stop once this process is to end."""
+    def _ask_caller(self) -> None:
+        """Ask whether this process is to end; the trainer is then asked to stop."""
         self.claim.tick()
         if self._asked_at is None:
             self._drained, self._told = self.claim.draining(), self.claim.told_to_end()
             if self._drained or self._told:
                 self._ask_to_stop()
 
-    def _beat(self) -> bool:
-        """Renew the lease and hear whether to stop; False if the database does not answer."""
+    def _heartbeat(self) -> bool:
+        """Renew the lease and read whether to stop; False if the database does not answer."""
         claim = self.claim
         try:
             with claim.database.write() as session:

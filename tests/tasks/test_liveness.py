@@ -176,7 +176,7 @@ def test_without_a_lock_to_see_a_worker_is_gone_after_its_lease_by_a_clock_nobod
             assert transitions.heartbeat(session, run_id, 1, hours * HOURS)
             session.execute(leases.Attempt.__table__.update().values(lease_seconds=60))
         clock.now += 59
-        assert not is_gone(holder(database, run_id), database)  # it has just been heard of
+        assert not is_gone(holder(database, run_id), database)  # it has just reported
         clock.now += 61
         assert is_gone(holder(database, run_id), database)
 
