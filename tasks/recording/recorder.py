@@ -142,7 +142,7 @@ class Recorder:
 
         self._write(write)
         self._pending = []
-        checkpoints.sweep(folder, self.attempt, kept)
+        checkpoints.delete_unreferenced(folder, self.attempt, kept)
 
     def on_finish(self, report: FinalReport) -> None:
         """Write the test results and the run's success in one transaction."""
@@ -206,7 +206,7 @@ class Recorder:
     def _make_room(self, folder: Path) -> None:
         kept: list[str] = []
         self._write(lambda session: kept.extend(self._prune(session, 1)))
-        checkpoints.sweep(folder, self.attempt, kept)
+        checkpoints.delete_unreferenced(folder, self.attempt, kept)
 
     def _prune(self, session: Session, keep: int) -> list[str]:
         """Drop the rows of checkpoints that are not kept; return the names of the others' files."""

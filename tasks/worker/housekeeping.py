@@ -11,8 +11,8 @@ from db.errors import DatabaseError, SchemaNewerError
 from engine.runtime import find_device
 from tasks.processes.host import host_name, identity
 from tasks.settings import open_database, settings
+from tasks.worker.leftover_files import OLD_SECONDS, delete_leftover_files
 from tasks.worker.reconcile import lost, sweep
-from tasks.worker.strays import OLD_SECONDS, sweep_strays
 
 GLANCE = 0.5
 """Seconds between two looks at who holds runs."""
@@ -64,13 +64,13 @@ class Presence:
 
     def report_and_sweep(self) -> None:
         """Report and sweep until `done`, whatever the database does meanwhile; then take leave."""
-        strays_at = time.monotonic()
+        leftovers_at = time.monotonic()
         while not done.is_set():
             self._patiently(self.report)
             self._patiently(lambda: sweep(open_database()))
-            if time.monotonic() >= strays_at:
-                strays_at += OLD_SECONDS
-                self._patiently(lambda: sweep_strays(open_database()))
+            if time.monotonic() >= leftovers_at:
+                leftovers_at += OLD_SECONDS
+                self._patiently(lambda: delete_leftover_files(open_database()))
             self._rest(time.monotonic() + settings().sweep_seconds)
         self._patiently(_leave)
 
