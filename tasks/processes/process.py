@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from db.atomic_write import atomic_write
 from db.modes import file_mode
-from db.replaced import replaced
 from engine.errors import UserError
 from tasks.sharing import persons_umask, take_umask
 
@@ -39,7 +39,7 @@ def keep_to_sharing() -> None:
 
 
 @contextmanager
-def written(out: Path) -> Iterator[BinaryIO]:
+def output_file(out: Path) -> Iterator[BinaryIO]:
     """Give a file that is wholly in the place of ``out`` at the end, or not at all.
 
     Raises:
@@ -47,7 +47,7 @@ def written(out: Path) -> Iterator[BinaryIO]:
         OSError: It cannot be written; the earlier one, if any, is as it was.
     """
     require_place(out)
-    with replaced(out, mode_of(out)) as path, path.open("wb") as file:
+    with atomic_write(out, mode_of(out)) as path, path.open("wb") as file:
         yield file
 
 

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from db.atomic_write import atomic_write
 from db.reads.rows import CheckpointRow
-from db.replaced import replaced
 from tasks.folder import make
 from tasks.processes import lock
 from tasks.recording import checkpoints
@@ -74,7 +74,7 @@ def test_a_file_is_flushed_then_named_and_then_its_folder_is_flushed(tmp_path, m
     checkpoints.write(tmp_path, 1, 1, STATE, "digest")
     assert done == [".tmp", "name", "folder"]
     done.clear()
-    with replaced(tmp_path / "out.csv", 0o600) as path:
+    with atomic_write(tmp_path / "out.csv", 0o600) as path:
         path.write_bytes(b"whole")
     assert done == [".tmp", "name", "folder"]
 
