@@ -14,7 +14,7 @@ from db.models import HELD, RunStatus
 from db.reads import queries
 from db.reads.rows import RunDetail
 from engine.scenario import Scenario
-from tasks.processes.patience import AWAY, patiently
+from tasks.processes.database_retry import TRANSIENT_ERRORS, retry_transient
 from tasks.settings import open_database, settings
 from tasks.worker import reconcile
 from tasks.worker.supervise import run_now
@@ -64,7 +64,7 @@ def _stored(run_id: str) -> dict[str, Any]:
             "metrics": metrics,
         }
 
-    return patiently(read, settings().lease_seconds)
+    return retry_transient(read, settings().lease_seconds)
 
 
 def _nothing(scenario: Scenario, why: str) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class Bar:
                 run = queries.get_run(session, self._run_id)
             if run is not None and run.facts is not None:
                 _show(self._bar, run, run.facts["steps_per_epoch"])
-        except AWAY:
+        except TRANSIENT_ERRORS:
             self._bar.set_postfix_str("the database does not answer", refresh=False)
         except OSError:  # the terminal is gone
             self._bar = None

@@ -12,7 +12,7 @@ from app.server.address import Address
 from app.server.dashboard import dashboard_address, public_path, where_to_open
 from db.reads import queries
 from db.session import Database
-from tasks.processes.patience import AWAY
+from tasks.processes.database_retry import TRANSIENT_ERRORS
 from tasks.queue import broker
 from tasks.settings import open_database, settings
 
@@ -99,7 +99,7 @@ def _end_lost(database: Database) -> None:
     """Write down which runs have lost their worker, where no worker of ours does."""
     from tasks.worker import reconcile
 
-    with contextlib.suppress(*AWAY):  # pages say that it is away; the next look is half a second on
+    with contextlib.suppress(*TRANSIENT_ERRORS):  # pages say so; it is tried again soon
         reconcile.end_lost(database)
 
 

@@ -66,13 +66,13 @@ class Presence:
         """Report and sweep until `done`, whatever the database does meanwhile; then take leave."""
         leftovers_at = time.monotonic()
         while not done.is_set():
-            self._patiently(self.report)
-            self._patiently(lambda: sweep(open_database()))
+            self._try(self.report)
+            self._try(lambda: sweep(open_database()))
             if time.monotonic() >= leftovers_at:
                 leftovers_at += OLD_SECONDS
-                self._patiently(lambda: delete_leftover_files(open_database()))
+                self._try(lambda: delete_leftover_files(open_database()))
             self._rest(time.monotonic() + settings().sweep_seconds)
-        self._patiently(_leave)
+        self._try(_leave)
 
     def _rest(self, until: float) -> None:
         """Wait, but no longer than until a run has lost its worker."""
@@ -83,7 +83,7 @@ class Presence:
             except DatabaseError as error:
                 self.complain(error)
 
-    def _patiently(self, act: Callable[[], object]) -> None:
+    def _try(self, act: Callable[[], object]) -> None:
         try:
             act()
             self._complaint = None
