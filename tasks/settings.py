@@ -197,7 +197,7 @@ def make_data_dir() -> Path:
         UnusablePlaceError: It cannot be made, or not be written to.
     """
     folder = settings().data_dir
-    _settle(folder, settings().shared_group, False)
+    _fix_modes(folder, settings().shared_group, False)
     if not os.access(folder, os.W_OK | os.X_OK):
         closed = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         raise _unusable("CAAT_DATA_DIR", closed)
@@ -228,13 +228,13 @@ def prepare_data_dir(*, thorough: bool = False) -> None:
     folder = settings().data_dir
     holds_it = file is not None and folder in file.absolute().parents
     if holds_it or os.path.isdir(folder):  # noqa: PTH112 - what is somebody else's is none
-        _settle(folder, settings().shared_group, thorough)
+        _fix_modes(folder, settings().shared_group, thorough)
 
 
 @cache
-def _settle(folder: Path, group: str | None, thorough: bool) -> None:
+def _fix_modes(folder: Path, group: str | None, thorough: bool) -> None:
     try:
-        sharing.settle(folder, group, thorough=thorough)
+        sharing.fix_modes(folder, group, thorough=thorough)
     except OSError as error:
         raise _unusable("CAAT_DATA_DIR", error) from None
 

@@ -19,8 +19,8 @@ from engine.scenario import Scenario
 from engine.training.loop import train
 from tasks.processes.database_retry import retry_transient
 from tasks.processes.orphan import die_with_parent
-from tasks.processes.process import begin, keep_to_sharing
-from tasks.processes.secrecy import hide_in_last_words, hide_in_logs, without_secrets
+from tasks.processes.process import apply_shared_umask, init_process
+from tasks.processes.secrecy import hide_in_logs, hide_in_tracebacks, without_secrets
 from tasks.recording import causes, checkpoints
 from tasks.recording.recorder import RETRY_SECONDS, Recorder, ReplacedError, Start
 from tasks.settings import open_database, settings
@@ -170,9 +170,9 @@ def _checked_main() -> int:
 
 
 if __name__ == "__main__":
-    begin()
-    keep_to_sharing()
-    hide_in_last_words()
+    init_process()
+    apply_shared_umask()
+    hide_in_tracebacks()
     code = _checked_main()
     logging.shutdown()
     sys.stdout.flush()

@@ -83,7 +83,7 @@ def share() -> None:
     folder = settings().data_dir / "broker"
     if folder.is_dir() and is_shared(folder):
         for place in (folder, socket_path(settings().data_dir)):
-            sharing.settle_below(place, folder.stat().st_gid, shared=True)
+            sharing.fix_modes_below(place, folder.stat().st_gid, shared=True)
 
 
 def set_aside() -> Path | None:

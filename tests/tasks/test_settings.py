@@ -437,7 +437,7 @@ def test_what_a_process_warns_of_and_dies_of_is_told_without_its_secrets(monkeyp
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setenv("CAAT_BROKER_URL", "redis://:hunter2@127.0.0.1:9/0")
     forget()
-    secrecy.hide_in_last_words()
+    secrecy.hide_in_tracebacks()
 
     def fail(text: str) -> None:
         raise RuntimeError(text)
