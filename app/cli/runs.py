@@ -43,8 +43,8 @@ def status(
             found = queries.get_run(session, commands.find_run(run_id))
             assert found is not None
             metrics = queries.final_metrics(session, found.id)
-            return _show_run(liveness.judged([found], database)[0], metrics, as_json)
-        rows = liveness.judged(queries.list_runs(session), database)
+            return _show_run(liveness.with_lost_marked([found], database)[0], metrics, as_json)
+        rows = liveness.with_lost_marked(queries.list_runs(session), database)
     table = [
         {
             "run_id": r.id,

@@ -134,7 +134,7 @@ def fence(session: Session, run_id: str, attempt: int) -> bool:
     return locked_status(session, run_id, attempt) in HELD
 
 
-def rests(session: Session, run_id: str, attempt: int) -> bool:
+def ended_with(session: Session, run_id: str, attempt: int) -> bool:
     """Tell whether a run ended with this attempt; it then stays so until the transaction ends."""
     return locked_status(session, run_id, attempt) in ENDED
 

@@ -14,7 +14,7 @@ from tasks.settings import open_database, settings
 from tasks.worker.leftover_files import OLD_SECONDS, delete_leftover_files
 from tasks.worker.reconcile import lost, sweep
 
-GLANCE = 0.5
+LOST_CHECK_SECONDS = 0.5
 """Seconds between two looks at who holds runs."""
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,8 @@ class Presence:
 
     def _rest(self, until: float) -> None:
         """Wait, but no longer than until a run has lost its worker."""
-        while time.monotonic() < until and not done.wait(min(GLANCE, settings().sweep_seconds)):
+        pause = min(LOST_CHECK_SECONDS, settings().sweep_seconds)
+        while time.monotonic() < until and not done.wait(pause):
             try:
                 if lost(open_database()):
                     return

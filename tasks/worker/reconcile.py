@@ -96,7 +96,7 @@ def _end(session: Session, holder: Holder, *, resumes: bool) -> None:
     if not leases.lock_silent(session, holder):
         return
     run_id, number = holder.run_id, holder.number
-    is_free = liveness.lock_says(holder) is False
+    is_free = liveness.lock_is_held(holder) is False
     what = "is gone" if is_free else "has stopped reporting"
     told = f"{holder.worker_id} {what}"
     message = causes.lost(session, run_id, number, told, resumes=resumes)
