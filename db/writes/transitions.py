@@ -24,7 +24,7 @@ from db.models import (
     RunStatus,
     new_run_id,
 )
-from db.portable import insert_or, tidy_text
+from db.portable import dialect_insert, tidy_text
 from db.types import db_now, older_than
 from db.writes.state_machine import LEGAL_EDGES as LEGAL_EDGES
 from db.writes.state_machine import NO_SYNC, Note, change, locked_status, record, update_attempt
@@ -67,7 +67,9 @@ def create_run(session: Session, new: NewRun, actor: str) -> tuple[str, bool]:
     values = {name: getattr(new, name) for name in NewRun.__dataclass_fields__}
     values |= {"id": new_run_id(), "name": tidy_text(new.name), "status": RunStatus.QUEUED}
     values["min_worker_rev"] = head_revision()
-    statement = insert_or(session, Run).on_conflict_do_nothing(index_elements=[Run.idempotency_key])
+    statement = dialect_insert(session, Run).on_conflict_do_nothing(
+        index_elements=[Run.idempotency_key]
+    )
     run_id = session.execute(statement.values(**values).returning(Run.id)).scalar()
     if run_id is None:
         known = select(Run.id).where(Run.idempotency_key == new.idempotency_key)

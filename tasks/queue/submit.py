@@ -105,7 +105,7 @@ def send_messages(database: Database) -> bool:
         num_waiting = queries.queue_length(session)
     try:
         messages.send(due)
-        messages.tidy(num_waiting, lambda: _waiting(database))
+        messages.remove_surplus(num_waiting, lambda: _waiting(database))
     except (redis.exceptions.RedisError, OSError):
         return False  # sent again by a later sweep
     return True

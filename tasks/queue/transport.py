@@ -19,8 +19,8 @@ from tasks.queue.messages import (
     PREFIX,
     QUEUE,
     UnreadableError,
-    mend_key,
     message,
+    repair_key,
     run_id_in,
     set_aside,
 )
@@ -36,7 +36,7 @@ class Client(PrefixedStrictRedis):
         try:
             popped = self._answer(connection, command_name, **options)
         except redis.exceptions.ResponseError as error:
-            mend_key(self._plain(), error)
+            repair_key(self._plain(), error)
             return None
         return popped and self._in_our_words(*popped)
 
@@ -75,7 +75,7 @@ class Channel(RedisChannel):
         try:
             return int(super()._size(queue))  # type: ignore[no-untyped-call]
         except redis.exceptions.ResponseError as error:
-            mend_key(redis.Redis(connection_pool=self.pool), error)
+            repair_key(redis.Redis(connection_pool=self.pool), error)
             return 0
 
 

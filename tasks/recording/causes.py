@@ -14,7 +14,7 @@ from tasks.recording.checkpoints import NoRoomError
 from tasks.settings import settings
 
 LOST, LOST_TOO_OFTEN, OOM, DISK_FULL = "lost", "lost_too_often", "oom", "disk_full"
-ROOM = 10 * 10**6
+SPARE_BYTES = 10 * 10**6
 """Bytes that are asked for beyond a checkpoint's own, for the database and the log."""
 
 
@@ -89,6 +89,6 @@ def disk_full(folder: Path, epoch: int | None, needed: int) -> str:
         epoch: Of the newest checkpoint, if there is one.
         needed: Bytes of what could not be written.
     """
-    short = max(needed + ROOM - shutil.disk_usage(folder).free, 10**6)
+    short = max(needed + SPARE_BYTES - shutil.disk_usage(folder).free, 10**6)
     kept = f"Last good checkpoint: epoch {epoch}" if epoch else "No checkpoint was written yet"
     return f"Stopped: disk full. {kept}. Free {math.ceil(short / 10**6)} MB and press Resume"

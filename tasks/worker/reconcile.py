@@ -93,7 +93,7 @@ def finish_deletion(database: Database, run_id: str, *, leave_files: bool = Fals
 
 def _end(session: Session, holder: Holder, *, resumes: bool) -> None:
     """End an attempt whose worker is gone; nothing happens if it has said something meanwhile."""
-    if not leases.lock_silent(session, holder):
+    if not leases.lock_if_silent(session, holder):
         return
     run_id, number = holder.run_id, holder.number
     is_free = liveness.lock_is_held(holder) is False

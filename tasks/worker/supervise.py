@@ -209,7 +209,7 @@ class Supervisor:
     _drained: bool = False
     _told: str = ""
     _killed: bool = False
-    _kills_before: int = field(default_factory=lambda: memory.kills())
+    _kills_before: int = field(default_factory=lambda: memory.oom_kills())
 
     def watch(self) -> None:
         """Return once the trainer is gone and its end is written down."""
@@ -283,7 +283,7 @@ class Supervisor:
             return DRAIN, causes.DRAINED
         run_id, number = self.claim.run_id, self.claim.number
         was_killed = code == -signal.SIGKILL and not self._killed
-        if was_killed and memory.kills() > self._kills_before:
+        if was_killed and memory.oom_kills() > self._kills_before:
             run = queries.get_run(session, run_id)
             assert run is not None
             batch_size = Scenario.model_validate(run.scenario).training.batch_size

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select, text, update
 
 from db.models import Attempt, Metric, Run, RunStatus
-from db.reads.leases import holders, lock_silent
+from db.reads.leases import holders, lock_if_silent
 from db.reads.queries import get_run
 from db.session import Database
 from db.types import db_now
@@ -133,7 +133,7 @@ def test_an_attempt_that_ended_holds_nothing(database, running):
         (holder,) = holders(session)
         assert finish(session, run_id, attempt, RunStatus.SUCCEEDED)
         assert holders(session) == []
-        assert not lock_silent(session, holder)
+        assert not lock_if_silent(session, holder)
     with database.read() as session:
         assert get_run(session, run_id).holder is None
 
@@ -142,10 +142,10 @@ def test_an_attempt_that_has_said_something_since_it_was_seen_is_not_silent(data
     run_id, attempt = running(database, lease_seconds=-1)
     with database.write() as session:
         (holder,) = holders(session)
-        assert lock_silent(session, holder)
+        assert lock_if_silent(session, holder)
         assert heartbeat(session, run_id, attempt, -1) is RunStatus.RUNNING
     with database.write() as session:
-        assert not lock_silent(session, holder)
+        assert not lock_if_silent(session, holder)
 
 
 def test_the_silence_of_another_run_is_not_ones_own(database, running):
@@ -158,7 +158,7 @@ def test_the_silence_of_another_run_is_not_ones_own(database, running):
         )
         assert heartbeat(session, run_id, 1, 60) is RunStatus.RUNNING
     with database.write() as session:
-        assert not lock_silent(session, holder)
+        assert not lock_if_silent(session, holder)
 
 
 def test_what_is_silent_cannot_be_revived_while_it_is_being_taken(postgresql_database, running):
@@ -171,12 +171,12 @@ def test_what_is_silent_cannot_be_revived_while_it_is_being_taken(postgresql_dat
 
     with postgresql_database.write() as session:
         (holder,) = holders(session)
-        assert lock_silent(session, holder)
+        assert lock_if_silent(session, holder)
         late = threading.Thread(target=beat)
         late.start()
         late.join(timeout=0.3)
         with postgresql_database.write() as other:
-            assert not lock_silent(other, holder)
+            assert not lock_if_silent(other, holder)
         assert interrupt(session, run_id, attempt, "lost", None, actor="reconciler")
     late.join(timeout=10)
     assert answers == [None]
