@@ -21,7 +21,7 @@ CONNECT_TIMEOUT_S = 5
 READS = "caat_reads"
 """The execution option of an engine that cannot write."""
 _SQLITE_CACHE_KIB = 16_384
-# No prepared statements: behind a pooler the next one may meet a session that has not heard of it.
+# No prepared statements: behind a pooler the next one may meet a session that does not know it.
 _CONNECTING = {"connect_timeout": CONNECT_TIMEOUT_S, "prepare_threshold": None}
 
 SqliteError: type[Exception] = sqlite_driver.Error

@@ -1,6 +1,6 @@
 """What models said of the test images, written and read protocol by protocol.
 
-Ask `db.writes.transitions.fence` or `db.writes.transitions.rests` first, in the same transaction.
+Ask `fence` or `ended_with` of `db.writes.transitions` first, in the same transaction.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from db import modes
+from db.atomic_write import atomic_write
 from db.connection import SqliteError, migration_engine, parse_url
 from db.errors import DatabaseBusyError, DatabaseError, SchemaMismatchError, SchemaNewerError
-from db.replaced import replaced
 from db.urls import display_url
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def backup_sqlite(engine: Engine, target: Path, mode: int) -> None:
         DatabaseError: It cannot be copied, or there cannot be such a file.
     """
     try:
-        with replaced(target, mode) as temporary, engine.connect() as connection:
+        with atomic_write(target, mode) as temporary, engine.connect() as connection:
             driver_connection = connection.connection.driver_connection
             assert driver_connection is not None
             # Straight to the driver: VACUUM refuses to run inside a transaction.

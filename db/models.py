@@ -96,7 +96,7 @@ class Run(Base):
     attempt: Mapped[int] = mapped_column(default=0)
     """Fencing token: raised by every claim; a writer with an older number is refused."""
     infra_attempts: Mapped[int] = mapped_column(default=0)
-    """Attempts lost in a row without a finished epoch; a poison run is not retried for ever."""
+    """Attempts lost in a row without a finished epoch; after some the run is not retried."""
     min_worker_rev: Mapped[str] = mapped_column(String(32), default="")
     epoch: Mapped[int] = mapped_column(default=0)
     """Epochs finished and recorded."""
@@ -107,8 +107,8 @@ class Run(Base):
     evaluation_card: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(server_default=db_now(), index=True)
     queued_at: Mapped[datetime] = mapped_column(server_default=db_now())
-    rung_at: Mapped[datetime | None]
-    """When the broker was last told."""
+    sent_at: Mapped[datetime | None]
+    """When its message was last sent to the broker."""
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from db.models import Base
 
 
-def insert_or(session: Session, model: type[Base]) -> Any:
+def dialect_insert(session: Session, model: type[Base]) -> Any:
     """Return an INSERT that can say ON CONFLICT; the two dialects share the methods, not a type."""
     if session.get_bind().dialect.name == "sqlite":
         from sqlalchemy.dialects import sqlite

@@ -3,8 +3,9 @@
 import contextlib
 import difflib
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -52,6 +53,8 @@ class DatabaseSettings(BaseSettings):
         extra="ignore",
         hide_input_in_errors=True,
     )
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Former names of settings, each with today's."""
 
     data_dir: Path = Field(
         Path("~/.caat-studio"),
@@ -165,13 +168,41 @@ def read_settings(kind: type[AnySettings]) -> AnySettings:
     Raises:
         SettingsError: Something in the environment or the ``.env`` cannot be; all of it is named.
     """
+    told = _under_former_names(kind)
     try:
-        return kind()
+        settings = kind()
     except ValidationError as error:
-        told = [mistake for each in error.errors() if (mistake := _told(kind, each))]
+        told += [mistake for each in error.errors() if (mistake := _told(kind, each))]
     except (OSError, UnicodeError) as error:
-        told = [_env_file_mistake(error)]
-    raise SettingsError(told)
+        told += [_env_file_mistake(error)]
+    if told:
+        raise SettingsError(told)
+    return settings
+
+
+def _under_former_names(kind: type["DatabaseSettings"]) -> list[str]:
+    """Return what is said of each setting that is given under a former name."""
+    todays = _todays_names(kind)
+    return [
+        f"{name}: it is called {todays[name.upper()]} now; rename it in {place}"
+        for name, (place, value) in sorted(_variables().items())
+        if name.upper() in todays and value  # an empty one is as good as none
+    ]
+
+
+def _todays_names(kind: type["DatabaseSettings"]) -> dict[str, str]:
+    """Return today's variable for each former one."""
+    return {f"{PREFIX}{old.upper()}": f"{PREFIX}{new.upper()}" for old, new in kind.renamed.items()}
+
+
+def _variables() -> dict[str, tuple[str, str]]:
+    """Return what looks like a setting: in which place it stands, and its value."""
+    in_file: dict[str, str | None] = {}
+    with contextlib.suppress(OSError, UnicodeError):  # told as a mistake of the settings
+        in_file = dotenv_values(ENV_FILE, encoding="utf-8-sig") if Path(ENV_FILE).is_file() else {}
+    found = {name: (ENV_FILE, value or "") for name, value in in_file.items()}
+    found |= {name: ("the environment", value) for name, value in os.environ.items()}
+    return {name: about for name, about in found.items() if name.upper().startswith(PREFIX)}
 
 
 def sources(kind: type[BaseSettings]) -> dict[str, tuple[str, str]]:
@@ -236,14 +267,11 @@ def _allowed(field: FieldInfo, error: ErrorDetails) -> str:
     return f"cannot be used: {error['msg'][:1].lower()}{error['msg'][1:]}"
 
 
-def unknown_variables(kind: type[BaseSettings]) -> list[str]:
+def unknown_variables(kind: type["DatabaseSettings"]) -> list[str]:
     """Return the names that look like a setting and are none: mistyped, or of another version."""
     known = {f"{PREFIX}{name.upper()}" for name in kind.model_fields} | OTHER_VARIABLES
-    in_file: dict[str, str | None] = {}
-    with contextlib.suppress(OSError, UnicodeError):  # told as a mistake of the settings
-        in_file = dotenv_values(ENV_FILE, encoding="utf-8-sig") if Path(ENV_FILE).is_file() else {}
-    names = {name for name in [*os.environ, *in_file] if name.upper().startswith(PREFIX)}
-    return sorted(names - {name for name in names if name.upper() in known})
+    known |= _todays_names(kind).keys()  # told as mistakes of the settings
+    return sorted(name for name in _variables() if name.upper() not in known)
 
 
 def suggestion(kind: type[BaseSettings], name: str) -> str | None:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from db.migrate import head_revision
 from db.models import Worker
-from db.portable import insert_or
+from db.portable import dialect_insert
 from db.types import db_now
 from db.writes.state_machine import NO_SYNC
 
@@ -35,7 +35,7 @@ def upsert_worker(session: Session, worker: WorkerReport) -> None:
     values = {name: getattr(worker, name) for name in WorkerReport.__dataclass_fields__}
     values |= {"revision": head_revision(), "last_seen": db_now()}
     changed = {name: value for name, value in values.items() if name != "id"}
-    statement = insert_or(session, Worker).values(**values)
+    statement = dialect_insert(session, Worker).values(**values)
     session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
 
 

@@ -4,7 +4,7 @@ from db.models import USER, RunStatus
 from db.reads import queries
 from db.writes import deletion, transitions
 from engine.errors import UserError
-from tasks.queue.submit import UNHEARD, ring
+from tasks.queue.submit import NOT_SENT, send_messages
 from tasks.recording.checkpoints import is_here
 from tasks.settings import open_database, settings
 from tasks.worker import reconcile
@@ -32,8 +32,8 @@ def resume(run_id: str, actor: str) -> str:
         queued = transitions.requeue(session, run_id, actor, USER)
     if not queued:
         return f"Nothing to resume: the run is {_status(run_id)}"
-    rung = ring(open_database())
-    return "Queued again" if rung else UNHEARD
+    sent = send_messages(open_database())
+    return "Queued again" if sent else NOT_SENT
 
 
 def delete(run_id: str, actor: str, *, leave_files: bool = False) -> str:

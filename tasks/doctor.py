@@ -246,7 +246,8 @@ def _privacy() -> Iterator[Finding]:
         cure = f"{owner} can close it with `chmod 700 {shlex.quote(str(folder))}`"
         yield Finding("privacy", False, f"others may look into {folder} (mode {mode}): {cure}")
         return
-    wrong = sharing.misfits(folder) if shared else []  # nobody else comes to those of a closed one
+    # Nobody else comes to the files of a closed folder.
+    wrong = sharing.wrong_modes(folder) if shared else []
     if wrong:
         cure = f"their owner can run `chmod -R g=u,o= {shlex.quote(str(folder))}`"
         text = f"{len(wrong)} files in {folder} are not as open to the group {holder} as it is"

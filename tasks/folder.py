@@ -17,7 +17,7 @@ def make(folder: Path) -> None:
     if folder.is_dir():
         return
     if folder == settings().data_dir:
-        sharing.settle(folder, settings().shared_group)
+        sharing.fix_modes(folder, settings().shared_group)
     else:
         make(folder.parent)
         modes.make(folder)

@@ -6,9 +6,10 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -37,6 +38,8 @@ Seconds = Annotated[float, Field(ge=0.01, le=DAY, allow_inf_nan=False)]
 class Settings(DatabaseSettings):
     """Everything that tells this installation from another."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"ring_again_seconds": "resend_after_seconds"}
+
     broker_url: str = Field(
         default_factory=lambda fields: embedded_broker(fields["data_dir"]),
         description="redis://HOST:PORT/N; by default the broker that `caat up` starts",
@@ -64,7 +67,7 @@ class Settings(DatabaseSettings):
     )
     heartbeat_seconds: Seconds = Field(1, description="How often a worker renews its lease")
     sweep_seconds: Seconds = Field(5, description="How often lost runs are looked for")
-    ring_again_seconds: Seconds = Field(
+    resend_after_seconds: Seconds = Field(
         30, description="A queued run's message is sent again after so long"
     )
     stop_grace_seconds: Seconds = Field(
@@ -194,7 +197,7 @@ def make_data_dir() -> Path:
         UnusablePlaceError: It cannot be made, or not be written to.
     """
     folder = settings().data_dir
-    _settle(folder, settings().shared_group, False)
+    _fix_modes(folder, settings().shared_group, False)
     if not os.access(folder, os.W_OK | os.X_OK):
         closed = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         raise _unusable("CAAT_DATA_DIR", closed)
@@ -225,13 +228,13 @@ def prepare_data_dir(*, thorough: bool = False) -> None:
     folder = settings().data_dir
     holds_it = file is not None and folder in file.absolute().parents
     if holds_it or os.path.isdir(folder):  # noqa: PTH112 - what is somebody else's is none
-        _settle(folder, settings().shared_group, thorough)
+        _fix_modes(folder, settings().shared_group, thorough)
 
 
 @cache
-def _settle(folder: Path, group: str | None, thorough: bool) -> None:
+def _fix_modes(folder: Path, group: str | None, thorough: bool) -> None:
     try:
-        sharing.settle(folder, group, thorough=thorough)
+        sharing.fix_modes(folder, group, thorough=thorough)
     except OSError as error:
         raise _unusable("CAAT_DATA_DIR", error) from None
 

@@ -18,7 +18,7 @@ _MOST_OF_OTHERS = 10_000
 _earlier_umask: int | None = None
 
 
-def take_umask(umask: int) -> None:
+def set_umask(umask: int) -> None:
     """Set the umask of a process of ours, and keep in mind which one its person has."""
     global _earlier_umask
     before = os.umask(umask)
@@ -26,7 +26,7 @@ def take_umask(umask: int) -> None:
         _earlier_umask = before
 
 
-def persons_umask() -> int:
+def user_umask() -> int:
     """Return the umask that this process was started with."""
     if _earlier_umask is not None:
         return _earlier_umask
@@ -35,7 +35,7 @@ def persons_umask() -> int:
     return umask
 
 
-def settle(folder: Path, group: str | None, *, thorough: bool = False) -> None:
+def fix_modes(folder: Path, group: str | None, *, thorough: bool = False) -> None:
     """Make the data directory, or mend the modes of one that is there and ours.
 
     The folder itself comes last, so that a start cut short is made up for by the next one. What
@@ -52,24 +52,24 @@ def settle(folder: Path, group: str | None, *, thorough: bool = False) -> None:
     _make(folder)
     gid = grp.getgrnam(group).gr_gid if group else None
     shared = group is not None or is_shared(folder)
-    if _is_settled(folder.stat(), gid, shared=shared) and not thorough:
+    if _has_right_mode(folder.stat(), gid, shared=shared) and not thorough:
         return
     whole = _is_for_us_alone(folder)
     for entry in list(folder.iterdir()):
         if entry.name.startswith(_OURS):
-            settle_below(entry, gid, shared=shared)
+            fix_modes_below(entry, gid, shared=shared)
         elif whole:
-            settle_below(entry, gid, shared=shared, most=_MOST_OF_OTHERS)
+            fix_modes_below(entry, gid, shared=shared, most=_MOST_OF_OTHERS)
     if whole:
-        _mend(folder.resolve(), gid, shared=shared)
+        _fix_mode(folder.resolve(), gid, shared=shared)
 
 
-def settle_below(
+def fix_modes_below(
     place: Path, gid: int | None = None, *, shared: bool, most: int | None = None
 ) -> None:
     """Mend the modes of a file, or of a folder with all in it; links are not followed."""
     for path in islice(below(place), most):
-        _mend(path, gid, shared=shared)
+        _fix_mode(path, gid, shared=shared)
 
 
 def below(place: Path) -> Iterator[Path]:
@@ -81,11 +81,11 @@ def below(place: Path) -> Iterator[Path]:
         yield place
 
 
-def misfits(folder: Path) -> list[Path]:
+def wrong_modes(folder: Path) -> list[Path]:
     """Return what is more open, or less, than the data directory's own mode says."""
     shared, gid = is_shared(folder), folder.stat().st_gid
     inside = (path for path in below(folder) if path != folder)
-    return [p for p in inside if _misfits(p, gid if shared else None, shared=shared)]
+    return [p for p in inside if _has_wrong_mode(p, gid if shared else None, shared=shared)]
 
 
 def denied(place: Path) -> str | None:
@@ -120,29 +120,29 @@ def _make(folder: Path) -> None:
     for above in reversed(folder.parents):
         if not above.is_dir():
             above.mkdir(exist_ok=True)
-            set_mode(above, 0o777 & ~persons_umask())
+            set_mode(above, 0o777 & ~user_umask())
     folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
     set_mode(folder, PRIVATE_FOLDER)
 
 
-def _is_settled(about: os.stat_result, gid: int | None, *, shared: bool) -> bool:
+def _has_right_mode(about: os.stat_result, gid: int | None, *, shared: bool) -> bool:
     fits = stat.S_IMODE(about.st_mode) == fitting(about.st_mode, shared=shared)
     return fits and gid in (None, about.st_gid)
 
 
-def _misfits(path: Path, gid: int | None, *, shared: bool) -> bool:
+def _has_wrong_mode(path: Path, gid: int | None, *, shared: bool) -> bool:
     try:
         about = path.lstat()
     except OSError:
         return False  # gone meanwhile
-    return not stat.S_ISLNK(about.st_mode) and not _is_settled(about, gid, shared=shared)
+    return not stat.S_ISLNK(about.st_mode) and not _has_right_mode(about, gid, shared=shared)
 
 
-def _mend(path: Path, gid: int | None, *, shared: bool) -> None:
+def _fix_mode(path: Path, gid: int | None, *, shared: bool) -> None:
     try:
         about = path.lstat()
         is_ours = about.st_uid == os.geteuid() and not stat.S_ISLNK(about.st_mode)
-        if not is_ours or _is_settled(about, gid, shared=shared):
+        if not is_ours or _has_right_mode(about, gid, shared=shared):
             return
         if gid not in (None, about.st_gid):
             os.chown(path, -1, gid or 0)  # before the mode: it takes the setgid bit away

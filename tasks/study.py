@@ -8,7 +8,7 @@ from db.models import RESUMABLE, STOPPABLE, USER, RunStatus
 from db.writes import transitions
 from engine.errors import UserError
 from engine.scenario import Scenario
-from tasks.queue.submit import new_run, ring
+from tasks.queue.submit import new_run, send_messages
 from tasks.settings import open_database
 from tasks.worker import reconcile
 
@@ -23,13 +23,13 @@ class SubmittedStudy:
         name: Its name: the wanted one, with a number after it if that was taken.
         run_ids: Its runs.
         created: False if the idempotency key had a study already.
-        rung: False if the broker did not answer; workers then find the runs in the database.
+        sent: False if the broker did not answer; workers then find the runs in the database.
     """
 
     name: str
     run_ids: list[str]
     created: bool
-    rung: bool
+    sent: bool
 
 
 def submit_study(
@@ -50,7 +50,7 @@ def submit_study(
     database = open_database()
     with database.write() as session:
         stored = studies.create_study(session, name, runs, actor)
-    return SubmittedStudy(stored.name, stored.run_ids, stored.created, rung=ring(database))
+    return SubmittedStudy(stored.name, stored.run_ids, stored.created, sent=send_messages(database))
 
 
 def stop_study(name: str, actor: str) -> str:
@@ -78,8 +78,8 @@ def resume_study(name: str, actor: str) -> str:
             queued += transitions.requeue(session, run_id, actor, USER)
     if not queued:
         return "Nothing to resume: no run of it was stopped or failed"
-    rung = ring(open_database())
-    later = "" if rung else "; the broker is unreachable, they start by themselves"
+    sent = send_messages(open_database())
+    later = "" if sent else "; the broker is unreachable, they start by themselves"
     return f"{queued} queued again{later}"
 
 

@@ -17,12 +17,12 @@ from engine.errors import Diverged, Stopped, UserError
 from engine.runtime import pick_device
 from engine.scenario import Scenario
 from engine.training.loop import train
+from tasks.processes.database_retry import retry_transient
 from tasks.processes.orphan import die_with_parent
-from tasks.processes.patience import patiently
-from tasks.processes.process import begin, keep_to_sharing
-from tasks.processes.secrecy import hide_in_last_words, hide_in_logs, without_secrets
+from tasks.processes.process import apply_shared_umask, init_process
+from tasks.processes.secrecy import hide_in_logs, hide_in_tracebacks, without_secrets
 from tasks.recording import causes, checkpoints
-from tasks.recording.recorder import PATIENCE_SECONDS, Recorder, ReplacedError, Start
+from tasks.recording.recorder import RETRY_SECONDS, Recorder, ReplacedError, Start
 from tasks.settings import open_database, settings
 
 EXIT_STOPPED = 75
@@ -42,7 +42,7 @@ def main() -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     hide_in_logs()
     os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
-    database = patiently(open_database, PATIENCE_SECONDS)
+    database = retry_transient(open_database, RETRY_SECONDS)
     try:
         _train(database, run_id, attempt, device, stop)
     except Stopped:
@@ -68,7 +68,7 @@ def main() -> int:
 def _train(
     database: Database, run_id: str, attempt: int, device: str, stop: threading.Event
 ) -> None:
-    run, rows = patiently(lambda: _stored(database, run_id), PATIENCE_SECONDS)
+    run, rows = retry_transient(lambda: _stored(database, run_id), RETRY_SECONDS)
     if run is None:
         raise ReplacedError(f"run {run_id} is gone")
     scenario = Scenario.model_validate(run.scenario)
@@ -135,7 +135,7 @@ def _interrupted(database: Database, run_id: str, attempt: int, error: Exception
                 message = causes.out_of_memory("no more could be had", batch_size)
             transitions.interrupt(session, run_id, attempt, reason, message)
 
-    patiently(interrupt, PATIENCE_SECONDS)
+    retry_transient(interrupt, RETRY_SECONDS)
     return True
 
 
@@ -147,7 +147,7 @@ def _fail(database: Database, run_id: str, attempt: int, reason: str, message: s
         with database.write() as session:
             transitions.finish(session, run_id, attempt, RunStatus.FAILED, reason, told)
 
-    patiently(fail, PATIENCE_SECONDS)
+    retry_transient(fail, RETRY_SECONDS)
 
 
 def _one_line(error: Exception) -> str:
@@ -170,9 +170,9 @@ def _checked_main() -> int:
 
 
 if __name__ == "__main__":
-    begin()
-    keep_to_sharing()
-    hide_in_last_words()
+    init_process()
+    apply_shared_umask()
+    hide_in_tracebacks()
     code = _checked_main()
     logging.shutdown()
     sys.stdout.flush()

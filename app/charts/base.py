@@ -82,8 +82,8 @@ def charts() -> dict[str, Chart]:
 
 
 def figure(height: int, **layout: Any) -> go.Figure:
-    """Return an empty figure in the house style."""
-    house = {
+    """Return an empty figure in the style of all charts."""
+    style = {
         "height": height,
         "margin": {"l": 8, "r": 12, "t": 28, "b": 8},
         "legend": LEGEND,
@@ -92,7 +92,7 @@ def figure(height: int, **layout: Any) -> go.Figure:
         "xaxis": AXIS,
         "yaxis": AXIS,
     }
-    return go.Figure(layout=_merged(house, layout))  # at once: Plotly checks each update anew
+    return go.Figure(layout=_merged(style, layout))  # at once: Plotly checks each update anew
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,11 +34,11 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
 ) -> None:
     """Attack the model that a run ended with; what it says of every image is stored."""
     from tasks import commands
-    from tasks.results.evaluate import Wish
+    from tasks.results.evaluate import EvaluationRequest
     from tasks.results.evaluate import evaluate as look
     from tasks.settings import open_database
 
-    wish = Wish(
+    request = EvaluationRequest(
         attack=attack,
         knobs={"norm": norm, "epsilon": epsilon, "num_steps": steps, "restarts": restarts},
         subset=subset,
@@ -47,7 +47,7 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
         curve=curve,
         masking=masking,
     )
-    told = look(open_database(), commands.find_run(run_id), wish)
+    told = look(open_database(), commands.find_run(run_id), request)
     if as_json:
         say_json(told)
         return

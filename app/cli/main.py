@@ -20,7 +20,7 @@ from app.cli.os_errors import explained
 from app.cli.terminal import say, say_json
 from db.errors import DatabaseError, SettingsError
 from engine.errors import UserError
-from tasks.processes.process import begin, keep_to_sharing
+from tasks.processes.process import apply_shared_umask, init_process
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer exports no name for it
 
@@ -97,12 +97,12 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    from tasks.processes.secrecy import hide_in_last_words, hide_in_logs
+    from tasks.processes.secrecy import hide_in_logs, hide_in_tracebacks
 
     hide_in_logs()
     if context.obj:
-        hide_in_last_words()
-        keep_to_sharing()
+        hide_in_tracebacks()
+        apply_shared_umask()
 
 
 @cli.command()
@@ -241,7 +241,7 @@ def console() -> None:
     The threads of Arrow and torch can abort a process that takes its libraries down beside them
     (seen once in twenty exports to Parquet); everything is written and closed by then.
     """
-    begin()
+    init_process()
     try:
         main(began=True)
     except SystemExit as end:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from app.cli.terminal import say
 from engine.errors import UserError
-from tasks.processes.process import require_place, written
+from tasks.processes.process import output_file, require_place
 
 
 def write(run_id: str, out: Path) -> None:
@@ -23,6 +23,6 @@ def write(run_id: str, out: Path) -> None:
     from app.report.run import run_report
 
     report = run_report(run_id)
-    with written(out) as file:
+    with output_file(out) as file:
         file.write(report)
     say(f"{len(report) / 1e6:.1f} MB in {out}")

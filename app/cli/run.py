@@ -14,7 +14,7 @@ from db.models import HELD, RunStatus
 from db.reads import queries
 from db.reads.rows import RunDetail
 from engine.scenario import Scenario
-from tasks.processes.patience import AWAY, patiently
+from tasks.processes.database_retry import TRANSIENT_ERRORS, retry_transient
 from tasks.settings import open_database, settings
 from tasks.worker import reconcile
 from tasks.worker.supervise import run_now
@@ -64,7 +64,7 @@ def _stored(run_id: str) -> dict[str, Any]:
             "metrics": metrics,
         }
 
-    return patiently(read, settings().lease_seconds)
+    return retry_transient(read, settings().lease_seconds)
 
 
 def _nothing(scenario: Scenario, why: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _nothing(scenario: Scenario, why: str) -> dict[str, Any]:
 
 
 class Signals:
-    """Hears what tells this process to end, and keeps the first of it in words."""
+    """Catches the signals that end this process, and keeps the first of them in words."""
 
     def __init__(self) -> None:
         self._first = ""
@@ -94,7 +94,7 @@ class Signals:
             if number is signal.SIGHUP and before is signal.SIG_IGN:
                 continue  # nohup
             self._handlers[number] = before
-            signal.signal(number, self._hear)
+            signal.signal(number, self._catch)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,7 +105,7 @@ class Signals:
         """Return why this process is to end, or nothing."""
         return self._first
 
-    def _hear(self, number: int, _frame: object) -> None:
+    def _catch(self, number: int, _frame: object) -> None:
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         self._first = self._first or f"Stopped by {name}"
         if number == signal.SIGINT:
@@ -147,7 +147,7 @@ class Bar:
                 run = queries.get_run(session, self._run_id)
             if run is not None and run.facts is not None:
                 _show(self._bar, run, run.facts["steps_per_epoch"])
-        except AWAY:
+        except TRANSIENT_ERRORS:
             self._bar.set_postfix_str("the database does not answer", refresh=False)
         except OSError:  # the terminal is gone
             self._bar = None

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 def launch(file: File, set_: Set = None, as_json: AsJson = False) -> None:
     """Queue one run for a worker."""
     from app.scenario.toml_in import read_scenario
-    from tasks.queue.submit import UNHEARD, submit
+    from tasks.queue.submit import NOT_SENT, submit
 
     done = submit(read_scenario(file, set_ or []), actor=ACTOR)
     if as_json:
         say_json({"run_id": done.run_id})
         return
     typer.echo(done.run_id)
-    if not done.rung:
-        typer.echo(f"caat: {UNHEARD}", err=True)
+    if not done.sent:
+        typer.echo(f"caat: {NOT_SENT}", err=True)
 
 
 def status(
@@ -43,8 +43,8 @@ def status(
             found = queries.get_run(session, commands.find_run(run_id))
             assert found is not None
             metrics = queries.final_metrics(session, found.id)
-            return _show_run(liveness.judged([found], database)[0], metrics, as_json)
-        rows = liveness.judged(queries.list_runs(session), database)
+            return _show_run(liveness.with_lost_marked([found], database)[0], metrics, as_json)
+        rows = liveness.with_lost_marked(queries.list_runs(session), database)
     table = [
         {
             "run_id": r.id,

@@ -131,10 +131,10 @@ def _keep_alive(children: list[Child], *, pause: float) -> None:
 
 def _end_lost(database: Database) -> None:
     """Write down which runs have lost their worker, where no worker of ours does."""
-    from tasks.processes.patience import AWAY
+    from tasks.processes.database_retry import TRANSIENT_ERRORS
     from tasks.worker import reconcile
 
-    with contextlib.suppress(*AWAY):  # pages say that it is away; the next look is half a second on
+    with contextlib.suppress(*TRANSIENT_ERRORS):  # pages say so; it is tried again soon
         reconcile.end_lost(database)
 
 

@@ -19,7 +19,7 @@ from engine.evaluation.statistics import wilson
 from engine.names import visible
 from tasks.escaping import frame_for_csv
 from tasks.settings import open_database
-from tasks.worker.liveness import judged
+from tasks.worker.liveness import with_lost_marked
 
 REFRESH_SECONDS = 2.0
 """How often a live part looks again."""
@@ -64,7 +64,7 @@ def runs(wanted: RunFilter, page: int) -> tuple[list[RunRow], int]:
     """Return one page, counted from 1, of the runs that are wanted, and how many these are."""
     with database().read() as session:
         found, in_all = listing.runs(session, wanted, (page - 1) * RUNS_A_PAGE, RUNS_A_PAGE)
-    return judged(found, database()), in_all
+    return with_lost_marked(found, database()), in_all
 
 
 @st.cache_data(ttl=600, max_entries=4, show_spinner=False)
@@ -92,7 +92,7 @@ def run_curves(reached: tuple[tuple[str, Mark], ...]) -> dict[str, list[float]]:
 def run(run_id: str) -> RunDetail | None:
     with database().read() as session:
         found = queries.get_run(session, run_id)
-    return judged([found], database())[0] if found else None
+    return with_lost_marked([found], database())[0] if found else None
 
 
 @Lasting

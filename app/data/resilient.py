@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.text.format import now
 from db.errors import DatabaseBusyError
-from tasks.processes.patience import AWAY
+from tasks.processes.database_retry import TRANSIENT_ERRORS
 
 MAX_KEPT = 128
 """Answers that are kept for bad times."""
@@ -58,7 +58,7 @@ class Lasting(Generic[R]):
         memory.asked_at = time.monotonic()
         try:
             found = self._read(*given)
-        except AWAY as error:
+        except TRANSIENT_ERRORS as error:
             if known is None:
                 raise
             what = "busy" if isinstance(error, DatabaseBusyError) else "unreachable"

@@ -16,7 +16,7 @@ from app.text.markdown import literal
 from db.reads.listing import started_lately
 from engine.errors import UserError
 from engine.scenario import Scenario
-from tasks.queue.submit import UNHEARD, submit
+from tasks.queue.submit import NOT_SENT, submit
 from tasks.study import submit_study
 
 ACTOR = "dashboard"
@@ -39,7 +39,7 @@ class _Launched:
 
     run_id: str
     study: str | None
-    rung: bool
+    sent: bool
 
 
 @dataclass
@@ -125,17 +125,17 @@ def _submitted(scenarios: Sequence[Scenario], key: str) -> _Launched:
     if len(scenarios) == 1:
         run = submit(scenarios[0], actor=ACTOR, idempotency_key=key)
         _memory().here.add(run.run_id)
-        return _Launched(run.run_id, None, run.rung)
+        return _Launched(run.run_id, None, run.sent)
     study = submit_study(study_name(scenarios), scenarios, actor=ACTOR, idempotency_key=key)
     _memory().here.update(study.run_ids)
-    return _Launched(study.run_ids[0], study.name, study.rung)
+    return _Launched(study.run_ids[0], study.name, study.sent)
 
 
 def _draw_outcome(fingerprint: str) -> None:
     """Say what the last launch of the same led to, and what stood in the way of another."""
     match _memory().launched:
         case (of, _Launched() as launched) if of == fingerprint:
-            told = "Queued; a worker takes it as soon as one is free" if launched.rung else UNHEARD
+            told = "Queued; a worker takes it as soon as one is free" if launched.sent else NOT_SENT
             what = f"Study *{literal(launched.study)}*. " if launched.study else ""
             st.success(f"{what}{told}.", icon=":material/check_circle:")
             with st.container(horizontal=True, vertical_alignment="center"):

@@ -18,7 +18,7 @@ REASONS = {
     "retry": "tried again by itself",
     "drain": "worker was told to stop",
     "lost": "worker or trainer is gone",
-    "poison": "lost too often",
+    "lost_too_often": "lost too often",
     "diverged": "loss is no number",
     "input": "scenario or data",
     "error": "error while training",

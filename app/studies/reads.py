@@ -8,7 +8,7 @@ from db import studies
 from db.reads.rows import RunRow
 from db.studies import StudyRow
 from tasks.study import MAX_RUNS
-from tasks.worker.liveness import judged
+from tasks.worker.liveness import with_lost_marked
 
 
 @st.cache_data(ttl=1.0, max_entries=2, show_spinner=False)
@@ -21,7 +21,7 @@ def listed() -> list[StudyRow]:
 def runs(name: str) -> list[RunRow]:
     with database().read() as session:
         found = studies.runs_of(session, name, MAX_RUNS)
-    return judged(found, database())
+    return with_lost_marked(found, database())
 
 
 @st.cache_data(ttl=600, max_entries=32, show_spinner=False)

@@ -47,7 +47,7 @@ def holder_of(row: Any, run_id: str, number: int) -> Holder:
     )
 
 
-def lock_silent(session: Session, holder: Holder) -> bool:
+def lock_if_silent(session: Session, holder: Holder) -> bool:
     """Tell whether an attempt has said nothing since it was seen, and keep it from doing so.
 
     Until the transaction ends a late heartbeat waits, so that it cannot come between this answer

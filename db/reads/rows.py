@@ -74,7 +74,7 @@ class RunRow:
     """Where the errors were measured: test, validation (newest epoch), or nowhere yet."""
     is_lost: bool = field(default=False, kw_only=True)
     """Whether its worker is gone although nobody has written that down yet; the database cannot
-    tell, see `tasks.worker.liveness.judged`."""
+    tell, see `tasks.worker.liveness.with_lost_marked`."""
 
     @property
     def shown_status(self) -> str:

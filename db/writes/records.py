@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from db import snapshot
 from db.models import Base, Checkpoint, ClassMetric, ClassSummary, Metric, Run, Snapshot
-from db.portable import finite, finite_json, insert_or, plain
+from db.portable import dialect_insert, finite, finite_json, plain
 
 NUM_QUANTILES = 41
 """Of a summary: the minimum, every 2.5 percent, the maximum."""
@@ -143,7 +143,7 @@ def _upsert(
     """Insert rows; one that is there is replaced unless a later attempt wrote it."""
     if not rows:
         return
-    statement = insert_or(session, model)
+    statement = dialect_insert(session, model)
     keys = [column.name for column in model.__table__.primary_key]
     replaced = {
         name: statement.excluded[name] for name in (*rows[0], "attempt") if name not in keys

@@ -24,7 +24,7 @@ from db.models import (
     RunStatus,
     new_run_id,
 )
-from db.portable import insert_or, tidy_text
+from db.portable import dialect_insert, tidy_text
 from db.types import db_now, older_than
 from db.writes.state_machine import LEGAL_EDGES as LEGAL_EDGES
 from db.writes.state_machine import NO_SYNC, Note, change, locked_status, record, update_attempt
@@ -67,7 +67,9 @@ def create_run(session: Session, new: NewRun, actor: str) -> tuple[str, bool]:
     values = {name: getattr(new, name) for name in NewRun.__dataclass_fields__}
     values |= {"id": new_run_id(), "name": tidy_text(new.name), "status": RunStatus.QUEUED}
     values["min_worker_rev"] = head_revision()
-    statement = insert_or(session, Run).on_conflict_do_nothing(index_elements=[Run.idempotency_key])
+    statement = dialect_insert(session, Run).on_conflict_do_nothing(
+        index_elements=[Run.idempotency_key]
+    )
     run_id = session.execute(statement.values(**values).returning(Run.id)).scalar()
     if run_id is None:
         known = select(Run.id).where(Run.idempotency_key == new.idempotency_key)
@@ -134,7 +136,7 @@ def fence(session: Session, run_id: str, attempt: int) -> bool:
     return locked_status(session, run_id, attempt) in HELD
 
 
-def rests(session: Session, run_id: str, attempt: int) -> bool:
+def ended_with(session: Session, run_id: str, attempt: int) -> bool:
     """Tell whether a run ended with this attempt; it then stays so until the transaction ends."""
     return locked_status(session, run_id, attempt) in ENDED
 
@@ -210,7 +212,7 @@ def requeue(session: Session, run_id: str, actor: str, reason: str) -> bool:
     source = locked_status(session, run_id)
     if source is None or source not in (RESUMABLE if by_user else (RunStatus.INTERRUPTED,)):
         return False
-    values: dict[str, Any] = {"queued_at": db_now(), "rung_at": None, "ended_at": None}
+    values: dict[str, Any] = {"queued_at": db_now(), "sent_at": None, "ended_at": None}
     if by_user:
         values["infra_attempts"] = 0
     edge = (source, RunStatus.QUEUED)
@@ -224,17 +226,17 @@ def give_up(session: Session, run_id: str, actor: str, reason: str, message: str
     return change(session, run_id, edge, note, ended_at=db_now()) is not None
 
 
-def take_unrung(session: Session, older_than_seconds: float, at_most: int = 100) -> list[str]:
-    """Return queued runs whose bell is due, oldest first; only one caller gets each.
+def take_unsent(session: Session, older_than_seconds: float, at_most: int = 100) -> list[str]:
+    """Return queued runs whose message is due, oldest first, and note them as sent.
 
-    A long queue is rung for bit by bit.
+    Only one caller gets each. The messages of a long queue are sent bit by bit.
     """
-    due = or_(Run.rung_at.is_(None), older_than(Run.rung_at, older_than_seconds))
+    due = or_(Run.sent_at.is_(None), older_than(Run.sent_at, older_than_seconds))
     oldest = select(Run.id).where(Run.status == RunStatus.QUEUED, due).order_by(Run.queued_at)
     statement = (
         update(Run)
         .where(Run.status == RunStatus.QUEUED, due, Run.id.in_(oldest.limit(at_most)))
-        .values(rung_at=db_now())
+        .values(sent_at=db_now())
         .returning(Run.queued_at, Run.id)
     )
     rows = session.execute(statement, execution_options=NO_SYNC).all()

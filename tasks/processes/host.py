@@ -9,7 +9,7 @@ from pathlib import Path
 
 from db.writes.transitions import WorkerIdentity
 from engine.runtime import find_device
-from tasks.processes.lock_domain import made
+from tasks.processes.lock_domain import ensure_domain
 from tasks.settings import settings
 
 
@@ -54,6 +54,6 @@ def new_identity(data_dir: Path, device: str) -> WorkerIdentity:
         boot_id=boot_id(),
         pid=pid,
         device=find_device(device).device,
-        lock_domain=made(data_dir),
+        lock_domain=ensure_domain(data_dir),
         data_dir=str(data_dir),
     )

@@ -14,7 +14,7 @@ NAME = "attempt.lock"
 
 
 @contextmanager
-def held(folder: Path, *, patience: float = 0) -> Iterator[bool]:
+def held(folder: Path, *, timeout: float = 0) -> Iterator[bool]:
     """Hold a run's lock for a block; False says that another process of this host has it.
 
     flock, not lockf: it belongs to this open file, so looking at it elsewhere in the same process
@@ -23,7 +23,7 @@ def held(folder: Path, *, patience: float = 0) -> Iterator[bool]:
     make(folder)
     handle = opener(str(folder / NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
-        yield _taken(handle, time.monotonic() + patience)
+        yield _taken(handle, time.monotonic() + timeout)
     finally:
         os.close(handle)
 

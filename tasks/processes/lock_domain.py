@@ -30,7 +30,7 @@ def files_of(domain: str) -> str:
     return domain.partition(".")[0]
 
 
-def made(data_dir: Path) -> str:
+def ensure_domain(data_dir: Path) -> str:
     """Return the domain of this process's data directory; the first call there makes it.
 
     One that is damaged is made anew: attempts of the old one are then judged by their lease.

@@ -6,7 +6,7 @@ PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 
 
-def kills() -> int:
+def oom_kills() -> int:
     """Return how many processes of this control group were killed for memory so far.
 
     Version 2 says so in ``memory.events``, version 1 in ``memory.oom_control``; outside of any

@@ -10,36 +10,36 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from db.atomic_write import atomic_write
 from db.modes import file_mode
-from db.replaced import replaced
 from engine.errors import UserError
-from tasks.sharing import persons_umask, take_umask
+from tasks.sharing import set_umask, user_umask
 
 
-def begin() -> None:
+def init_process() -> None:
     """Make private what is made next, here and by children; call it where a process starts only.
 
-    Before anything is made, `keep_to_sharing` has to follow.
+    Before anything is made, `apply_shared_umask` has to follow.
     """
     for number in range(3):  # a closed output would be the number of the next file that is opened
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    take_umask(0o077)
+    set_umask(0o077)
 
 
-def keep_to_sharing() -> None:
+def apply_shared_umask() -> None:
     """Open what is made next to the group, in a process that began, if the data directory is so."""
     from tasks.settings import settings
 
     with contextlib.suppress(ValueError):  # settings that cannot be are told by who needs them
         if settings().is_shared:
-            take_umask(0o007)
+            set_umask(0o007)
 
 
 @contextmanager
-def written(out: Path) -> Iterator[BinaryIO]:
+def output_file(out: Path) -> Iterator[BinaryIO]:
     """Give a file that is wholly in the place of ``out`` at the end, or not at all.
 
     Raises:
@@ -47,7 +47,7 @@ def written(out: Path) -> Iterator[BinaryIO]:
         OSError: It cannot be written; the earlier one, if any, is as it was.
     """
     require_place(out)
-    with replaced(out, mode_of(out)) as path, path.open("wb") as file:
+    with atomic_write(out, mode_of(out)) as path, path.open("wb") as file:
         yield file
 
 
@@ -70,4 +70,4 @@ def mode_of(out: Path) -> int:
     folder = out.parent.resolve()
     if folder.is_relative_to(settings().data_dir.resolve()):
         return file_mode(folder)
-    return 0o666 & ~persons_umask()
+    return 0o666 & ~user_umask()

@@ -53,14 +53,14 @@ def hide_in_logs() -> None:
 
     def record(*given: Any, **named: Any) -> logging.LogRecord:
         made = make(*given, **named)
-        _blot(made)
+        _redact(made)
         return made
 
     record.hides_secrets = True  # type: ignore[attr-defined]
     logging.setLogRecordFactory(record)
 
 
-def _blot(record: logging.LogRecord) -> None:
+def _redact(record: logging.LogRecord) -> None:
     try:
         text = record.getMessage()
     except (TypeError, ValueError, KeyError):  # its own mistake; logging tells it
@@ -73,24 +73,24 @@ def _blot(record: logging.LogRecord) -> None:
             record.exc_text = clean
 
 
-def hide_in_last_words() -> None:
+def hide_in_tracebacks() -> None:
     """Blot the secrets out of this process's warnings, and of what it or a thread of it dies of.
 
     Python tells these on stderr, not in the log.
     """
     worded = warnings.formatwarning
     warnings.formatwarning = lambda *given, **named: without_secrets(worded(*given, **named))
-    sys.excepthook = _tell_of_death
-    threading.excepthook = _tell_of_a_threads_death
+    sys.excepthook = _print_exception
+    threading.excepthook = _print_thread_exception
 
 
-def _tell_of_a_threads_death(end: threading.ExceptHookArgs) -> None:
+def _print_thread_exception(end: threading.ExceptHookArgs) -> None:
     if end.exc_type is not SystemExit:
         name = end.thread.name if end.thread else "unknown"
-        _tell_of_death(end.exc_type, end.exc_value, end.exc_traceback, f"In thread {name}: ")
+        _print_exception(end.exc_type, end.exc_value, end.exc_traceback, f"In thread {name}: ")
 
 
-def _tell_of_death(
+def _print_exception(
     kind: type[BaseException],
     error: BaseException | None,
     trace: TracebackType | None,

@@ -52,7 +52,7 @@ def client(url: str) -> "redis.Redis":
 def server_command() -> list[str]:
     """Return the command line of the embedded server, and make its folder ready.
 
-    The append-only file keeps bells through a kill -9; losing it costs seconds, as workers also
+    The append-only file keeps messages through a kill -9; losing it costs seconds, as workers also
     look into the database.
     """
     socket = socket_path(settings().data_dir)
@@ -78,18 +78,18 @@ def server_command() -> list[str]:
 def share() -> None:
     """Open what the server has made to the group of a shared data directory.
 
-    It gives its stored bells a mode of its own, which lets the group only read.
+    It gives its stored messages a mode of its own, which lets the group only read.
     """
     folder = settings().data_dir / "broker"
     if folder.is_dir() and is_shared(folder):
         for place in (folder, socket_path(settings().data_dir)):
-            sharing.settle_below(place, folder.stat().st_gid, shared=True)
+            sharing.fix_modes_below(place, folder.stat().st_gid, shared=True)
 
 
 def set_aside() -> Path | None:
-    """Rename the embedded server's stored bells, which it cannot read; return where they are now.
+    """Rename the embedded server's stored messages, which it cannot read; return their new place.
 
-    They are bells only: the runs are in the database, and the server starts empty.
+    No run is lost: the runs are in the database, and the server starts empty.
     """
     stored = settings().data_dir / "broker" / _STORED
     if not stored.exists():

@@ -1,4 +1,4 @@
-"""The Celery object. A message is a bell and holds a run's id; the database is the queue."""
+"""The Celery object. A message holds a run's id and nothing else; the database is the queue."""
 
 from typing import IO, Any
 
@@ -37,7 +37,7 @@ celery_app.add_defaults(_broker)
 celery_app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    # Early acknowledgement: a lost message is rung again from the database, and a message that is
+    # Early acknowledgement: a lost message is sent again from the database, and a message that is
     # delivered twice finds no queued row.
     task_acks_late=False,
     task_reject_on_worker_lost=False,
@@ -60,7 +60,7 @@ celery_app.conf.update(
     broker_transport_options={
         "ack_emulation": False,  # nothing is kept in the broker that could be redelivered
         "priority_steps": [0],
-        # Who rings waits this long at most: the run is queued already, and is rung again.
+        # Who sends waits this long at most: the run is queued, and its message is sent again.
         "socket_connect_timeout": 2,
         "max_retries": 1,
         "interval_start": 0.1,

@@ -170,7 +170,7 @@ def send(run_ids: Iterable[str]) -> None:
         try:
             missing = _missing(client, messages)
         except redis.exceptions.ResponseError as error:
-            mend_key(client, error)
+            repair_key(client, error)
             missing = messages
         pipe = client.pipeline()
         for one in missing:
@@ -191,7 +191,7 @@ def withdraw(run_id: str) -> None:
         client.lrem(KEY, 0, message(run_id))
 
 
-def tidy(num_waiting: int, waiting: Callable[[], Iterable[str]]) -> None:
+def remove_surplus(num_waiting: int, waiting: Callable[[], Iterable[str]]) -> None:
     """Take out what is more than one message for each waiting run, if there is more.
 
     Args:
@@ -207,7 +207,7 @@ def tidy(num_waiting: int, waiting: Callable[[], Iterable[str]]) -> None:
             if client.llen(KEY) <= num_waiting:
                 return None
         except redis.exceptions.ResponseError as error:
-            return mend_key(client, error)
+            return repair_key(client, error)
         found = list(_entries(client))
         known, seen = set(waiting()), set[str]()
         for entry, run_id in found:
@@ -247,7 +247,7 @@ def set_aside(client: Client, entry: bytes, reason: str) -> None:
             return
 
 
-def mend_key(client: Client, error: redis.exceptions.ResponseError) -> None:
+def repair_key(client: Client, error: redis.exceptions.ResponseError) -> None:
     """Put away what stands in the queue's place and is no queue.
 
     Raises:

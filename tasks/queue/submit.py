@@ -1,4 +1,4 @@
-"""From a scenario to a queued run: check, commit, then ring."""
+"""From a scenario to a queued run: check, commit, then send its message."""
 
 from dataclasses import dataclass, replace
 
@@ -17,8 +17,8 @@ from engine.scenario import Scenario
 from tasks.queue import messages
 from tasks.settings import open_database, settings
 
-UNHEARD = "Queued \u2013 broker unreachable, will start by itself"
-"""What is said of a run whose bell could not be rung."""
+NOT_SENT = "Queued \u2013 broker unreachable, will start by itself"
+"""What is said of a run whose message could not be sent."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Submitted:
     Attributes:
         run_id: Its id.
         created: False if the idempotency key had a run already.
-        rung: False if the broker did not answer; a worker then finds the run in the database.
+        sent: False if the broker did not answer; a worker then finds the run in the database.
     """
 
     run_id: str
     created: bool
-    rung: bool
+    sent: bool
 
 
 def submit(
@@ -53,7 +53,7 @@ def submit(
     run = new_run(scenario, study=study, idempotency_key=idempotency_key)
     with database.write() as session:
         run_id, created = transitions.create_run(session, run, actor)
-    return Submitted(run_id, created, rung=ring(database))
+    return Submitted(run_id, created, sent=send_messages(database))
 
 
 def new_run(
@@ -95,17 +95,17 @@ def _require_names(name: str, study: str | None) -> None:
             raise UserError(f"{what}: {error}") from None
 
 
-def ring(database: Database) -> bool:
+def send_messages(database: Database) -> bool:
     """Send the message of each queued run whose turn it is; return whether the broker answered.
 
     A message that still waits is not sent again, and one whose run does not wait is taken away.
     """
     with database.write() as session:
-        due = transitions.take_unrung(session, settings().ring_again_seconds)
+        due = transitions.take_unsent(session, settings().resend_after_seconds)
         num_waiting = queries.queue_length(session)
     try:
         messages.send(due)
-        messages.tidy(num_waiting, lambda: _waiting(database))
+        messages.remove_surplus(num_waiting, lambda: _waiting(database))
     except (redis.exceptions.RedisError, OSError):
         return False  # sent again by a later sweep
     return True

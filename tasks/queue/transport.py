@@ -1,4 +1,4 @@
-"""Celery's way to the broker, with a door: only a run's id comes in.
+"""Celery's transport for Redis, narrowed: of a message nothing but a run's id is read.
 
 All that is in the broker under our names is one list. Everything else that Celery would keep there
 and read back (bindings, priorities, unacknowledged messages, remote control) is left out, so that
@@ -19,8 +19,8 @@ from tasks.queue.messages import (
     PREFIX,
     QUEUE,
     UnreadableError,
-    mend_key,
     message,
+    repair_key,
     run_id_in,
     set_aside,
 )
@@ -36,7 +36,7 @@ class Client(PrefixedStrictRedis):
         try:
             popped = self._answer(connection, command_name, **options)
         except redis.exceptions.ResponseError as error:
-            mend_key(self._plain(), error)
+            repair_key(self._plain(), error)
             return None
         return popped and self._in_our_words(*popped)
 
@@ -75,7 +75,7 @@ class Channel(RedisChannel):
         try:
             return int(super()._size(queue))  # type: ignore[no-untyped-call]
         except redis.exceptions.ResponseError as error:
-            mend_key(redis.Redis(connection_pool=self.pool), error)
+            repair_key(redis.Redis(connection_pool=self.pool), error)
             return 0
 
 
@@ -86,6 +86,6 @@ class Transport(RedisTransport):
 
 
 def install() -> None:
-    """Let Celery come and go by this door."""
+    """Have Celery use this transport for every Redis URL."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

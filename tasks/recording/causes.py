@@ -13,8 +13,8 @@ from db.reads import queries
 from tasks.recording.checkpoints import NoRoomError
 from tasks.settings import settings
 
-LOST, OOM, DISK_FULL = "lost", "oom", "disk_full"
-ROOM = 10 * 10**6
+LOST, LOST_TOO_OFTEN, OOM, DISK_FULL = "lost", "lost_too_often", "oom", "disk_full"
+SPARE_BYTES = 10 * 10**6
 """Bytes that are asked for beyond a checkpoint's own, for the database and the log."""
 
 
@@ -53,7 +53,7 @@ def lost(session: Session, run_id: str, attempt: int, what: str, *, resumes: boo
     return f"Interrupted at epoch {place}{follows}: {what}"
 
 
-def poison(num_lost: int) -> str:
+def lost_too_often(num_lost: int) -> str:
     return f"Failed {num_lost} times at start; not retried"
 
 
@@ -89,6 +89,6 @@ def disk_full(folder: Path, epoch: int | None, needed: int) -> str:
         epoch: Of the newest checkpoint, if there is one.
         needed: Bytes of what could not be written.
     """
-    short = max(needed + ROOM - shutil.disk_usage(folder).free, 10**6)
+    short = max(needed + SPARE_BYTES - shutil.disk_usage(folder).free, 10**6)
     kept = f"Last good checkpoint: epoch {epoch}" if epoch else "No checkpoint was written yet"
     return f"Stopped: disk full. {kept}. Free {math.ceil(short / 10**6)} MB and press Resume"

@@ -87,14 +87,14 @@ def write(
     return Written(path, len(content), sha256)
 
 
-def sweep(folder: Path, attempt: int, kept: Collection[str]) -> None:
+def delete_unreferenced(folder: Path, attempt: int, kept: Collection[str]) -> None:
     """Delete what no row names: checkpoints that fell out, and what a crash left behind.
 
     Files of a later attempt stay: a file is there a moment before its row.
 
     Args:
         folder: Of one run.
-        attempt: Who sweeps.
+        attempt: Who deletes.
         kept: Names of the files that rows name.
     """
     for path in folder.glob("e*-a*-*"):

@@ -19,7 +19,7 @@ from engine.evaluation.evaluate import Evaluation
 from engine.evaluation.statistics import spread
 from engine.training.observer import EpochReport, FinalReport, Progress, RunFacts, Snapshot
 from tasks.folder import make
-from tasks.processes.patience import patiently
+from tasks.processes.database_retry import retry_transient
 from tasks.recording import causes, checkpoints, exactness
 from tasks.settings import settings
 
@@ -27,7 +27,7 @@ PROGRESS_SECONDS = 0.5
 """Progress is written at most so often."""
 ALIVE_SECONDS = 60.0
 """A long look at the test data says at least so often that it gets on."""
-PATIENCE_SECONDS = 60.0
+RETRY_SECONDS = 60.0
 """How long a transaction waits for a database that does not answer."""
 
 
@@ -142,7 +142,7 @@ class Recorder:
 
         self._write(write)
         self._pending = []
-        checkpoints.sweep(folder, self.attempt, kept)
+        checkpoints.delete_unreferenced(folder, self.attempt, kept)
 
     def on_finish(self, report: FinalReport) -> None:
         """Write the test results and the run's success in one transaction."""
@@ -206,7 +206,7 @@ class Recorder:
     def _make_room(self, folder: Path) -> None:
         kept: list[str] = []
         self._write(lambda session: kept.extend(self._prune(session, 1)))
-        checkpoints.sweep(folder, self.attempt, kept)
+        checkpoints.delete_unreferenced(folder, self.attempt, kept)
 
     def _prune(self, session: Session, keep: int) -> list[str]:
         """Drop the rows of checkpoints that are not kept; return the names of the others' files."""
@@ -225,7 +225,7 @@ class Recorder:
                     raise ReplacedError(f"attempt {self.attempt} of run {self.run_id} was replaced")
                 write(session)
 
-        patiently(fenced, PATIENCE_SECONDS)
+        retry_transient(fenced, RETRY_SECONDS)
 
 
 def _metric_rows(report: EpochReport) -> list[MetricRow]:

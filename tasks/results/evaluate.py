@@ -37,7 +37,7 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 
 @dataclass(frozen=True)
-class Wish:
+class EvaluationRequest:
     """What is asked for.
 
     Attributes:
@@ -60,22 +60,22 @@ class Wish:
     masking: bool = False
 
 
-def evaluate(database: Database, run_id: str, wish: Wish) -> dict[str, Any]:
+def evaluate(database: Database, run_id: str, request: EvaluationRequest) -> dict[str, Any]:
     """Evaluate a run that has ended, store it, and return what ``caat evaluate --json`` prints.
 
     Raises:
         UserError: The run, the attack or the subset does not work; nothing is stored.
     """
     trained = load_trained(database, run_id)
-    attack, suite = _attack(trained.scenario, wish), _suite(trained, wish)
+    attack, suite = _attack(trained.scenario, request), _suite(trained, request)
     with trained.model.in_float32():
         first = suite.assess(attack)
         found = {"pixel": _attacked(first.card, first.outcomes, suite, first.index)}
-        if wish.as_released:
+        if request.as_released:
             found["as_released"] = _as_released(trained, suite, first.index)
-        if wish.curve:
+        if request.curve:
             found["curve"] = _curve(suite, attack, first)
-        if wish.masking:
+        if request.masking:
             found["masking"] = _masking(suite, attack, first.card.n)
     _store(database, trained, list(found.values()))
     told = {kind: _told(new, trained) for kind, new in found.items()}
@@ -85,7 +85,7 @@ def evaluate(database: Database, run_id: str, wish: Wish) -> dict[str, Any]:
 def _store(database: Database, trained: Trained, found: list[NewEvaluation]) -> None:
     run_id, attempt = trained.run.id, trained.run.attempt
     with database.write() as session:
-        if not transitions.rests(session, run_id, attempt):
+        if not transitions.ended_with(session, run_id, attempt):
             raise UserError(f"RUN: {run_id} was resumed or deleted meanwhile; nothing is stored")
         for new in found:
             write_evaluation(session, run_id, attempt, new)
@@ -101,21 +101,22 @@ def _told(new: NewEvaluation, trained: Trained) -> dict[str, Any]:
 # -- what is asked for
 
 
-def _attack(scenario: Scenario, wish: Wish) -> EvaluationAttack:
+def _attack(scenario: Scenario, request: EvaluationRequest) -> EvaluationAttack:
     """Return the attack: the scenario's own but for what is asked for."""
-    if wish.attack not in ATTACKS.names():
+    if request.attack not in ATTACKS.names():
         raise UserError(
-            f"--attack: {wish.attack!r} is unknown; choose {', '.join(ATTACKS.names())}"
+            f"--attack: {request.attack!r} is unknown; choose {', '.join(ATTACKS.names())}"
         )
-    own, kind = attack_of(scenario.evaluation, scenario.threat, split="test"), ATTACKS[wish.attack]
-    knobs = {name: value for name, value in wish.knobs.items() if value is not None}
+    own = attack_of(scenario.evaluation, scenario.threat, split="test")
+    kind = ATTACKS[request.attack]
+    knobs = {name: value for name, value in request.knobs.items() if value is not None}
     if knobs.get("norm", own.norm) != own.norm and "epsilon" not in knobs:
         raise UserError(f"--norm: {knobs['norm']} is not the run's norm; give its --epsilon too")
     fields = own.model_dump() if isinstance(own, kind) else {"norm": own.norm}
     fields |= {"epsilon": own.epsilon}
     if "epsilon" in knobs or ("num_steps" in knobs and own.num_steps < QUARTERS):
         fields.pop("step_size", None)  # the scenario's was meant for its radius and few steps
-    attack = _checked(kind, {**fields, **knobs, "name": wish.attack})
+    attack = _checked(kind, {**fields, **knobs, "name": request.attack})
     if not isinstance(attack, Pgd) or not knobs.keys() & {"epsilon", "num_steps"}:
         return attack  # the run's own, as it was
     try:
@@ -134,10 +135,10 @@ def _checked(kind: type[SectionT], fields: Mapping[str, Any]) -> SectionT:
         ) from None
 
 
-def _suite(trained: Trained, wish: Wish) -> Suite:
+def _suite(trained: Trained, request: EvaluationRequest) -> Suite:
     scenario, config = trained.scenario, trained.scenario.evaluation
-    seed = scenario.seed if wish.seed is None else wish.seed
-    sample = {"subset": wish.subset, "seed": seed, "batch_size": config.batch_size}
+    seed = scenario.seed if request.seed is None else request.seed
+    sample = {"subset": request.subset, "seed": seed, "batch_size": config.batch_size}
     return Suite(
         model=trained.model,
         subject=subject_of_test(scenario, trained.data, trained.checkpoint),

@@ -16,7 +16,7 @@ from db.session import Database
 from engine.errors import UserError
 from engine.training.selection import deployed
 from tasks.escaping import frame_for_csv
-from tasks.processes.process import require_place, written
+from tasks.processes.process import output_file, require_place
 from tasks.recording.checkpoints import search
 from tasks.settings import settings
 
@@ -78,7 +78,7 @@ def _write(frames: Iterator[pd.DataFrame], out: Path) -> int:
     as_cells = frame_for_csv if out.suffix == ".csv" else _as_it_is
     table = pa.Table.from_pandas(as_cells(first), preserve_index=False, nthreads=1)
     rows = 0
-    with written(out) as file, kinds[out.suffix](file, table.schema) as writer:
+    with output_file(out) as file, kinds[out.suffix](file, table.schema) as writer:
         while True:
             writer.write_table(table)
             rows += len(table)
@@ -109,7 +109,7 @@ def _model(database: Database, run_id: str, out: Path) -> int:
         raise UserError(f"RUN: {run_id}: {searched.why_none()}")
     model = deployed(found[1], found[0])
     content = save(model.weights, {"epoch": str(model.epoch), "run": run_id})
-    with written(out) as file:
+    with output_file(out) as file:
         file.write(content)
     return len(model.weights)
 

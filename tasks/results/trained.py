@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that rests, and its model on this machine's device.
+    """A run that has ended, and its model on this machine's device.
 
     Attributes:
         run, scenario: Which one.

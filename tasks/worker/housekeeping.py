@@ -11,10 +11,10 @@ from db.errors import DatabaseError, SchemaNewerError
 from engine.runtime import find_device
 from tasks.processes.host import host_name, identity
 from tasks.settings import open_database, settings
+from tasks.worker.leftover_files import OLD_SECONDS, delete_leftover_files
 from tasks.worker.reconcile import lost, sweep
-from tasks.worker.strays import OLD_SECONDS, sweep_strays
 
-GLANCE = 0.5
+LOST_CHECK_SECONDS = 0.5
 """Seconds between two looks at who holds runs."""
 log = logging.getLogger(__name__)
 
@@ -62,28 +62,29 @@ class Presence:
             log.warning("%s", text)
         self._complaint = text
 
-    def keep_house(self) -> None:
+    def report_and_sweep(self) -> None:
         """Report and sweep until `done`, whatever the database does meanwhile; then take leave."""
-        strays_at = time.monotonic()
+        leftovers_at = time.monotonic()
         while not done.is_set():
-            self._patiently(self.report)
-            self._patiently(lambda: sweep(open_database()))
-            if time.monotonic() >= strays_at:
-                strays_at += OLD_SECONDS
-                self._patiently(lambda: sweep_strays(open_database()))
+            self._try(self.report)
+            self._try(lambda: sweep(open_database()))
+            if time.monotonic() >= leftovers_at:
+                leftovers_at += OLD_SECONDS
+                self._try(lambda: delete_leftover_files(open_database()))
             self._rest(time.monotonic() + settings().sweep_seconds)
-        self._patiently(_leave)
+        self._try(_leave)
 
     def _rest(self, until: float) -> None:
         """Wait, but no longer than until a run has lost its worker."""
-        while time.monotonic() < until and not done.wait(min(GLANCE, settings().sweep_seconds)):
+        pause = min(LOST_CHECK_SECONDS, settings().sweep_seconds)
+        while time.monotonic() < until and not done.wait(pause):
             try:
                 if lost(open_database()):
                     return
             except DatabaseError as error:
                 self.complain(error)
 
-    def _patiently(self, act: Callable[[], object]) -> None:
+    def _try(self, act: Callable[[], object]) -> None:
         try:
             act()
             self._complaint = None

@@ -60,13 +60,13 @@ LOST_WORKER = "Its worker is gone; a worker that starts goes on from the last fi
 def is_gone(holder: Holder, database: Database) -> bool:
     """Tell whether the worker of an attempt, as it was read just now, is gone."""
     silent = silent_seconds(holder)
-    is_locked = lock_says(holder)
+    is_locked = lock_is_held(holder)
     if is_locked is not None:
         return not is_locked
     return silent > holder.lease_seconds if database.is_sqlite else holder.lease_left < 0
 
 
-def lock_says(holder: Holder) -> bool | None:
+def lock_is_held(holder: Holder) -> bool | None:
     """Tell whether an attempt's lock is held; None where it cannot be seen from here."""
     if not holder.lock_domain or holder.boot_id != boot_id():
         return None
@@ -79,7 +79,7 @@ def lock_says(holder: Holder) -> bool | None:
     return None
 
 
-def judged(rows: Sequence[Row], database: Database) -> list[Row]:
+def with_lost_marked(rows: Sequence[Row], database: Database) -> list[Row]:
     """Return runs as they are shown: one whose worker is gone is marked as lost."""
     return [
         replace(row, is_lost=True) if row.holder and is_gone(row.holder, database) else row

@@ -9,7 +9,7 @@ from db.session import Database
 from db.writes import deletion, interruption, transitions
 from db.writes.interruption import Interrupted
 from tasks.folder import delete
-from tasks.queue.submit import ring
+from tasks.queue.submit import send_messages
 from tasks.recording import causes, checkpoints
 from tasks.settings import settings
 from tasks.worker import liveness
@@ -18,7 +18,7 @@ ACTOR = "reconciler"
 
 
 def sweep(database: Database) -> None:
-    """End what is lost, queue it again while tries are left, and ring for what waits.
+    """End what is lost, queue it again while tries are left, and send the messages of what waits.
 
     This is for workers, which then take what is queued.
 
@@ -31,7 +31,7 @@ def sweep(database: Database) -> None:
             queue_again(session, waiting)
     for run_id in _half_deleted(database):
         finish_deletion(database, run_id)
-    ring(database)
+    send_messages(database)
 
 
 def end_lost(database: Database, run_id: str | None = None, *, resumes: bool = False) -> None:
@@ -93,11 +93,11 @@ def finish_deletion(database: Database, run_id: str, *, leave_files: bool = Fals
 
 def _end(session: Session, holder: Holder, *, resumes: bool) -> None:
     """End an attempt whose worker is gone; nothing happens if it has said something meanwhile."""
-    if not leases.lock_silent(session, holder):
+    if not leases.lock_if_silent(session, holder):
         return
     run_id, number = holder.run_id, holder.number
-    is_free = liveness.lock_says(holder) is False
-    what = "is gone" if is_free else "has not been heard of"
+    is_free = liveness.lock_is_held(holder) is False
+    what = "is gone" if is_free else "has stopped reporting"
     told = f"{holder.worker_id} {what}"
     message = causes.lost(session, run_id, number, told, resumes=resumes)
     if not transitions.interrupt(session, run_id, number, causes.LOST, message, ACTOR):
@@ -112,5 +112,5 @@ def queue_again(session: Session, waiting: Interrupted) -> None:
     if times <= causes.retries(waiting.reason):
         transitions.requeue(session, waiting.run_id, ACTOR, "retry")
     elif is_lost:
-        message = causes.poison(waiting.lost)
-        transitions.give_up(session, waiting.run_id, ACTOR, "poison", message)
+        message = causes.lost_too_often(waiting.lost)
+        transitions.give_up(session, waiting.run_id, ACTOR, causes.LOST_TOO_OFTEN, message)

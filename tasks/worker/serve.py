@@ -1,7 +1,7 @@
 """Be a worker: what ``caat worker`` runs.
 
 The main thread takes runs from the table and sees them through, so that the kernel ends a trainer
-with it and a SIGTERM is heard while a run is on. Celery only rings, from a thread of its own:
+with it and a SIGTERM is noticed while a run is on. Celery only listens, in a thread of its own:
 whatever becomes of the broker, no run waits for longer than a look at the table, and none is lost.
 """
 
@@ -17,7 +17,7 @@ from db.reads import queries
 from tasks.processes.host import identity
 from tasks.queue.celery_app import celery_app
 from tasks.queue.messages import QUEUE, withdraw
-from tasks.queue.task import bells
+from tasks.queue.task import received
 from tasks.settings import make_data_dir, open_database, prepare_data_dir, settings
 from tasks.worker import housekeeping
 from tasks.worker.supervise import run_attempt
@@ -43,16 +43,17 @@ def work() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: housekeeping.draining.set())
     presence = housekeeping.Presence()
-    house = threading.Thread(target=presence.keep_house, name="housekeeper", daemon=True)
-    house.start()
-    threading.Thread(target=_listen, args=(f"{me.id}@{me.host}",), name="ear", daemon=True).start()
+    beside = threading.Thread(target=presence.report_and_sweep, name="housekeeping", daemon=True)
+    beside.start()
+    name = f"{me.id}@{me.host}"
+    threading.Thread(target=_listen, args=(name,), name="listener", daemon=True).start()
     _take_runs(presence)
     housekeeping.done.set()
-    house.join(PAUSE)
+    beside.join(PAUSE)
 
 
 def _listen(name: str) -> None:
-    """Hear the broker's bells; Celery itself goes on through a broker that is merely away."""
+    """Receive messages; Celery itself goes on through a broker that is merely away."""
     while True:
         with contextlib.suppress(SystemExit):  # it tells its reason to the log
             celery_app.Worker(
@@ -69,20 +70,20 @@ def _listen(name: str) -> None:
 
 
 def _take_runs(presence: housekeeping.Presence) -> None:
-    """Take one run after the other, at a bell or at the next look at the table."""
+    """Take one run after the other, at a message or at the next look at the table."""
     look_at = 0.0
     while not housekeeping.draining.is_set():
-        rung = _rung()
-        if rung or time.monotonic() >= look_at:
+        is_woken = _wait_for_message()
+        if is_woken or time.monotonic() >= look_at:
             pause = 0.0 if take_next(presence) else settings().sweep_seconds
             look_at = time.monotonic() + pause
-        if rung:
-            bells.task_done()
+        if is_woken:
+            received.task_done()
 
 
-def _rung() -> bool:
+def _wait_for_message() -> bool:
     try:
-        bells.get(timeout=TICK)
+        received.get(timeout=TICK)
     except queue.Empty:
         return False
     return True

@@ -21,14 +21,14 @@ from db.session import Database
 from db.writes import interruption, transitions
 from engine.scenario import Scenario
 from tasks.processes import lock, memory, orphan
+from tasks.processes.database_retry import TRANSIENT_ERRORS, retry_transient
 from tasks.processes.host import identity
-from tasks.processes.patience import AWAY, patiently
 from tasks.queue.submit import new_run
 from tasks.recording import causes
 from tasks.settings import settings
 from tasks.worker.reconcile import queue_again
 
-LOCK_PATIENCE = 2.0
+LOCK_TIMEOUT = 2.0
 """Seconds; whoever only looks whether the lock is held, holds it for less."""
 TICK = 0.1
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def run_attempt(
     with database.read() as session:
         if queries.get_run(session, run_id) is None:  # deleted; a lock would bring its folder back
             return False
-    with lock.held(settings().run_dir(run_id), patience=LOCK_PATIENCE) as mine:
+    with lock.held(settings().run_dir(run_id), timeout=LOCK_TIMEOUT) as mine:
         if not mine:
             return False
         with database.write() as session:
@@ -131,7 +131,7 @@ def _next_attempt(ended: Claimed) -> int | None:
     while _is_interrupted(ended) and time.monotonic() < until and not ended.told_to_end():
         ended.tick()
         time.sleep(TICK)
-    return patiently(lambda: _begin(ended), settings().lease_seconds)
+    return retry_transient(lambda: _begin(ended), settings().lease_seconds)
 
 
 def _is_interrupted(ended: Claimed) -> bool:
@@ -139,7 +139,7 @@ def _is_interrupted(ended: Claimed) -> bool:
         with ended.database.read() as session:
             return interruption.interrupted(session, ended.run_id) is not None
 
-    return patiently(look, settings().lease_seconds)
+    return retry_transient(look, settings().lease_seconds)
 
 
 def _begin(ended: Claimed) -> int | None:
@@ -209,18 +209,18 @@ class Supervisor:
     _drained: bool = False
     _told: str = ""
     _killed: bool = False
-    _kills_before: int = field(default_factory=lambda: memory.kills())
+    _kills_before: int = field(default_factory=lambda: memory.oom_kills())
 
     def watch(self) -> None:
         """Return once the trainer is gone and its end is written down."""
         lease_ends = time.monotonic() + settings().lease_seconds
-        beat_at = 0.0
+        heartbeat_at = 0.0
         while self.child.poll() is None:
             now = time.monotonic()
-            self._hear()
-            if now >= beat_at:
-                beat_at = now + settings().heartbeat_seconds
-                if self._beat():
+            self._ask_caller()
+            if now >= heartbeat_at:
+                heartbeat_at = now + settings().heartbeat_seconds
+                if self._heartbeat():
                     lease_ends = now + settings().lease_seconds
             too_late = now > lease_ends or (
                 self._asked_at is not None and now > self._asked_at + settings().stop_grace_seconds
@@ -231,27 +231,27 @@ class Supervisor:
             time.sleep(TICK)
         left = max(lease_ends - time.monotonic(), 0.0)
         try:
-            patiently(lambda: self._say_how_it_ended(self.child.returncode), left)
+            retry_transient(lambda: self._say_how_it_ended(self.child.returncode), left)
         except DatabaseError as error:  # the lease is over: the reconciler sees to the run
             log.warning("%s; how attempt %d ended is not written", error, self.claim.number)
 
-    def _hear(self) -> None:
-        """Ask the trainer to stop once this process is to end."""
+    def _ask_caller(self) -> None:
+        """Ask whether this process is to end; the trainer is then asked to stop."""
         self.claim.tick()
         if self._asked_at is None:
             self._drained, self._told = self.claim.draining(), self.claim.told_to_end()
             if self._drained or self._told:
                 self._ask_to_stop()
 
-    def _beat(self) -> bool:
-        """Renew the lease and hear whether to stop; False if the database does not answer."""
+    def _heartbeat(self) -> bool:
+        """Renew the lease and read whether to stop; False if the database does not answer."""
         claim = self.claim
         try:
             with claim.database.write() as session:
                 status = transitions.heartbeat(
                     session, claim.run_id, claim.number, settings().lease_seconds
                 )
-        except (*AWAY, DatabaseFullError):
+        except (*TRANSIENT_ERRORS, DatabaseFullError):
             return False
         if status is RunStatus.STOPPING and self._asked_at is None:
             self._ask_to_stop()
@@ -283,7 +283,7 @@ class Supervisor:
             return DRAIN, causes.DRAINED
         run_id, number = self.claim.run_id, self.claim.number
         was_killed = code == -signal.SIGKILL and not self._killed
-        if was_killed and memory.kills() > self._kills_before:
+        if was_killed and memory.oom_kills() > self._kills_before:
             run = queries.get_run(session, run_id)
             assert run is not None
             batch_size = Scenario.model_validate(run.scenario).training.batch_size

@@ -44,9 +44,9 @@ def studio(
 
 def silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nobody look for a broker."""
-    monkeypatch.setattr("tasks.queue.submit.ring", lambda database: True)
-    monkeypatch.setattr("tasks.commands.ring", lambda database: True)
-    monkeypatch.setattr("tasks.study.ring", lambda database: True)
+    monkeypatch.setattr("tasks.queue.submit.send_messages", lambda database: True)
+    monkeypatch.setattr("tasks.commands.send_messages", lambda database: True)
+    monkeypatch.setattr("tasks.study.send_messages", lambda database: True)
 
 
 def forget() -> None:

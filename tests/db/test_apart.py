@@ -135,7 +135,7 @@ DEEDS: dict[str, Callable[[Any, str], Any]] = {
     "evaluation": evaluated_again,
     "interruption": lambda s, run_id: transitions.interrupt(s, run_id, 1, "lost", "gone"),
     "resume": lambda s, run_id: transitions.requeue(s, run_id, "tester", "user"),
-    "bell": lambda s, _: transitions.take_unrung(s, 30),
+    "sending": lambda s, _: transitions.take_unsent(s, 30),
     "claim": lambda s, run_id: transitions.claim(s, run_id, WORKER, 60),
     "stop": lambda s, run_id: transitions.request_stop(s, run_id, "tester"),
     "end": lambda s, run_id: transitions.finish(s, run_id, 2, RunStatus.CANCELLED),

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from db.evaluations import NewEvaluation, evaluations, outcomes, write_evaluation
 from db.models import FINAL, Evaluation, Run, RunStatus
-from db.writes.transitions import finish, rests
+from db.writes.transitions import ended_with, finish
 
 OUTCOMES = {
     "sample": np.arange(5),
@@ -72,7 +72,7 @@ def test_a_runs_evaluations_go_with_it(database, running):
 def test_a_run_rests_once_its_newest_attempt_has_ended(database, running, status):
     run_id, attempt = running(database)
     with database.write() as session:
-        assert not rests(session, run_id, attempt)
+        assert not ended_with(session, run_id, attempt)
         finish(session, run_id, attempt, status)
-        assert rests(session, run_id, attempt)
-        assert not rests(session, run_id, attempt + 1)
+        assert ended_with(session, run_id, attempt)
+        assert not ended_with(session, run_id, attempt + 1)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select, text, update
 
 from db.models import Attempt, Metric, Run, RunStatus
-from db.reads.leases import holders, lock_silent
+from db.reads.leases import holders, lock_if_silent
 from db.reads.queries import get_run
 from db.session import Database
 from db.types import db_now
@@ -21,7 +21,7 @@ from db.writes.transitions import (
     interrupt,
     progress,
     requeue,
-    take_unrung,
+    take_unsent,
 )
 
 WORKER = WorkerIdentity("worker-2", "host-2", "boot-2", 99, "cuda:0")
@@ -133,7 +133,7 @@ def test_an_attempt_that_ended_holds_nothing(database, running):
         (holder,) = holders(session)
         assert finish(session, run_id, attempt, RunStatus.SUCCEEDED)
         assert holders(session) == []
-        assert not lock_silent(session, holder)
+        assert not lock_if_silent(session, holder)
     with database.read() as session:
         assert get_run(session, run_id).holder is None
 
@@ -142,10 +142,10 @@ def test_an_attempt_that_has_said_something_since_it_was_seen_is_not_silent(data
     run_id, attempt = running(database, lease_seconds=-1)
     with database.write() as session:
         (holder,) = holders(session)
-        assert lock_silent(session, holder)
+        assert lock_if_silent(session, holder)
         assert heartbeat(session, run_id, attempt, -1) is RunStatus.RUNNING
     with database.write() as session:
-        assert not lock_silent(session, holder)
+        assert not lock_if_silent(session, holder)
 
 
 def test_the_silence_of_another_run_is_not_ones_own(database, running):
@@ -158,7 +158,7 @@ def test_the_silence_of_another_run_is_not_ones_own(database, running):
         )
         assert heartbeat(session, run_id, 1, 60) is RunStatus.RUNNING
     with database.write() as session:
-        assert not lock_silent(session, holder)
+        assert not lock_if_silent(session, holder)
 
 
 def test_what_is_silent_cannot_be_revived_while_it_is_being_taken(postgresql_database, running):
@@ -171,12 +171,12 @@ def test_what_is_silent_cannot_be_revived_while_it_is_being_taken(postgresql_dat
 
     with postgresql_database.write() as session:
         (holder,) = holders(session)
-        assert lock_silent(session, holder)
+        assert lock_if_silent(session, holder)
         late = threading.Thread(target=beat)
         late.start()
         late.join(timeout=0.3)
         with postgresql_database.write() as other:
-            assert not lock_silent(other, holder)
+            assert not lock_if_silent(other, holder)
         assert interrupt(session, run_id, attempt, "lost", None, actor="reconciler")
     late.join(timeout=10)
     assert answers == [None]
@@ -193,12 +193,12 @@ def test_what_was_interrupted_by_a_clock_that_ran_ahead_does_not_wait_for_it(dat
             assert (resumable(session, 30) == []) is waits
 
 
-def test_what_was_rung_by_a_clock_that_ran_ahead_is_rung_again(database, queued):
+def test_a_message_sent_by_a_clock_that_ran_ahead_is_sent_again(database, queued):
     run_id = queued(database)
     for hours, is_due in ((-2, True), (2, True), (0, False)):
         with database.write() as session:
-            session.execute(update(Run).values(rung_at=db_now(3600 * hours)))
-            assert take_unrung(session, 30) == ([run_id] if is_due else [])
+            session.execute(update(Run).values(sent_at=db_now(3600 * hours)))
+            assert take_unsent(session, 30) == ([run_id] if is_due else [])
 
 
 def test_what_was_told_to_stop_goes_on_at_once_and_what_was_lost_after_a_while(database, running):

@@ -17,6 +17,7 @@ from db.reads.queries import get_run
 from db.reads.series import class_metrics, snapshot
 from db.session import Database
 from db.settings import sqlite_url
+from db.writes import transitions
 
 VERSIONS = Path(__file__).parents[2] / "db" / "migrations" / "versions"
 RELEASED = sorted((Path(__file__).parent / "released").glob("*.sql"))
@@ -88,6 +89,34 @@ def test_a_database_of_every_revision_can_be_upgraded_and_read(dump, data_dir):
     assert samples is not None
     assert len(samples["sample"]) == 60
     database.dispose()
+
+
+def test_what_revision_0006_renames_keeps_its_content_there_and_back(database, queued, worker):
+    run_id = queued(database)
+    with database.write() as session:
+        transitions.take_unsent(session, 30)
+        attempt = transitions.claim(session, run_id, worker, 60)
+        transitions.interrupt(session, run_id, attempt, "lost", None)
+        transitions.give_up(session, run_id, "reconciler", "lost_too_often", "3 times")
+    engine = migration_engine(database.url)
+
+    def kept(column: str) -> list[str]:
+        with engine.connect() as connection:
+            times = connection.execute(text(f"SELECT {column} FROM run")).scalars().all()
+            reasons = "SELECT reason FROM run UNION ALL SELECT reason FROM run_event"
+            found = connection.execute(text(reasons)).scalars()
+            return [str(*times), *sorted(reason for reason in found if reason)]
+
+    new = kept("sent_at")
+    assert new[1:] == ["lost", "lost_too_often", "lost_too_often"]
+    for move, revision, column, expected in (
+        (command.downgrade, "0005", "rung_at", [new[0], "lost", "poison", "poison"]),
+        (command.upgrade, "0006", "sent_at", new),
+    ):
+        with engine.begin() as connection:
+            move(alembic_config(connection), revision)
+        assert kept(column) == expected
+    engine.dispose()
 
 
 def _upgrade(url: str, start, answers) -> None:

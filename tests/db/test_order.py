@@ -111,8 +111,8 @@ def test_what_waits_longest_is_taken_first_a_few_at_a_time(database, queued):
         assert queries.runs_with_status(session, RunStatus.QUEUED) == oldest_first
         session.execute(update(Run).where(Run.id == oldest_first[0]).values(min_worker_rev="9999"))
         assert queries.claimable(session) == oldest_first[1:]
-        assert transitions.take_unrung(session, 30, at_most=2) == oldest_first[:2]
-        assert transitions.take_unrung(session, 30, at_most=9) == oldest_first[2:]
+        assert transitions.take_unsent(session, 30, at_most=2) == oldest_first[:2]
+        assert transitions.take_unsent(session, 30, at_most=9) == oldest_first[2:]
 
 
 def test_what_was_queued_first_is_resumed_first(database, queued, worker):

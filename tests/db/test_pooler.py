@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL
 from db import migrate
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
 from db.models import RunStatus
-from db.reads.leases import holders, lock_silent
+from db.reads.leases import holders, lock_if_silent
 from db.session import Database
 from db.writes.transitions import WorkerIdentity, claim, fence, heartbeat
 from tests.db.test_migrations import eight_upgrades
@@ -109,7 +109,7 @@ def test_a_run_is_claimed_once_and_its_lease_is_kept_behind_a_pooler(pooled_data
     with database.write() as session:
         (holder,) = holders(session)
         assert (holder.run_id, holder.lease_left < 0) == (run_id, True)
-        assert lock_silent(session, holder)
+        assert lock_if_silent(session, holder)
 
 
 @needs_pooler

@@ -36,7 +36,7 @@ from db.writes.transitions import (
     interrupt,
     request_stop,
     requeue,
-    take_unrung,
+    take_unsent,
 )
 
 WORKER = WorkerIdentity("worker-2", "host-2", "boot-2", 99, "cuda:0")
@@ -157,7 +157,7 @@ def test_a_run_stopped_while_queued_never_runs(database, queued):
     with database.write() as session:
         assert request_stop(session, run_id, "tester") is RunStatus.CANCELLED
         assert claim(session, run_id, WORKER, 60) is None
-        assert take_unrung(session, 0) == []
+        assert take_unsent(session, 0) == []
     with database.read() as session:
         run = get_run(session, run_id)
     assert run.ended_at is not None
@@ -165,7 +165,7 @@ def test_a_run_stopped_while_queued_never_runs(database, queued):
     assert run.attempts == []
 
 
-def test_a_running_run_hears_the_request_to_stop_from_its_heartbeat(database, running):
+def test_a_running_run_learns_of_the_request_to_stop_from_its_heartbeat(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
         assert heartbeat(session, run_id, attempt, 60) is RunStatus.RUNNING
@@ -222,23 +222,23 @@ def test_an_automatic_retry_does_not_undo_a_stop(database, running):
     assert (run.status, run.ended_at) == (RunStatus.QUEUED, None)
 
 
-def test_a_bell_is_rung_by_one_caller_and_again_when_it_is_due(database, queued):
+def test_a_message_is_sent_by_one_caller_and_again_when_it_is_due(database, queued):
     run_ids = [queued(database) for _ in range(3)]
-    answers = at_once(database, lambda session, _: take_unrung(session, 30))
+    answers = at_once(database, lambda session, _: take_unsent(session, 30))
     assert sorted(chain(*answers)) == sorted(run_ids)
     assert sorted(map(len, answers)) == [0] * 7 + [3]
     with database.write() as session:
-        assert take_unrung(session, 30) == []
-        assert take_unrung(session, -1) == run_ids
+        assert take_unsent(session, 30) == []
+        assert take_unsent(session, -1) == run_ids
 
 
-def test_a_requeued_run_is_rung_at_once(database, running):
+def test_the_message_of_a_requeued_run_is_sent_at_once(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
-        take_unrung(session, 30)
+        take_unsent(session, 30)
         interrupt(session, run_id, attempt, DRAIN, None)
         requeue(session, run_id, "worker-1", DRAIN)
-        assert take_unrung(session, 30) == [run_id]
+        assert take_unsent(session, 30) == [run_id]
 
 
 def test_a_deleted_run_takes_its_rows_along(database, running):
@@ -315,7 +315,7 @@ def test_a_run_has_an_end_from_its_last_status_on_and_no_sooner(database, runnin
             if name in ("drained", "given up"):
                 interrupt(session, run_id, attempt, DRAIN, None)
             if name == "given up":
-                assert give_up(session, run_id, "reconciler", "poison", "three times")
+                assert give_up(session, run_id, "reconciler", "lost_too_often", "three times")
         with database.read() as session:
             (held,) = get_run(session, run_id).attempts
             has_ended = get_run(session, run_id).ended_at is not None

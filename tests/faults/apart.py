@@ -51,7 +51,7 @@ def forked(work: Callable[[], int]) -> int:
     code = BROKE_OFF
     try:
         code = work()
-    except Exception:  # noqa: BLE001 - told here, since nobody above hears it
+    except Exception:  # noqa: BLE001 - told here, since nobody above is told
         traceback.print_exc()
     finally:
         os._exit(code)

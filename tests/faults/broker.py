@@ -20,7 +20,7 @@ from tests.real.studio import Studio, shipped
 TITLE = "A broker that loses everything"
 
 FULL, RUNS, WORKERS, AWAY_SECONDS = 10, 20, 2, 2.0
-WAITS = ("sweep_seconds", "ring_again_seconds")
+WAITS = ("sweep_seconds", "resend_after_seconds")
 TARGET_SECONDS = 30.0
 
 
@@ -41,10 +41,10 @@ class Losses:
         held = [studio.queue() for _ in range(WORKERS)]
         for run_id in held:
             stand_in.hold(studio, run_id)
-        studio.ring(held)
+        studio.send_by_celery(held)
         self._wait_for_starts(held)
         runs = [studio.queue() for _ in range(RUNS)]
-        studio.ring(runs)
+        studio.send_by_celery(runs)
         self.broker.kill()
         self.broker.wait()
         killed = time.time()

@@ -75,7 +75,7 @@ def _cancelled_before(plan: Plan, database: Database) -> Figure:
 
 
 def _never_trains(database: Database, *, deleted: bool) -> bool:
-    """Stop a queued run, perhaps delete it, and then let its bell reach a worker."""
+    """Stop a queued run, perhaps delete it, and then let its message reach a worker."""
     run_id = submit(SCENARIO, actor="fault").run_id
     commands.stop(run_id, "fault")
     if deleted:

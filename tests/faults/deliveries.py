@@ -30,7 +30,7 @@ def measure(plan: Plan) -> list[Figure]:
         studio.start_broker()
         slow, *quick = (studio.queue() for _ in range(number + 1))
         stand_in.hold(studio, slow)
-        studio.ring([run_id for run_id in (slow, *quick) for _ in range(DELIVERIES)])
+        studio.send_by_celery([run_id for run_id in (slow, *quick) for _ in range(DELIVERIES)])
         for _ in range(WORKERS):
             studio.start_worker()
         studio.wait_for(lambda: slow in stand_in.started(studio), "the slow run")

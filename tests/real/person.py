@@ -23,7 +23,7 @@ SEVERAL = """
 import sys, time
 from app.cli.main import main
 from db.reads import queries
-from tasks.processes.process import begin
+from tasks.processes.process import init_process
 from tasks.settings import open_database
 
 def wait_until(run_id, is_so):
@@ -47,7 +47,7 @@ def runs():
         rows = queries.list_runs(session)
     return [row.id for row in sorted(rows, key=lambda row: row.num_epochs)]
 
-begin()
+init_process()
 for line in sys.stdin.read().splitlines():
     words = [runs()[int(word[1:])] if word.startswith("@") else word for word in line.split()]
     if words[0] in ("wait", "advance"):

@@ -50,7 +50,7 @@ val_num_steps = 2
 HURRIED = {
     "sweep_seconds": 0.5,
     "retry_after_seconds": 1,
-    "ring_again_seconds": 3,
+    "resend_after_seconds": 3,
     "heartbeat_seconds": 0.3,
 }
 """Settings that make little of every wait."""
@@ -120,15 +120,15 @@ class Studio:
         return done.stdout.strip()
 
     def queue(self, *changes: str) -> str:
-        """Do the same here and without a bell; the next sweep of a worker rings."""
+        """Do the same here and without a message; the next sweep of a worker sends it."""
         run = new_run(read_scenario(self.scenario, list(changes)))
         with self.database.write() as session:
             return transitions.create_run(session, run, "benchmark")[0]
 
-    def ring(self, run_ids: list[str]) -> None:
-        """Send one message each by Celery's own words, and count every queued run as rung."""
+    def send_by_celery(self, run_ids: list[str]) -> None:
+        """Send one message each as Celery itself does, and count every queued run's as sent."""
         with self.database.write() as session:
-            transitions.take_unrung(session, 0, at_most=1_000_000)
+            transitions.take_unsent(session, 0, at_most=1_000_000)
         with celery_app.connection_for_write(of_socket(self.socket)) as connection:
             for run_id in run_ids:
                 celery_app.send_task(TASK, args=[run_id], queue="caat", connection=connection)

@@ -1,4 +1,4 @@
-"""The broker only rings: whatever becomes of it, queued runs start, and each of them once."""
+"""The broker only wakes workers: whatever becomes of it, queued runs start, each of them once."""
 
 import time
 
@@ -40,7 +40,7 @@ def test_without_a_broker_a_run_starts_at_the_next_look_at_the_table(request, ki
     assert [studio.run(run_id).attempt for run_id in (first, second)] == [1, 1]
 
 
-def test_a_bell_is_heard_before_the_next_look_also_after_the_broker_had_refused_everything(
+def test_a_message_starts_a_run_before_the_next_look_also_after_the_broker_had_refused_everything(
     sqlite_studio,
 ):
     sqlite_studio.environment["CAAT_SWEEP_SECONDS"] = "600"
@@ -60,7 +60,7 @@ def test_a_bell_is_heard_before_the_next_look_also_after_the_broker_had_refused_
     assert seconds_to_start(sqlite_studio, sqlite_studio.launch()) < 60
 
 
-def test_a_bell_for_a_broker_that_refuses_is_given_up_within_seconds():
+def test_a_message_to_a_broker_that_refuses_is_given_up_within_seconds():
     began = time.monotonic()
     with (
         celery_app.connection_for_write("redis://127.0.0.1:1/0") as connection,

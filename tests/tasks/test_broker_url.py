@@ -132,9 +132,9 @@ def test_a_run_is_launched_and_finished_in_a_data_directory_of_any_name(
 
         def listens() -> bool:
             with redis.Redis(unix_socket_path=str(studio.socket)) as client:
-                heard = any("brpop" in c["cmd"] for c in client.client_list())
+                is_listening = any("brpop" in c["cmd"] for c in client.client_list())
             with database.read() as session:
-                return heard and bool(queries.workers(session))
+                return is_listening and bool(queries.workers(session))
 
         studio.wait_for(listens, "a worker that listens")
         run_id = studio.launch("training.epochs=1")

@@ -126,7 +126,7 @@ def test_a_trainer_killed_for_memory_is_tried_once_more_and_then_waits(
     here, launch, sqlite_studio, monkeypatch
 ):
     counts = iter(range(100))
-    monkeypatch.setattr(memory, "kills", lambda: next(counts))  # one more at every look
+    monkeypatch.setattr(memory, "oom_kills", lambda: next(counts))  # one more at every look
     run_id = launch()
     for expected in ("queued", "interrupted"):
         here(run_id, "import signal; os.kill(os.getpid(), signal.SIGKILL)")
@@ -140,7 +140,7 @@ def test_a_trainer_killed_for_memory_is_tried_once_more_and_then_waits(
 def test_a_killed_trainer_is_lost_where_the_system_killed_nobody_for_memory(
     here, launch, sqlite_studio, monkeypatch
 ):
-    monkeypatch.setattr(memory, "kills", lambda: 3)
+    monkeypatch.setattr(memory, "oom_kills", lambda: 3)
     run_id = launch()
     told = []
     for _ in range(3):
@@ -154,7 +154,7 @@ def test_a_killed_trainer_is_lost_where_the_system_killed_nobody_for_memory(
         f"Interrupted at epoch 1: {what}",
     ]
     run = sqlite_studio.run(run_id)
-    assert (run.status, run.reason) == ("failed", "poison")
+    assert (run.status, run.reason) == ("failed", "lost_too_often")
     assert run.message == "Failed 3 times at start; not retried"
 
 
@@ -194,12 +194,12 @@ def test_kills_for_memory_are_read_where_the_kernel_counts_them(
 ):
     monkeypatch.setattr(memory, "PROC", tmp_path)
     monkeypatch.setattr(memory, "CGROUPS", tmp_path)
-    assert memory.kills() == 0
+    assert memory.oom_kills() == 0
     (tmp_path / "self").mkdir()
     (tmp_path / "self" / "cgroup").write_text(groups)
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / place).write_text(text)
-    assert memory.kills() == 2
+    assert memory.oom_kills() == 2
 
 
 def test_every_cause_has_its_number_of_automatic_tries():
@@ -256,7 +256,7 @@ def test_a_run_is_queued_again_while_its_cause_has_tries_left(
     assert run is not None
     assert run.status == status
     if status == "failed":
-        assert (run.reason, run.message) == ("poison", causes.poison(lost))
+        assert (run.reason, run.message) == ("lost_too_often", causes.lost_too_often(lost))
 
 
 def test_a_damaged_checkpoint_is_told_among_the_events_of_the_run(here, launch, sqlite_studio):

@@ -274,7 +274,7 @@ def test_files_that_cannot_be_deleted_keep_their_row_for_a_later_sweep(
         assert queries.run_count(session) == 0
 
 
-def test_a_bell_of_a_deleted_run_does_not_bring_its_folder_back(caat_here, sqlite_studio):
+def test_a_message_of_a_deleted_run_does_not_bring_its_folder_back(caat_here, sqlite_studio):
     assert not run_attempt(open_database(), "0" * 32)
     assert not (sqlite_studio.folder / "runs").exists()
 

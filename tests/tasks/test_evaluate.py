@@ -12,7 +12,7 @@ from db.models import FINAL, Run
 from db.reads import queries
 from engine.errors import UserError
 from tasks.results import evaluate as evaluating
-from tasks.results.evaluate import Wish, evaluate
+from tasks.results.evaluate import EvaluationRequest, evaluate
 from tasks.settings import open_database
 
 TINY = """
@@ -76,7 +76,7 @@ def said(run_id, name):
 )
 def test_the_runs_own_protocol_gives_what_its_own_test_gave_image_by_image(changes, train):
     run_id = train("pgd-at", 3, *changes)
-    told = evaluate(open_database(), run_id, Wish())
+    told = evaluate(open_database(), run_id, EvaluationRequest())
     own, again = said(run_id, FINAL), said(run_id, told["name"])
     for name, column in own.items():
         np.testing.assert_array_equal(column, again[name])
@@ -105,15 +105,15 @@ def test_the_command_prints_what_run_prints_and_the_worst_classs_interval(train,
 
 def test_an_evaluation_made_again_is_stored_once(train):
     run_id = train()
-    first = evaluate(open_database(), run_id, Wish(subset=20))
-    assert evaluate(open_database(), run_id, Wish(subset=20)) == first
+    first = evaluate(open_database(), run_id, EvaluationRequest(subset=20))
+    assert evaluate(open_database(), run_id, EvaluationRequest(subset=20)) == first
     assert set(stored(run_id)) == {FINAL, first["name"]}
     assert len(said(run_id, first["name"])["sample"]) == 20
 
 
 def test_both_protocols_look_at_the_same_images(train):
     run_id = train()
-    told = evaluate(open_database(), run_id, Wish(as_released=True, subset=50))
+    told = evaluate(open_database(), run_id, EvaluationRequest(as_released=True, subset=50))
     pixel, released = said(run_id, told["name"]), said(run_id, told["as_released"]["name"])
     assert pixel["sample"].tolist() == released["sample"].tolist()
     assert pixel["clean"].tolist() == released["clean"].tolist()
@@ -123,7 +123,7 @@ def test_both_protocols_look_at_the_same_images(train):
 
 def test_a_curve_falls_from_the_natural_accuracy(train):
     run_id = train()
-    told = evaluate(open_database(), run_id, Wish(curve=True))
+    told = evaluate(open_database(), run_id, EvaluationRequest(curve=True))
     curve = stored(run_id)[told["curve"]["name"]].findings
     assert curve is not None
     wrong = np.array(curve["wrong"])
@@ -137,7 +137,7 @@ def test_a_curve_falls_from_the_natural_accuracy(train):
 
 def test_masking_findings_are_stored_with_their_reasons(train):
     run_id = train()
-    told = evaluate(open_database(), run_id, Wish(masking=True, subset=20))
+    told = evaluate(open_database(), run_id, EvaluationRequest(masking=True, subset=20))
     row = stored(run_id)[told["masking"]["name"]]
     findings = row.findings
     assert findings is not None
@@ -204,7 +204,7 @@ def test_a_run_that_cannot_be_evaluated_says_why(train, caat_here, sqlite_studio
 
 def test_nothing_is_stored_of_a_run_that_was_changed_meanwhile(train, monkeypatch):
     run_id = train(epochs=1)
-    monkeypatch.setattr(evaluating.transitions, "rests", lambda *_: False)
+    monkeypatch.setattr(evaluating.transitions, "ended_with", lambda *_: False)
     with pytest.raises(UserError, match="was resumed or deleted meanwhile"):
-        evaluate(open_database(), run_id, Wish(subset=10))
+        evaluate(open_database(), run_id, EvaluationRequest(subset=10))
     assert set(stored(run_id)) == {FINAL}

@@ -20,9 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cli import os_errors
+from db.atomic_write import atomic_write
 from db.reads import queries
-from db.replaced import replaced
-from tasks.processes.process import written
+from tasks.processes.process import output_file
 from tasks.results import export
 from tasks.settings import open_database
 
@@ -30,8 +30,8 @@ EARLIER = b"the export of yesterday\n"
 KILLED_HALF_WAY = """
 import os, signal, sys
 from pathlib import Path
-from db.replaced import replaced
-with replaced(Path(sys.argv[1]), 0o600) as path:
+from db.atomic_write import atomic_write
+with atomic_write(Path(sys.argv[1]), 0o600) as path:
     path.write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -137,7 +137,7 @@ def test_a_file_is_the_new_one_after_the_block_and_the_earlier_one_after_an_erro
     target.write_bytes(EARLIER)
     target.chmod(mode | 0o200)
     link.symlink_to(target)
-    with contextlib.suppress(KeyError), replaced(link, 0o600) as path:
+    with contextlib.suppress(KeyError), atomic_write(link, 0o600) as path:
         path.write_bytes(content)
         assert target.read_bytes() == EARLIER
         if fails:
@@ -149,11 +149,11 @@ def test_a_file_is_the_new_one_after_the_block_and_the_earlier_one_after_an_erro
 
 
 def test_a_device_and_a_pipe_are_written_themselves(tmp_path):
-    with replaced(Path("/dev/null"), 0o600) as path:
+    with atomic_write(Path("/dev/null"), 0o600) as path:
         assert path == Path("/dev/null")
     with (
         pytest.raises(OSError, match="No space left on device: '/dev/full'"),
-        replaced(Path("/dev/full"), 0o600) as path,
+        atomic_write(Path("/dev/full"), 0o600) as path,
     ):
         path.write_bytes(b"x")
     assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
@@ -171,7 +171,7 @@ def test_a_device_and_a_pipe_are_written_themselves(tmp_path):
 )
 def test_a_place_where_no_file_can_be_is_one_line(caat_here, monkeypatch, out, said):
     def rows(*_: object) -> int:
-        with written(Path(out)):
+        with output_file(Path(out)):
             return 0
 
     monkeypatch.setitem(export.EXPORTS, "metrics", rows)

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from db.atomic_write import atomic_write
 from db.reads.rows import CheckpointRow
-from db.replaced import replaced
 from tasks.folder import make
 from tasks.processes import lock
 from tasks.recording import checkpoints
@@ -74,7 +74,7 @@ def test_a_file_is_flushed_then_named_and_then_its_folder_is_flushed(tmp_path, m
     checkpoints.write(tmp_path, 1, 1, STATE, "digest")
     assert done == [".tmp", "name", "folder"]
     done.clear()
-    with replaced(tmp_path / "out.csv", 0o600) as path:
+    with atomic_write(tmp_path / "out.csv", 0o600) as path:
         path.write_bytes(b"whole")
     assert done == [".tmp", "name", "folder"]
 
@@ -142,13 +142,13 @@ def test_a_failed_write_leaves_no_file_and_the_one_before(tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == [older.path]
 
 
-def test_a_sweep_deletes_what_no_row_names_but_nothing_of_a_later_attempt(tmp_path):
+def test_what_no_row_names_is_deleted_but_nothing_of_a_later_attempt(tmp_path):
     kept = checkpoints.write(tmp_path, 2, 1, STATE, "digest").path
     checkpoints.write(tmp_path, 1, 1, STATE, "digest")
     later = checkpoints.write(tmp_path, 3, 3, STATE, "digest").path
     (tmp_path / "e000003-a02-01234567.tmp").write_bytes(b"half")
     (tmp_path / "log.txt").touch()
-    checkpoints.sweep(tmp_path, 2, {kept.name})
+    checkpoints.delete_unreferenced(tmp_path, 2, {kept.name})
     assert set(tmp_path.iterdir()) == {kept, later, tmp_path / "log.txt"}
 
 
@@ -160,7 +160,7 @@ def test_a_file_that_cannot_be_deleted_does_not_end_a_run(tmp_path, monkeypatch,
 
     with monkeypatch.context() as failing_disk:
         failing_disk.setattr(Path, "unlink", failing)
-        checkpoints.sweep(tmp_path, 1, set())
+        checkpoints.delete_unreferenced(tmp_path, 1, set())
     assert old.exists()
     assert f"{old.name} stays for now" in caplog.text
 

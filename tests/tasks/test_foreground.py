@@ -30,7 +30,7 @@ class Foreground:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: _hears(ignoring),
+            preexec_fn=lambda: _default_signals(ignoring),
         )
         studio.processes.append(self.process)
 
@@ -57,8 +57,8 @@ def studio(request):
     return request.getfixturevalue(f"{request.param}_studio")
 
 
-def _hears(ignoring: int | None) -> None:
-    """Hear every signal but one, whatever this test was started with."""
+def _default_signals(ignoring: int | None) -> None:
+    """Let every signal but one end this process, whatever this test was started with."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN if number == ignoring else signal.SIG_DFL)
 
@@ -171,7 +171,7 @@ def test_a_terminal_that_closes_stops_the_run_and_leaves_no_process(studio):
 
 
 def _take_terminal(terminal: int) -> None:
-    _hears(None)
+    _default_signals(None)
     import fcntl
     import termios
 

@@ -23,7 +23,7 @@ from tasks.processes.host import identity
 from tasks.queue.submit import submit
 from tasks.recording.exactness import differences, label
 from tasks.settings import settings
-from tasks.worker import housekeeping, serve, strays
+from tasks.worker import housekeeping, leftover_files, serve
 from tasks.worker.supervise import run_attempt
 
 
@@ -218,15 +218,15 @@ def test_a_trainer_that_hangs_is_told_from_one_that_gets_on_and_stop_ends_it(sql
     assert sqlite_studio.run(run_id).seconds_still is None
 
 
-def test_old_strays_of_known_runs_are_deleted_and_nothing_else(studio):
+def test_old_leftover_files_of_known_runs_are_deleted_and_nothing_else(studio):
     run_id = launch(studio)
     folder, other = (settings().run_dir(name) for name in (run_id, "f" * 32))
-    kept, stray, temporary, young = (
+    kept, leftover, temporary, young = (
         folder / name
         for name in ("e000001-a01-k.safetensors", "e000001-a02-s.safetensors", "a.tmp", "b.tmp")
     )
     foreign = other / "e000001-a01-x.safetensors"
-    for path in (kept, stray, temporary, young, foreign, folder / "log.txt"):
+    for path in (kept, leftover, temporary, young, foreign, folder / "log.txt"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
         if path is not young:
@@ -234,14 +234,14 @@ def test_old_strays_of_known_runs_are_deleted_and_nothing_else(studio):
     with studio.database.write() as session:
         place = str(kept.relative_to(studio.folder))
         records.write_checkpoint(session, run_id, 1, 1, place, 1, "0" * 64)
-    assert strays.sweep_strays(studio.database) == 2
-    assert not stray.exists()
+    assert leftover_files.delete_leftover_files(studio.database) == 2
+    assert not leftover.exists()
     assert not temporary.exists()
     assert all(path.exists() for path in (kept, young, foreign, folder / "log.txt"))
 
 
 @pytest.mark.parametrize("by", ["its lock", "its status"])
-def test_files_of_a_run_at_work_are_no_strays_however_old_a_clock_takes_them_for(studio, by):
+def test_files_of_a_run_at_work_are_no_leftovers_however_old_a_clock_takes_them_for(studio, by):
     run_id = launch(studio)
     temporary = settings().run_dir(run_id) / "e000001-a01-x.tmp"
     temporary.parent.mkdir(parents=True)
@@ -249,15 +249,15 @@ def test_files_of_a_run_at_work_are_no_strays_however_old_a_clock_takes_them_for
     os.utime(temporary, (1, 1))  # as a clock that is years ahead sees it
     if by == "its lock":
         with lock.held(settings().run_dir(run_id)):
-            assert strays.sweep_strays(studio.database) == 0
+            assert leftover_files.delete_leftover_files(studio.database) == 0
     else:
         with studio.database.write() as session:
             assert transitions.claim(session, run_id, identity(), 60) == 1
-        assert strays.sweep_strays(studio.database) == 0
+        assert leftover_files.delete_leftover_files(studio.database) == 0
         with studio.database.write() as session:
             assert transitions.interrupt(session, run_id, 1, "lost", None)
     assert temporary.exists()
-    assert strays.sweep_strays(studio.database) == 1
+    assert leftover_files.delete_leftover_files(studio.database) == 1
 
 
 def test_an_epoch_done_again_with_other_numbers_is_noticed(studio):

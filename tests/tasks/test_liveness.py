@@ -26,11 +26,11 @@ from db.writes import transitions
 from db.writes.transitions import WorkerIdentity
 from tasks.processes import lock
 from tasks.processes.host import boot_id, host_name, new_identity
-from tasks.processes.lock_domain import NAME, domain_of, files_of, made
+from tasks.processes.lock_domain import NAME, domain_of, ensure_domain, files_of
 from tasks.queue.submit import submit
 from tasks.settings import settings
 from tasks.worker import liveness, reconcile
-from tasks.worker.liveness import is_gone, judged, lock_says
+from tasks.worker.liveness import is_gone, lock_is_held, with_lost_marked
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def elsewhere(studio, tmp_path, monkeypatch) -> Callable[[], Path]:
     def go() -> Path:
         monkeypatch.setenv("CAAT_DATA_DIR", str(tmp_path / "another"))
         settings.cache_clear()
-        made(settings().data_dir)
+        ensure_domain(settings().data_dir)
         return settings().data_dir
 
     return go
@@ -74,7 +74,13 @@ def claimed(studio, *, lease: float = 60, **changed: str) -> str:
 
 def worker_here(studio) -> WorkerIdentity:
     return WorkerIdentity(
-        "the-owner", host_name(), boot_id(), 1, "cpu", made(studio.folder), str(studio.folder)
+        "the-owner",
+        host_name(),
+        boot_id(),
+        1,
+        "cpu",
+        ensure_domain(studio.folder),
+        str(studio.folder),
     )
 
 
@@ -88,7 +94,7 @@ def shown(database: Database, run_id: str) -> str:
     with database.read() as session:
         run = queries.get_run(session, run_id)
     assert run is not None
-    return judged([run], database)[0].shown_status
+    return with_lost_marked([run], database)[0].shown_status
 
 
 HOURS = 3600.0
@@ -123,7 +129,7 @@ NOT_TO_BE_SEEN = {
 def test_where_the_lock_cannot_be_seen_it_says_nothing(studio, elsewhere, changed):
     run_id = claimed(studio, **changed)
     elsewhere()
-    assert lock_says(holder(studio.database, run_id)) is None
+    assert lock_is_held(holder(studio.database, run_id)) is None
     assert shown(studio.database, run_id) == "running"
 
 
@@ -137,10 +143,11 @@ def test_a_copy_of_a_data_directory_is_not_the_one_whose_locks_count(studio, mon
         settings.cache_clear()
         assert domain_of(copy) != domain_of(studio.folder)
         assert files_of(domain_of(copy)) == files_of(domain_of(studio.folder))
-        assert lock_says(holder(studio.database, run_id)) is True  # the first one is in its place
+        # The first one is in its place.
+        assert lock_is_held(holder(studio.database, run_id)) is True
         studio.folder.rename(moved)
         try:
-            assert lock_says(replace(holder_of(run_id, studio, moved), data_dir="/gone")) is None
+            assert lock_is_held(replace(holder_of(run_id, studio, moved), data_dir="/gone")) is None
         finally:
             moved.rename(studio.folder)
 
@@ -176,7 +183,7 @@ def test_without_a_lock_to_see_a_worker_is_gone_after_its_lease_by_a_clock_nobod
             assert transitions.heartbeat(session, run_id, 1, hours * HOURS)
             session.execute(leases.Attempt.__table__.update().values(lease_seconds=60))
         clock.now += 59
-        assert not is_gone(holder(database, run_id), database)  # it has just been heard of
+        assert not is_gone(holder(database, run_id), database)  # it has just reported
         clock.now += 61
         assert is_gone(holder(database, run_id), database)
 
@@ -258,10 +265,10 @@ def test_a_damaged_domain_is_made_anew_and_an_attempt_of_the_old_one_is_left_to_
     run_id = claimed(studio)
     (studio.folder / NAME).write_bytes(b"")
     assert domain_of(studio.folder) is None
-    assert lock_says(holder(studio.database, run_id)) is None
-    new = made(studio.folder)
-    assert new == made(studio.folder) == domain_of(studio.folder)
-    assert lock_says(holder(studio.database, run_id)) is None
+    assert lock_is_held(holder(studio.database, run_id)) is None
+    new = ensure_domain(studio.folder)
+    assert new == ensure_domain(studio.folder) == domain_of(studio.folder)
+    assert lock_is_held(holder(studio.database, run_id)) is None
     assert list(studio.folder.glob(f"{NAME}*")) == [studio.folder / NAME]
 
 

@@ -1,4 +1,4 @@
-"""Whatever is in the broker is looked at once, rings at most for nothing, and never piles up."""
+"""Whatever is in the broker is looked at once, at most wakes a worker, and never piles up."""
 
 import base64
 import json
@@ -52,7 +52,7 @@ def changed(*, also: dict[str, object] | None = None, body: object = None, **fie
 
 
 BOMB = base64.b64encode(zlib.compress(bytes(5_000_000)))
-POISON = {
+UNREADABLE = {
     "garbage": b"\x00\xff not JSON",
     "empty": b"",
     "a number": b"7",
@@ -102,7 +102,7 @@ POISON = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("entry", POISON.values(), ids=POISON.keys())
+@pytest.mark.parametrize("entry", UNREADABLE.values(), ids=UNREADABLE.keys())
 def test_what_is_not_the_message_of_one_run_is_refused_with_a_short_reason(entry):
     with pytest.raises(UnreadableError) as refused:
         run_id_in(entry)
@@ -141,7 +141,7 @@ def output(studio: Studio) -> str:
     return (studio.folder / "output.txt").read_text(errors="replace")
 
 
-def starts_at_a_bell(studio: Studio) -> None:
+def starts_at_a_message(studio: Studio) -> None:
     run_id = studio.queue()
     broker_of(studio).lpush(KEY, message(run_id))
     studio.wait_for(lambda: studio.run(run_id).attempt == 1, "the claim", 60)
@@ -159,7 +159,7 @@ def quiet_studio(sqlite_studio):
     return sqlite_studio
 
 
-def test_a_worker_sets_every_poison_aside_after_one_look_and_hears_the_messages_between(
+def test_a_worker_sets_every_unreadable_message_aside_after_one_look_and_obeys_those_between(
     quiet_studio,
 ):
     studio, client = quiet_studio, broker_of(quiet_studio)
@@ -169,22 +169,22 @@ def test_a_worker_sets_every_poison_aside_after_one_look_and_hears_the_messages_
     client.lpush("caat:caat\x06\x163", b"garbage in a step of priority")
     client.set(SET_ASIDE_COUNT, "no number")
     worker = studio.start_worker()
-    starts_at_a_bell(studio)
-    for entry in POISON.values():
+    starts_at_a_message(studio)
+    for entry in UNREADABLE.values():
         client.lpush(KEY, entry)
     client.lpush(KEY, message("f" * 32))  # of a run that is not there
-    starts_at_a_bell(studio)
+    starts_at_a_message(studio)
     control = {"method": "shutdown", "arguments": {}, "destination": None}
     for entry in (b"garbage", changed(body=control)):
         client.publish("caat:/0.celery.pidbox", entry)
     client.delete(KEY)
     client.set(KEY, "no list of messages")
     studio.wait_for(lambda: client.exists(KEY) == 0, "the key's mending")
-    starts_at_a_bell(studio)
+    starts_at_a_message(studio)
     studio.wait_for(lambda: studio.num_messages() == 0, "the last message")
     assert worker.poll() is None
     kept = client.lrange(SET_ASIDE, 0, -1)
-    assert len(kept) == len(POISON) + 1  # and the key itself
+    assert len(kept) == len(UNREADABLE) + 1  # and the key itself
     assert max(map(len, kept)) < 2000
     assert client.exists("caat:elsewhere") == 0
     told = output(studio)
@@ -197,7 +197,7 @@ def test_waiting_messages_are_never_more_than_waiting_runs_and_come_back_after_a
     sqlite_studio,
 ):
     studio = sqlite_studio
-    hurry = {"ring_again_seconds": 0.2, "sweep_seconds": 0.1, **stand_in.SETTINGS}
+    hurry = {"resend_after_seconds": 0.2, "sweep_seconds": 0.1, **stand_in.SETTINGS}
     studio.environment |= {f"CAAT_{name.upper()}": str(value) for name, value in hurry.items()}
     stand_in.put_in(studio)
     studio.start_broker()

@@ -68,24 +68,24 @@ def open_wide(top: Path) -> None:
 def test_an_older_data_directory_is_closed_once_and_a_link_is_not_followed(tmp_path):
     top = tmp_path / "data"
     open_wide(top)
-    sharing.settle(top, None)
+    sharing.fix_modes(top, None)
     assert [mode(path) for path in (top, top / "runs", top / "runs" / "one")] == [0o700] * 3
     assert [mode(top / name) for name in ("caat.db", "runs/one/log.txt", "export.csv")] == [
         0o600
     ] * 3
     assert mode(top / "script.sh") == 0o700
     assert mode(tmp_path / "elsewhere") == 0o666
-    assert sharing.misfits(top) == []
+    assert sharing.wrong_modes(top) == []
 
 
 def test_an_older_data_directory_is_opened_to_the_group_and_stays_so(tmp_path):
     top, group = tmp_path / "data", grp.getgrgid(os.getegid()).gr_name
     open_wide(top)
-    sharing.settle(top, group)
+    sharing.fix_modes(top, group)
     for _ in range(2):
         assert [mode(path) for path in (top, top / "runs" / "one")] == [0o2770] * 2
         assert mode(top / "runs" / "one" / "log.txt") == 0o660
-        sharing.settle(top, None)
+        sharing.fix_modes(top, None)
 
 
 def test_a_folder_that_serves_others_too_is_left_as_it_is_but_what_is_ours_in_it_is_closed(
@@ -94,7 +94,7 @@ def test_a_folder_that_serves_others_too_is_left_as_it_is_but_what_is_ours_in_it
     top = tmp_path / "disk"
     open_wide(top)
     top.chmod(0o1777)  # as /tmp
-    sharing.settle(top, None)
+    sharing.fix_modes(top, None)
     assert mode(top) == 0o1777
     assert mode(top / "script.sh") == 0o777
     assert mode(top / "runs") == 0o700
@@ -109,7 +109,7 @@ def test_the_doctor_says_who_may_look_in_and_what_to_do(caat_here, data_dir):
     caat_here("status")
     assert privacy()[0]
     assert f"for {pwd.getpwuid(os.geteuid()).pw_name} alone" in privacy()[1]
-    sharing.settle(data_dir, grp.getgrgid(os.getegid()).gr_name)
+    sharing.fix_modes(data_dir, grp.getgrgid(os.getegid()).gr_name)
     assert privacy()[0]
     assert f"shared with the group {grp.getgrgid(os.getegid()).gr_name}" in privacy()[1]
     (data_dir / "runs").mkdir(mode=0o755)
@@ -126,7 +126,7 @@ def test_the_doctor_says_who_may_look_in_and_what_to_do(caat_here, data_dir):
 def test_the_copy_before_a_migration_is_as_open_as_the_data_directory_whatever_the_umask(
     shared, value, expected, caat_here, data_dir
 ):
-    sharing.settle(data_dir, grp.getgrgid(os.getegid()).gr_name if shared else None)
+    sharing.fix_modes(data_dir, grp.getgrgid(os.getegid()).gr_name if shared else None)
     (data_dir / "caat.db").unlink()
     with closing(sqlite3.connect(data_dir / "caat.db")) as older:
         older.executescript(OLDER.read_text())
@@ -143,4 +143,4 @@ def test_the_copy_before_a_migration_is_as_open_as_the_data_directory_whatever_t
 def test_a_process_started_here_leaves_the_umask_of_this_one(caat_here):
     with umask(0o027):
         assert caat_here("status")[0] == 0
-        assert sharing.persons_umask() == 0o027
+        assert sharing.user_umask() == 0o027

@@ -101,8 +101,8 @@ def test_a_run_that_diverges_says_where_keeps_its_last_good_epoch_and_is_not_tri
 
 
 def test_a_run_whose_trainer_always_dies_is_given_up(sqlite_studio, tmp_path: Path):
-    poison = tmp_path / "sitecustomize.py"
-    poison.write_text(
+    broken = tmp_path / "sitecustomize.py"
+    broken.write_text(
         "import os, sys\nif 'tasks.trainer' in getattr(sys, 'orig_argv', []): os._exit(139)\n"
     )
     sqlite_studio.environment["PYTHONPATH"] = str(tmp_path)
@@ -110,6 +110,6 @@ def test_a_run_whose_trainer_always_dies_is_given_up(sqlite_studio, tmp_path: Pa
     sqlite_studio.start_worker()
     run_id = sqlite_studio.launch()
     run = sqlite_studio.wait_for_status(run_id, "failed")
-    assert run.reason == "poison"
+    assert run.reason == "lost_too_often"
     assert run.attempt == 3
     assert run.message == "Failed 3 times at start; not retried"

@@ -129,7 +129,7 @@ def test_what_a_process_warns_of_and_dies_of_is_told_without_its_secrets(monkeyp
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setenv("CAAT_BROKER_URL", "redis://:hunter2@127.0.0.1:9/0")
     forget()
-    secrecy.hide_in_last_words()
+    secrecy.hide_in_tracebacks()
 
     def fail(text: str) -> None:
         raise RuntimeError(text)
@@ -137,13 +137,13 @@ def test_what_a_process_warns_of_and_dies_of_is_told_without_its_secrets(monkeyp
     with pytest.raises(RuntimeError) as died:
         fail("all of it: hunter2")
     sys.excepthook(died.type, died.value, died.tb)
-    thread = threading.Thread(target=fail, args=("a thread: hunter2",), name="ear")
+    thread = threading.Thread(target=fail, args=("a thread: hunter2",), name="listener")
     thread.start()
     thread.join()
     said = capsys.readouterr().err
     said += warnings.formatwarning(UserWarning("slow: hunter2"), UserWarning, "x.py", 1)
     assert "hunter2" not in said
     assert "RuntimeError: all of it: ***\n" in said
-    assert "In thread ear: Traceback" in said
+    assert "In thread listener: Traceback" in said
     assert "RuntimeError: a thread: ***\n" in said
     assert "UserWarning: slow: ***\n" in said

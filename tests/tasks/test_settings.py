@@ -21,7 +21,7 @@ from tests.tasks.environment import forget, mistakes
 pytestmark = pytest.mark.usefixtures("no_settings_from_outside")
 
 NUMBERS = [
-    *("lease_seconds", "heartbeat_seconds", "sweep_seconds", "ring_again_seconds"),
+    *("lease_seconds", "heartbeat_seconds", "sweep_seconds", "resend_after_seconds"),
     *("stop_grace_seconds", "retry_after_seconds", "max_lost_attempts"),
 ]
 WRONG = {
@@ -35,6 +35,7 @@ WRONG = {
     "CAAT_BROKER_URL": "amqp://caat:hunter2@rabbit//",
     "CAAT_DATABASE_URL": "postgresql://caat:hunt@er2@host/db",
     "CAAT_BROKER_PASSWORD_FILE": "hunter2",
+    "CAAT_RING_AGAIN_SECONDS": "hunter2",
 }
 
 
@@ -126,6 +127,35 @@ def test_a_mistyped_variable_is_told_with_what_was_meant_and_is_no_fault(monkeyp
     assert "was CAAT_LEASE_SECONDS meant?" in told[1].text
     assert "was CAAT_BROKER_URL meant?" in told[0].text
     assert "hunter2" not in told[0].text + told[1].text
+
+
+@pytest.mark.parametrize("place", ["the environment", ".env"])
+def test_a_setting_under_its_former_name_is_refused_with_todays_name(place, monkeypatch, tmp_path):
+    if place == ".env":
+        (tmp_path / ".env").write_text("CAAT_RING_AGAIN_SECONDS=9\n")
+    else:
+        monkeypatch.setenv("CAAT_RING_AGAIN_SECONDS", "9")
+    line = (
+        f"CAAT_RING_AGAIN_SECONDS: it is called CAAT_RESEND_AFTER_SECONDS now; rename it in {place}"
+    )
+    assert mistakes() == [line]
+    told = [f for f in doctor.examine() if f.part in ("setting", "unknown setting")]
+    assert [(f.ok, f.text) for f in told] == [(False, line)]
+    monkeypatch.setenv("CAAT_LEASE_SECONDS", "abc")
+    assert [each.partition(":")[0] for each in mistakes()] == [
+        *("CAAT_RING_AGAIN_SECONDS", "CAAT_LEASE_SECONDS"),
+    ]
+
+
+def test_a_former_name_without_a_value_is_as_good_as_none(monkeypatch):
+    monkeypatch.setenv("CAAT_RING_AGAIN_SECONDS", "")
+    monkeypatch.setenv("CAAT_RESEND_AFTER_SECONDS", "9")
+    assert read_settings(Settings).resend_after_seconds == 9
+
+
+def test_a_former_name_is_no_setting_and_todays_is_one():
+    assert not Settings.renamed.keys() & Settings.model_fields.keys()
+    assert set(Settings.renamed.values()) <= Settings.model_fields.keys()
 
 
 # -- through the commands

@@ -142,8 +142,8 @@ def test_a_user_launches_watches_and_stops_what_another_users_worker_trains_behi
             "CAAT_DATABASE_URL": database.url.render_as_string(hide_password=False),
             "CAAT_BROKER_URL": queue,
         }
-        bells_only = {"CAAT_SWEEP_SECONDS": "600"}
-        service = Person("daemon", place / "service", place, 0o022, servers | bells_only)
+        messages_only = {"CAAT_SWEEP_SECONDS": "600"}
+        service = Person("daemon", place / "service", place, 0o022, servers | messages_only)
         user = Person("games", place / "own", place, 0o022, servers)
         with service.staying("worker") as log:
             codes, out, err = user.caat(

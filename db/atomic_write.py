@@ -13,7 +13,7 @@ from db.modes import set_mode
 
 
 @contextmanager
-def replaced(target: Path, mode: int) -> Iterator[Path]:
+def atomic_write(target: Path, mode: int) -> Iterator[Path]:
     """Give an empty file beside the target that takes its place at the end of the block.
 
     After an error it is gone, and the target is as it was. A link is followed; a pipe or a device

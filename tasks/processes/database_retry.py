@@ -6,14 +6,14 @@ from typing import TypeVar
 
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
 
-AWAY = (DatabaseBusyError, DatabaseUnreachableError)
+TRANSIENT_ERRORS = (DatabaseBusyError, DatabaseUnreachableError)
 """What passes by itself: someone holds the lock, or the server starts again."""
-BETWEEN = 1.0
+PAUSE_SECONDS = 1.0
 
 T = TypeVar("T")
 
 
-def patiently(act: Callable[[], T], seconds: float) -> T:
+def retry_transient(act: Callable[[], T], seconds: float) -> T:
     """Do what may be done twice, again and again until the database answers.
 
     Raises:
@@ -23,7 +23,7 @@ def patiently(act: Callable[[], T], seconds: float) -> T:
     while True:
         try:
             return act()
-        except AWAY:
+        except TRANSIENT_ERRORS:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(BETWEEN)
+            time.sleep(PAUSE_SECONDS)

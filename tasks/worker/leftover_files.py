@@ -13,7 +13,7 @@ OLD_SECONDS = 3600.0
 """What is younger may be on its way to a row."""
 
 
-def sweep_strays(database: Database) -> int:
+def delete_leftover_files(database: Database) -> int:
     """Delete old temporary files and unreferenced checkpoints; return how many.
 
     Only in folders of runs that this database knows, as another one may share the data directory;
@@ -29,20 +29,21 @@ def sweep_strays(database: Database) -> int:
         if not suspects:
             continue
         with lock.held(folder) as mine:
-            deleted += _sweep(database, folder.name, suspects) if mine else 0
+            deleted += _delete(database, folder.name, suspects) if mine else 0
     return deleted
 
 
-def _sweep(database: Database, run_id: str, suspects: list[Path]) -> int:
+def _delete(database: Database, run_id: str, suspects: list[Path]) -> int:
     with database.read() as session:
         run = queries.get_run(session, run_id)
         known = {row.path for row in queries.checkpoints(session, run_id)}
     if run is None or run.status in HELD:
         return 0
-    strays = [path for path in suspects if str(path.relative_to(settings().data_dir)) not in known]
-    for path in strays:
+    root = settings().data_dir
+    leftovers = [path for path in suspects if str(path.relative_to(root)) not in known]
+    for path in leftovers:
         path.unlink(missing_ok=True)
-    return len(strays)
+    return len(leftovers)
 
 
 def _suspects(folder: Path) -> list[Path]:
