@@ -73,7 +73,8 @@ def cover(tests: list[str]) -> None:
     command = [sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", "-q"]
     command += ["--cov", f"--cov-config={options}", "--cov-context=test", "--cov-report="]
     command += ["-p", "no:cacheprovider", *(["--cov-append", *tests] if tests else ["--short"])]
-    subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=ROOT, env=environment, check=False)
 
 
 class Tests:

@@ -17,7 +17,7 @@ import pytest
 DURATIONS = Path(__file__).parent / "durations.json"
 CHEAP = 0.2
 """Seconds of a test that is never left out."""
-DEAR = 20.0
+DEAR = 12.0
 """Seconds of a rule that only the full run checks."""
 
 
