@@ -87,13 +87,14 @@ def hide_in_last_words() -> None:
 def _tell_of_a_threads_death(end: threading.ExceptHookArgs) -> None:
     if end.exc_type is not SystemExit:
         name = end.thread.name if end.thread else "unknown"
-        _tell_of_death(end.exc_type, end.exc_value, end.exc_traceback, f"In thread {name}: ")
+        _tell_of_death(end.exc_type, end.exc_value, end.exc_traceback, where=f"In thread {name}: ")
 
 
 def _tell_of_death(
     kind: type[BaseException],
     error: BaseException | None,
     trace: TracebackType | None,
+    *,
     where: str = "",
 ) -> None:
     told = "".join(traceback.format_exception(kind, error, trace))

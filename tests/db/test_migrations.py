@@ -78,7 +78,7 @@ def test_a_database_of_every_revision_can_be_upgraded_and_read(dump, data_dir):
     database.check_schema()
     with database.read() as session:
         run = get_run(session, run_id)
-        samples = snapshot(session, run_id, 0, "samples")
+        samples = snapshot(session, run_id, 0, kind="samples")
         assert len(class_metrics(session, run_id, split="test")) == 30
         assert (
             compare_metadata(MigrationContext.configure(session.connection()), Base.metadata) == []

@@ -161,7 +161,7 @@ def test_every_copy_stays_in_its_share_of_the_ball(learner, batch):
     objective = Objective("ce", start="uniform", anti_adversary=True)
     for share in (0.0, 0.3, 1.0):
         learner.attack.share = share
-        copies = learner.attack(batch, None, bound, objective)
+        copies = learner.attack(batch, None, bound, objective=objective)
         for moved in (copies.adversary, copies.anti_adversary):
             reached = (moved - batch.x).abs().amax(dim=(1, 2, 3))
             assert (reached <= share * bound + 1e-6).all()
@@ -217,7 +217,7 @@ def test_a_warm_start_moves_the_model_as_plain_sgd_on_the_cross_entropy_does(run
         "trades", training={"epochs": 2, "warm_start_epochs": 1, "batch_size": 64}
     )
     state = run(scenario).epochs[0].state
-    trainer = Trainer(scenario, prepare(scenario.data, 0, None), None, torch.device("cpu"))
+    trainer = Trainer(scenario, prepare(scenario.data, 0, None), None, device=torch.device("cpu"))
     model = trainer.model.train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
     images = trainer.train_images
@@ -273,7 +273,9 @@ def scored(monkeypatch):
 
 def errors_on_test(state: dict[str, torch.Tensor], scenario: Any, prefix: str) -> np.ndarray:
     """Evaluate weights of a state on the test data, in a trainer of their own."""
-    trainer = Trainer(scenario, prepare(scenario.data, 0, None), Quiet(), torch.device("cpu"))
+    trainer = Trainer(
+        scenario, prepare(scenario.data, 0, None), Quiet(), device=torch.device("cpu")
+    )
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     trainer.model.load_state_dict(weights)
     return count_by_class(trainer._evaluate("test", 1), 10).robust
@@ -405,7 +407,7 @@ def test_the_facts_say_memory_format_and_precision(channels_last, run, scenario_
     facts = run(scenario).facts
     assert facts.memory_format == ("channels_last" if channels_last else "contiguous")
     assert facts.precision == "float32"
-    trainer = Trainer(scenario, prepare(scenario.data, 0, None), None, torch.device("cpu"))
+    trainer = Trainer(scenario, prepare(scenario.data, 0, None), None, device=torch.device("cpu"))
     weight = trainer.model.backbone[1].conv2.weight
     assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
 
@@ -446,6 +448,6 @@ def test_the_gallery_of_a_warm_start_walks_nowhere(conv_net, batch, monkeypatch)
     attack = TrainingAttack(conv_net, ThreatConfig(), torch.Generator().manual_seed(0))
     monkeypatch.setattr(torch.autograd, "grad", None)  # any step would call it
     objective = Objective(climbs="ce", start="uniform", anti_adversary=True)
-    copies = attack(batch, None, torch.zeros(len(batch)), objective)
+    copies = attack(batch, None, torch.zeros(len(batch)), objective=objective)
     assert torch.equal(copies.adversary, batch.x)
     assert torch.equal(copies.anti_adversary, batch.x)
