@@ -140,7 +140,7 @@ def paired(run_id: str, other_id: str) -> str:
     assert run is not None
     names = (run.facts or {})["class_names"]
     wrong, other_wrong = (said["attacked"] != said["label"] for said in (one, other))
-    p_values = holm(mcnemar(one["label"], wrong, other_wrong, len(names)))
+    p_values = holm(mcnemar(one["label"], wrong, other_wrong, num_classes=len(names)))
     gap = wrong.astype(int) - other_wrong
     worse = [
         name

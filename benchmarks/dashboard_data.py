@@ -110,15 +110,17 @@ def _write_run(session: Session, number: int, shape: Shape) -> str:
     if state == "queued":
         return run_id
     worker = transitions.WorkerIdentity("worker-0", "lab-01", "boot", 4242, "cuda:0")
-    transitions.claim(session, run_id, worker, YEARS)
+    transitions.claim(session, run_id, worker, lease_seconds=YEARS)
     records.write_facts(session, run_id, _facts(shape))
     reached = EPOCHS if state == "done" else EPOCHS // 2
     _write_training(session, run_id, shape, rng, reached, scenario.method.name == "caat")
     if state == "done":
         _write_test(session, run_id, shape, rng, scenario.method.label)
-        transitions.finish(session, run_id, 1, RunStatus.SUCCEEDED)
+        transitions.finish(session, run_id, 1, status=RunStatus.SUCCEEDED)
     elif state == "failed":
-        transitions.finish(session, run_id, 1, RunStatus.FAILED, "error", "Out of memory")
+        transitions.finish(
+            session, run_id, 1, status=RunStatus.FAILED, reason="error", message="Out of memory"
+        )
     else:
         place = {"epoch": reached + 1, "step": 40, "num_steps": STEPS, "phase": "training"}
         transitions.progress(session, run_id, 1, **place)  # type: ignore[arg-type]
@@ -171,7 +173,7 @@ def _labels(shape: Shape) -> dict[str, np.ndarray]:
 def _write_training(
     session: Session, run_id: str, shape: Shape, rng: Any, reached: int, learned: bool
 ) -> None:
-    records.write_snapshot(session, run_id, 1, 0, "samples", _labels(shape))
+    records.write_snapshot(session, run_id, 1, epoch=0, kind="samples", columns=_labels(shape))
     rows: list[MetricRow] = []
     by_class: list[ClassMetricRow] = []
     hardness = np.sort(rng.uniform(0.7, 1.5, shape.classes))
@@ -191,13 +193,14 @@ def _write_training(
         by_class += _by_class("validation", epoch, errors, 2_000 // shape.classes)
         means = dict.fromkeys((*_MEANS, "bound"), 1 + 0.01 * epoch * hardness)
         by_class += _by_class("train", epoch, means, shape.train // shape.classes)
-    records.write_metrics(session, run_id, 1, rows)
-    records.write_class_metrics(session, run_id, 1, by_class)
+    records.write_metrics(session, run_id, 1, rows=rows)
+    records.write_class_metrics(session, run_id, 1, rows=by_class)
     for epoch in (epoch for epoch in shape.recorded if epoch <= reached):
         _write_snapshot(session, run_id, shape, epoch)
-    checkpoint = ("checkpoints/none", 45_000_000, "0" * 64)
-    records.write_checkpoint(session, run_id, 1, reached, *checkpoint)
-    transitions.epoch_done(session, run_id, 1, reached)
+    records.write_checkpoint(
+        session, run_id, 1, epoch=reached, path="checkpoints/none", size=45_000_000, sha256="0" * 64
+    )
+    transitions.epoch_done(session, run_id, 1, epoch=reached)
 
 
 _MEANS = ("clean_weight", "adversary_weight", "anti_adversary_weight", "anti_adversary_share")
@@ -228,9 +231,9 @@ def _by_class(
 
 def _write_snapshot(session: Session, run_id: str, shape: Shape, epoch: int) -> None:
     columns, gallery, summaries = _recorded(shape, epoch)
-    records.write_snapshot(session, run_id, 1, epoch, "assignment", columns)
-    records.write_snapshot(session, run_id, 1, epoch, "gallery", gallery)
-    records.write_class_summaries(session, run_id, 1, summaries)
+    records.write_snapshot(session, run_id, 1, epoch=epoch, kind="assignment", columns=columns)
+    records.write_snapshot(session, run_id, 1, epoch=epoch, kind="gallery", columns=gallery)
+    records.write_class_summaries(session, run_id, 1, rows=summaries)
 
 
 @cache
@@ -245,7 +248,7 @@ def _recorded(shape: Shape, epoch: int) -> tuple[Any, Any, list[ClassSummaryRow]
     columns |= {"clean_weight": np.ones(shape.train, np.float32), "adversary_weight": 1.5 - anti}
     columns |= {"anti_adversary_weight": anti, "bound": (0.03 + 0.01 * anti).astype(np.float32)}
     labels = who["given_label"]
-    found = class_distributions(columns, labels, who["true_label"], shape.classes)
+    found = class_distributions(columns, labels, who["true_label"], num_classes=shape.classes)
     assert np.isfinite(class_means(columns, labels, shape.classes)["bound"]).all()
     rows = [ClassSummaryRow(epoch=epoch, **vars(item)) for item in found]
     return columns, _gallery(rng, who, columns), rows
@@ -281,13 +284,13 @@ def _write_test(session: Session, run_id: str, shape: Shape, rng: Any, method: s
         for name, which in zip(ERRORS, wrong, strict=True)
     }
     rows = _overall("test", EPOCHS * STEPS, EPOCHS, errors)
-    records.write_metrics(session, run_id, 1, rows)
+    records.write_metrics(session, run_id, 1, rows=rows)
     n = shape.test // shape.classes
-    records.write_class_metrics(session, run_id, 1, _by_class("test", EPOCHS, errors, n))
+    records.write_class_metrics(session, run_id, 1, rows=_by_class("test", EPOCHS, errors, names=n))
     card = _card(method, shape)
     records.write_evaluation_card(session, run_id, card)
     new = NewEvaluation(FINAL, "attack", shape.test, card, outcomes=said)
-    write_evaluation(session, run_id, 1, new)
+    write_evaluation(session, run_id, 1, new=new)
 
 
 def _card(method: str, shape: Shape) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def trainer_of(
     )
     names = tuple(str(label) for label in range(CLASSES))
     data = Data(random_set(1024), random_set(512), random_set(256), random_set(256), names)
-    trainer = Trainer(scenario, data, Silent(), torch.device("cpu"))
+    trainer = Trainer(scenario, data, Silent(), device=torch.device("cpu"))
     trainer._begin(1)
     trainer.model.train()
     return trainer
@@ -251,7 +251,7 @@ def our_attack(trainer: Trainer) -> Callable[[], None]:
     bound = torch.full((BATCH,), EPSILON)
     objective = trainer.method.objective
 
-    return lambda: trainer.attack(batch, None, bound, objective) and None
+    return lambda: trainer.attack(batch, None, bound, objective=objective) and None
 
 
 # -- measuring

@@ -65,7 +65,7 @@ def trained_model(train: ImageSet, backbone: BackboneConfig, num_steps: int) -> 
 
 def ours(model: nn.Module, test: ImageSet, epsilon: float) -> BoolArray:
     attack = Pgd(epsilon=epsilon, num_steps=STEPS, restarts=RESTARTS)
-    return examine(model, test, attack, Conditions(0, BATCH), CPU).robust
+    return examine(model, test, attack, conditions=Conditions(0, BATCH), device=CPU).robust
 
 
 # -- the same attack on all images, at every step of every restart

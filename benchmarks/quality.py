@@ -131,7 +131,7 @@ def measure(data_fields: dict[str, Any], variant: str, seed: int, folder: Path) 
     device = torch.device("cpu")
     configure(device, 1)
     data = prepare(scenario.data, seed, folder)
-    trainer = Trainer(scenario, data, Silent(), device)
+    trainer = Trainer(scenario, data, Silent(), device=device)
     for epoch in range(1, EPOCHS + 1):
         report = trainer.run_epoch(epoch)
     test = trainer.test(EPOCHS).test

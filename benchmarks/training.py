@@ -40,7 +40,7 @@ def trainer_of(fields: dict[str, Any], method: MethodConfig | None = None) -> Tr
     configure(CPU, 1)
     data = prepare(scenario.data, scenario.seed, Path("data"))
     observer: Any = Silent()
-    return Trainer(scenario, data, observer, CPU)
+    return Trainer(scenario, data, observer, device=CPU)
 
 
 def train(trainer: Trainer) -> list[EpochReport]:

@@ -42,7 +42,7 @@ class NewEvaluation:
     outcomes: Mapping[str, np.ndarray] | None = None
 
 
-def write_evaluation(session: Session, run_id: str, attempt: int, new: NewEvaluation) -> None:
+def write_evaluation(session: Session, run_id: str, attempt: int, *, new: NewEvaluation) -> None:
     """Store an evaluation in the place of the one with its name, if there is one."""
     from db import snapshot  # Arrow takes longer to load than the rest of the database
 

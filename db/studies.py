@@ -58,7 +58,9 @@ def runs_of(session: Session, name: str, limit: int) -> list[RunRow]:
     return queries.list_runs(session, limit, where=[Run.study == searchable(name)])
 
 
-def create_study(session: Session, name: str, runs: Sequence[NewRun], actor: str) -> CreatedStudy:
+def create_study(
+    session: Session, name: str, runs: Sequence[NewRun], *, actor: str
+) -> CreatedStudy:
     """Queue runs under one name, with a number after it if another study has it.
 
     Runs whose idempotency keys are known already are returned as they were stored.

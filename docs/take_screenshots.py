@@ -105,7 +105,7 @@ def launch(
         for method, seed in members
     ]
     with database.write() as session:
-        return list(studies.create_study(session, name, runs, "pictures").run_ids)
+        return list(studies.create_study(session, name, runs, actor="pictures").run_ids)
 
 
 def _scenario(method: str, seed: int, epochs: int) -> Scenario:

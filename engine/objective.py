@@ -66,7 +66,7 @@ class Logits:
     anti_adversary: Tensor | None
 
 
-def logits_of(predict: Predict, batch: Batch, copies: Copies, objective: Objective) -> Logits:
+def logits_of(predict: Predict, batch: Batch, copies: Copies, *, objective: Objective) -> Logits:
     """Show the model every kind of image that the objective needs.
 
     Each kind is a forward pass of its own, so that in train mode batch norm sees one kind at a
@@ -77,7 +77,9 @@ def logits_of(predict: Predict, batch: Batch, copies: Copies, objective: Objecti
     return Logits(*(predict(x) if x is not None else None for x in shown))
 
 
-def losses_of(logits: Logits, y: Tensor, objective: Objective, draw: Draw | None = None) -> Tensor:
+def losses_of(
+    logits: Logits, y: Tensor, objective: Objective, *, draw: Draw | None = None
+) -> Tensor:
     """Return CE(f(x), y), l_adv(x, x+) and CE(f(x-), y) of each sample, (B, 3).
 
     A term that the objective does not use is a column of zeros. With a draw, the two columns of
@@ -110,8 +112,8 @@ def _divergence(logits_adv: Tensor, logits: Tensor, y: Tensor) -> Tensor:
 
 
 def per_sample_losses(
-    predict: Predict, batch: Batch, copies: Copies, objective: Objective
+    predict: Predict, batch: Batch, copies: Copies, *, objective: Objective
 ) -> Tensor:
     """Return the losses of a batch, (B, 3), from one look at each kind of image."""
-    logits = logits_of(predict, batch, copies, objective)
-    return losses_of(logits, batch.y, objective, copies.draw)
+    logits = logits_of(predict, batch, copies, objective=objective)
+    return losses_of(logits, batch.y, objective, draw=copies.draw)

@@ -21,7 +21,7 @@ def derive_seed(seed: int, purpose: str, epoch: int = 0) -> int:
 
 
 def torch_stream(
-    seed: int, purpose: str, epoch: int = 0, device: torch.device | str = "cpu"
+    seed: int, purpose: str, epoch: int = 0, *, device: torch.device | str = "cpu"
 ) -> torch.Generator:
     return torch.Generator(device).manual_seed(derive_seed(seed, purpose, epoch))
 

@@ -29,7 +29,7 @@ def resume(run_id: str, actor: str) -> str:
     """Queue a run again that failed, was cancelled or was interrupted, or whose worker is gone."""
     reconcile.end_lost(open_database(), run_id)
     with open_database().write() as session:
-        queued = transitions.requeue(session, run_id, actor, USER)
+        queued = transitions.requeue(session, run_id, actor, reason=USER)
     if not queued:
         return f"Nothing to resume: the run is {_status(run_id)}"
     sent = send_messages(open_database())

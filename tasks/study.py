@@ -49,7 +49,7 @@ def submit_study(
     ]
     database = open_database()
     with database.write() as session:
-        stored = studies.create_study(session, name, runs, actor)
+        stored = studies.create_study(session, name, runs, actor=actor)
     return SubmittedStudy(stored.name, stored.run_ids, stored.created, sent=send_messages(database))
 
 
@@ -75,7 +75,7 @@ def resume_study(name: str, actor: str) -> str:
     queued = 0
     for run_id in _with_status(name, RESUMABLE):
         with open_database().write() as session:
-            queued += transitions.requeue(session, run_id, actor, USER)
+            queued += transitions.requeue(session, run_id, actor, reason=USER)
     if not queued:
         return "Nothing to resume: no run of it was stopped or failed"
     sent = send_messages(open_database())

@@ -44,29 +44,29 @@ def main() -> int:
     os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
     database = retry_transient(open_database, RETRY_SECONDS)
     try:
-        _train(database, run_id, attempt, device, stop)
+        _train(database, run_id, attempt, device=device, stop=stop)
     except Stopped:
         log.info("Stopped as asked")
         return EXIT_STOPPED
     except ReplacedError as error:
         log.warning("%s", error)
     except Diverged as error:
-        _fail(database, run_id, attempt, "diverged", str(error))
+        _fail(database, run_id, attempt, reason="diverged", message=str(error))
     except UserError as error:
-        _fail(database, run_id, attempt, "input", str(error))
+        _fail(database, run_id, attempt, reason="input", message=str(error))
     except (DatabaseBusyError, DatabaseUnreachableError) as error:
         log.error("%s; another attempt goes on from the last epoch", error)
         return 1
     except Exception as error:
         log.exception("The trainer failed")
-        if not _interrupted(database, run_id, attempt, error):
-            _fail(database, run_id, attempt, "error", _one_line(error))
+        if not _interrupted(database, run_id, attempt, error=error):
+            _fail(database, run_id, attempt, reason="error", message=_one_line(error))
         return 1
     return 0
 
 
 def _train(
-    database: Database, run_id: str, attempt: int, device: str, stop: threading.Event
+    database: Database, run_id: str, attempt: int, *, device: str, stop: threading.Event
 ) -> None:
     run, rows = retry_transient(lambda: _stored(database, run_id), RETRY_SECONDS)
     if run is None:
@@ -76,7 +76,14 @@ def _train(
     search = checkpoints.search(settings().data_dir, rows)
     resume = search.found
     start = Start(resume[0], run.facts) if resume else Start()
-    recorder = Recorder(database, run_id, attempt, scenario.digest(), stop.is_set, start)
+    recorder = Recorder(
+        database,
+        run_id,
+        attempt,
+        scenario_digest=scenario.digest(),
+        should_stop=stop.is_set,
+        start=start,
+    )
     log.info("Attempt %d on %s, from epoch %d", attempt, device, start.epoch)
     for reason, message in search.remarks():
         log.warning("%s", message)
@@ -110,7 +117,7 @@ def _stored(database: Database, run_id: str) -> tuple[RunDetail | None, list[Che
         return queries.get_run(session, run_id), queries.checkpoints(session, run_id)
 
 
-def _interrupted(database: Database, run_id: str, attempt: int, error: Exception) -> bool:
+def _interrupted(database: Database, run_id: str, attempt: int, *, error: Exception) -> bool:
     """Interrupt the run if what it lacks is room or memory: nothing is wrong with the run itself.
 
     It cannot be said in a database without room either; the supervisor then finds the run lost.
@@ -133,19 +140,21 @@ def _interrupted(database: Database, run_id: str, attempt: int, error: Exception
                 reason = causes.OOM
                 batch_size = Scenario.model_validate(run.scenario).training.batch_size
                 message = causes.out_of_memory("no more could be had", batch_size)
-            transitions.interrupt(session, run_id, attempt, reason, message)
+            transitions.interrupt(session, run_id, attempt, reason=reason, message=message)
 
     retry_transient(interrupt, RETRY_SECONDS)
     return True
 
 
-def _fail(database: Database, run_id: str, attempt: int, reason: str, message: str) -> None:
+def _fail(database: Database, run_id: str, attempt: int, *, reason: str, message: str) -> None:
     told = without_secrets(message)  # it may be a library's
     log.error("%s", told)
 
     def fail() -> None:
         with database.write() as session:
-            transitions.finish(session, run_id, attempt, RunStatus.FAILED, reason, told)
+            transitions.finish(
+                session, run_id, attempt, status=RunStatus.FAILED, reason=reason, message=told
+            )
 
     retry_transient(fail, RETRY_SECONDS)
 

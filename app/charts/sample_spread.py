@@ -38,7 +38,7 @@ def sample_spread(table: pd.DataFrame) -> go.Figure:
         shift = APART * (1 if group == groups[0] else -1) if len(groups) > 1 else 0.0
         keys = zip(members["part"], members["class"], strict=True)
         places = pd.Series([order[key] + shift for key in keys], index=members.index)
-        _add_group(fig, str(group), members, places)
+        _add_group(fig, str(group), members, places=places)
     return fig
 
 
@@ -46,10 +46,12 @@ def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
     return list(dict.fromkeys(zip(table["part"], table["class"], strict=True)))
 
 
-def _add_group(fig: go.Figure, group: str, rows: pd.DataFrame, places: "pd.Series[float]") -> None:
+def _add_group(
+    fig: go.Figure, group: str, rows: pd.DataFrame, *, places: "pd.Series[float]"
+) -> None:
     style = LABEL_GROUPS.get(group, LABEL_GROUPS["all"])
-    _add_lines(fig, rows["q05"], rows["q95"], places, style, 2)
-    _add_lines(fig, rows["q25"], rows["q75"], places, style, 8)
+    _add_lines(fig, rows["q05"], rows["q95"], places=places, style=style, width=2)
+    _add_lines(fig, rows["q25"], rows["q75"], places=places, style=style, width=8)
     fig.add_scatter(
         x=rows["median"],
         y=places,
@@ -70,6 +72,7 @@ def _add_lines(
     fig: go.Figure,
     low: "pd.Series[float]",
     high: "pd.Series[float]",
+    *,
     places: "pd.Series[float]",
     style: Style,
     width: int,

@@ -47,11 +47,13 @@ def score_densities(table: pd.DataFrame) -> go.Figure:
             )
     boundary = float(table["boundary"].iloc[0])
     if boundary == boundary:  # NaN: one answer for every score
-        _add_boundary(fig, boundary, float(table["reach"].iloc[0]), float(table["density"].max()))
+        _add_boundary(
+            fig, boundary, float(table["reach"].iloc[0]), top=float(table["density"].max())
+        )
     return fig
 
 
-def _add_boundary(fig: go.Figure, boundary: float, reach: float, top: float) -> None:
+def _add_boundary(fig: go.Figure, boundary: float, reach: float, *, top: float) -> None:
     fig.add_vrect(
         x0=boundary - reach,
         x1=boundary + reach,

@@ -20,6 +20,7 @@ Protocol = Annotated[
 
 def evaluate(  # noqa: PLR0913 - one a command-line option
     run_id: RunId,
+    *,
     attack: Annotated[str, typer.Option(help="pgd, apgd, autoattack or square")] = "pgd",
     subset: Subset = None,
     epsilon: Epsilon = None,

@@ -146,6 +146,6 @@ def export(
         return report_command.write(commands.find_run(run_id), out)
     from tasks.results import export as files
 
-    rows = files.export(open_database(), commands.find_run(run_id), what, out)
+    rows = files.export(open_database(), commands.find_run(run_id), what, out=out)
     say(f"{rows} {'tensors' if what == 'model' else 'rows'} in {out}")
     return None

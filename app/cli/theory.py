@@ -52,7 +52,7 @@ def theory(
         lines = error_lines(error, Setting).items()
         raise UserError(*(f"--{_option(name)}: {text}" for name, text in lines)) from None
     solution = solve(setting)
-    drawn = draw_errors(setting, solution.b, monte_carlo, seed) if monte_carlo else None
+    drawn = draw_errors(setting, solution.b, monte_carlo, seed=seed) if monte_carlo else None
     if as_json:
         say_json(_as_json(solution, drawn))
     else:

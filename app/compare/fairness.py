@@ -160,7 +160,7 @@ def _paired(base: Finished, run: Finished, name: str) -> tuple[str | None, pd.Da
         return "its test images are others", None
     names = list(base.class_names)
     size = max(len(names), int(one["label"].max()) + 1)
-    found = paired_difference(one["label"], wrong(one, name), wrong(other, name), size)
+    found = paired_difference(one["label"], wrong(one, name), wrong(other, name), num_classes=size)
     table = pd.DataFrame({"class_index": np.arange(size), **vars(found)})
     table["class"] = [class_name(names, index) for index in table["class_index"]]
     return None, table[table["n"] > 0]

@@ -40,7 +40,7 @@ def read_tables(database: Database, study: str) -> list[StudyTable]:
     with database.read() as session:
         runs = [shaped(row) for row in stored.finished_runs(session, study=study)]
         ids = [run.id for run in runs]
-        errors = stored.overall_errors(session, ids, "test", EVERY_OVERALL)
+        errors = stored.overall_errors(session, ids, "test", names=EVERY_OVERALL)
     return study_tables(runs, errors)
 
 

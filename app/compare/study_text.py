@@ -41,7 +41,7 @@ def markdown_table(table: StudyTable, escaped: Callable[[str], str] = for_markdo
     """Write one table alone; ``escaped`` makes of a name what Markdown shows as it is."""
     heads = ["Method", "Seeds", *headers(table).values()]
     rule = ["---", *["---:"] * (len(heads) - 1)]
-    lines = [heads, rule, *_cells(table, escaped, "**{}**".format, " ± ")]
+    lines = [heads, rule, *_cells(table, escaped, "**{}**".format, between=" ± ")]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -49,7 +49,7 @@ def as_latex(tables: Sequence[StudyTable]) -> str:
     """Write each table for LaTeX's booktabs package, its protocol as a comment before it."""
     parts = [_latex_comment(apart(tables))] if len(tables) > 1 else []
     for table in tables:
-        cells = _cells(table, for_latex, "\\textbf{{{}}}".format, " $\\pm$ ")
+        cells = _cells(table, for_latex, "\\textbf{{{}}}".format, between=" $\\pm$ ")
         frame = pd.DataFrame(cells, columns=["Method", "Seeds", *headers(table).values()])
         columns = "l" + "r" * (len(HEADERS) + 1)
         body = frame.to_latex(index=False, escape=False, column_format=columns)
@@ -109,7 +109,7 @@ def headers(table: StudyTable) -> dict[str, str]:
 
 
 def _cells(
-    table: StudyTable, escaped: Callable[[str], str], bold: Callable[[str], str], between: str
+    table: StudyTable, escaped: Callable[[str], str], bold: Callable[[str], str], *, between: str
 ) -> list[list[str]]:
     """Return the words of each row: method, number of seeds, then each error."""
     marks = {name: best(table.rows, name) for name in HEADERS}
@@ -117,13 +117,16 @@ def _cells(
         [
             escaped(row["title"]),
             str(row["n"]),
-            *(_cell(row, name, between, bold if marks[name][place] else str) for name in HEADERS),
+            *(
+                _cell(row, name, between, written=bold if marks[name][place] else str)
+                for name in HEADERS
+            ),
         ]
         for place, row in enumerate(table.rows.to_dict("records"))
     ]
 
 
-def _cell(row: Mapping[Any, Any], name: str, between: str, written: Callable[[str], str]) -> str:
+def _cell(row: Mapping[Any, Any], name: str, between: str, *, written: Callable[[str], str]) -> str:
     mean, sd = row[name], row[f"{name}_sd"]
     if mean != mean:  # NaN is the only number unlike itself
         return NOTHING

@@ -63,7 +63,7 @@ def overview() -> Overview:
 def runs(wanted: RunFilter, page: int) -> tuple[list[RunRow], int]:
     """Return one page, counted from 1, of the runs that are wanted, and how many these are."""
     with database().read() as session:
-        found, in_all = listing.runs(session, wanted, (page - 1) * RUNS_A_PAGE, RUNS_A_PAGE)
+        found, in_all = listing.runs(session, wanted, (page - 1) * RUNS_A_PAGE, number=RUNS_A_PAGE)
     return with_lost_marked(found, database()), in_all
 
 
@@ -147,11 +147,13 @@ def anti_adversary_shares(run_id: str, reached: Mark) -> pd.DataFrame:
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
 def summaries(
-    run_id: str, reached: Mark, quantity: str, label_group: str, epoch: int | None = None
+    run_id: str, reached: Mark, quantity: str, *, label_group: str, epoch: int | None = None
 ) -> pd.DataFrame:
     """Return one quantity's distribution over each class, of one epoch or of all."""
     with database().read() as session:
-        table = series.class_summaries(session, run_id, epoch, quantity, label_group)
+        table = series.class_summaries(
+            session, run_id, epoch, quantity=quantity, label_group=label_group
+        )
     return named(run_id, table.drop(columns="quantiles") if epoch is None else table)
 
 
@@ -180,7 +182,7 @@ def gallery_epochs(run_id: str, reached: Mark) -> list[int]:
 def gallery(run_id: str, reached: Mark, epoch: int) -> Columns | None:
     """Return the samples that are shown with their images, one entry a sample in each column."""
     with database().read() as session:
-        found = series.snapshot(session, run_id, epoch, "gallery")
+        found = series.snapshot(session, run_id, epoch, kind="gallery")
     return None if found is None else dict(found)
 
 

@@ -32,7 +32,7 @@ def class_errors(run_id: str, name: str, made: datetime) -> pd.DataFrame:
     """
     said, names = _said(run_id, name), _names(run_id)
     count = class_counts(said["label"], len(names))
-    wrong = errors_by_class(said["label"], said["clean"], said["attacked"], len(names))
+    wrong = errors_by_class(said["label"], said["clean"], said["attacked"], num_classes=len(names))
     tables = [
         pd.DataFrame({"name": error, "class_index": np.arange(len(names)), "wrong": counts})
         for error, counts in wrong.items()

@@ -191,6 +191,7 @@ def answers(
     model: type[BaseModel] = Scenario,
     path: str = "",
     key: str = PREFIX,
+    *,
     method: str | None = None,
 ) -> dict[str, Any]:
     """Return what stands in the form; a field that was never drawn has its default.

@@ -64,7 +64,7 @@ def _draw_section(place: Place, errors: Mapping[str, str]) -> None:
             _draw_plugin_choice(place, errors)
             chosen = chosen_plugins(place)
             for name, plugin in chosen.items():
-                _draw_plugin(place, name, plugin, errors, alone=len(chosen) == 1)
+                _draw_plugin(place, name, plugin, errors=errors, alone=len(chosen) == 1)
         else:
             _draw_table(place, errors)
 
@@ -101,7 +101,7 @@ def _draw_plugin_choice(place: Place, errors: Mapping[str, str]) -> None:
 
 
 def _draw_plugin(
-    place: Place, name: str, plugin: type[BaseModel], errors: Mapping[str, str], *, alone: bool
+    place: Place, name: str, plugin: type[BaseModel], *, errors: Mapping[str, str], alone: bool
 ) -> None:
     """Say what a chosen plug-in is, and draw its own fields."""
     if not alone:

@@ -117,7 +117,7 @@ def _launch(scenarios: Sequence[Scenario], fingerprint: str, *, insists: bool) -
 
 def _started_elsewhere(first: Scenario) -> _Elsewhere | None:
     with cached.database().read() as session:
-        found = started_lately(session, first.digest(), ACTOR, LATELY)
+        found = started_lately(session, first.digest(), ACTOR, seconds=LATELY)
     return None if found is None or found[0] in _memory().here else _Elsewhere(*found)
 
 

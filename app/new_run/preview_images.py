@@ -74,11 +74,11 @@ def _draw_attack(scenario: Scenario, shown: ImageSet, place: int) -> None:
         place,
     )
     image, label = shown.images[place], int(shown.labels[place])
-    looks = {"by the model as it starts": _untrained(key, scenario, image, label)}
+    looks = {"by the model as it starts": _untrained(key, scenario, image, _label=label)}
     run = next((run for run in finished() if run.dataset == scenario.data.dataset), None)
     if run is not None:
         try:
-            seen = _trained(key, run.id, scenario, image, label)
+            seen = _trained(key, run.id, scenario, _image=image, _label=label)
             looks[f"by a trained model: {_called(run)}, {seen.checkpoint}"] = seen.glance
         except UserError as error:
             st.caption(f"No trained model is shown. {literal(str(error))}")
@@ -86,7 +86,7 @@ def _draw_attack(scenario: Scenario, shown: ImageSet, place: int) -> None:
     factor = amplification(deltas)
     for title, look in looks.items():
         st.markdown(f"**Attacked** {literal(title)}")
-        _draw_look(look, image, (label, scenario.data.source.class_names), factor)
+        _draw_look(look, image, (label, scenario.data.source.class_names), factor=factor)
     st.caption(
         "Adversary: moved so that the loss on the given label rises; anti-adversary: so that it "
         f"falls; both within the threat model. Changes are shown {factor} times enlarged."
@@ -99,23 +99,27 @@ def _called(run: Finished) -> str:
 
 
 @st.cache_data(ttl=600, max_entries=16, show_spinner="Attacking one image")
-def _untrained(key: tuple[object, ...], _scenario: Scenario, _image: Any, _label: int) -> Glance:
+def _untrained(key: tuple[object, ...], _scenario: Scenario, _image: Any, *, _label: int) -> Glance:
     return preview.by_untrained(_scenario, _image, _label)
 
 
 @st.cache_data(ttl=600, max_entries=16, show_spinner="Attacking one image")
 def _trained(
-    key: tuple[object, ...], run_id: str, _scenario: Scenario, _image: Any, _label: int
+    key: tuple[object, ...], run_id: str, _scenario: Scenario, *, _image: Any, _label: int
 ) -> preview.Trained:
-    return preview.by_trained(cached.database(), run_id, _scenario.threat, _image, _label)
+    return preview.by_trained(
+        cached.database(), run_id, _scenario.threat, image=_image, label=_label
+    )
 
 
-def _draw_look(look: Glance, image: Any, label: tuple[int, tuple[str, ...]], factor: int) -> None:
+def _draw_look(
+    look: Glance, image: Any, label: tuple[int, tuple[str, ...]], *, factor: int
+) -> None:
     given, names = label
-    tiles = [("Image", image, _told(look, "image", given, names))]
+    tiles = [("Image", image, _told(look, "image", given, names=names))]
     for name, title in (("adversary", "Adversary"), ("anti_adversary", "Anti-adversary")):
         delta = look.deltas[name]
-        tiles.append((title, moved(image, delta), _told(look, name, given, names)))
+        tiles.append((title, moved(image, delta), _told(look, name, given, names=names)))
         tiles.append(("Change", amplified(delta, factor), ""))
     for column, (title, pixels, told) in zip(st.columns(len(tiles)), tiles, strict=True):
         with column:
@@ -123,7 +127,7 @@ def _draw_look(look: Glance, image: Any, label: tuple[int, tuple[str, ...]], fac
             st.caption(f"**{title}** {literal(told)}")
 
 
-def _told(look: Glance, view: str, given: int, names: tuple[str, ...]) -> str:
+def _told(look: Glance, view: str, given: int, *, names: tuple[str, ...]) -> str:
     """Say what the model takes a view for, and how sure it is of the given label."""
     called = names[look.predictions[view]]
     return f"says {called}; {percent(look.probabilities[view], 0)} for {names[given]}"

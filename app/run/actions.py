@@ -28,7 +28,7 @@ def action_buttons(run: RunRow, place: str) -> None:
             button="Stop the run",
             command=partial(commands.stop, run.id, ACTOR),
         )
-        _button("Stop", ":material/stop_circle:", f"{place}-stop", question)
+        _button("Stop", ":material/stop_circle:", f"{place}-stop", question=question)
     if run.is_resumable:
         question = about(
             title="Resume this run?",
@@ -36,7 +36,7 @@ def action_buttons(run: RunRow, place: str) -> None:
             button="Resume the run",
             command=partial(commands.resume, run.id, ACTOR),
         )
-        _button("Resume", ":material/resume:", f"{place}-resume", question)
+        _button("Resume", ":material/resume:", f"{place}-resume", question=question)
     if run.is_deletable:
         question = about(
             title="Delete this run?",
@@ -45,8 +45,8 @@ def action_buttons(run: RunRow, place: str) -> None:
             button="Delete the run",
             command=partial(commands.delete, run.id, ACTOR),
         )
-        _button("Delete", ":material/delete:", f"{place}-delete", question)
+        _button("Delete", ":material/delete:", f"{place}-delete", question=question)
 
 
-def _button(label: str, icon: str, key: str, question: Question) -> None:
+def _button(label: str, icon: str, key: str, *, question: Question) -> None:
     st.button(label, icon=icon, key=key, on_click=ask, args=(question,))

@@ -85,7 +85,7 @@ PLANS = (
 
 
 def panels(
-    history: pd.DataFrame, steps_per_epoch: int | None, num_validation: int, threat: str = ""
+    history: pd.DataFrame, steps_per_epoch: int | None, num_validation: int, *, threat: str = ""
 ) -> list[Panel]:
     """Return the panels that have data.
 

@@ -54,7 +54,7 @@ def _draw_curves(run_id: str) -> None:
         history,
         cached.fact(run, "steps_per_epoch"),
         cached.fact(run, "num_validation") or 0,
-        threat_of(run.scenario),
+        threat=threat_of(run.scenario),
     )
     live_curves(drawn, key=f"curves-{run.id}")
 

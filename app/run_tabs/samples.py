@@ -29,14 +29,14 @@ def draw(run: RunDetail) -> None:
         return
     epoch = _choose_epoch(epochs)
     quantity, group = _choose_quantity(run, epoch)
-    table = cached.summaries(run.id, cached.mark(run), quantity, group, epoch)
+    table = cached.summaries(run.id, cached.mark(run), quantity, label_group=group, epoch=epoch)
     table = table[table["n"] > 0]
     if table.empty:
         st.info("No sample has such a label in this epoch.", icon=":material/filter_alt_off:")
     else:
         _say_extremes(table, quantity)
         shown = _choose_classes(table)
-        _draw_distributions(run, table, epoch, shown)
+        _draw_distributions(run, table, epoch, shown=shown)
         if quantity == "anti_adversary_weight":
             _draw_shares(run, shown)
     st.page_link(
@@ -95,7 +95,9 @@ def _say_extremes(table: pd.DataFrame, quantity: str) -> None:
     )
 
 
-def _draw_distributions(run: RunDetail, table: pd.DataFrame, epoch: int, shown: list[str]) -> None:
+def _draw_distributions(
+    run: RunDetail, table: pd.DataFrame, epoch: int, *, shown: list[str]
+) -> None:
     quantity, group = table["quantity"].iloc[0], table["label_group"].iloc[0]
     drawn = table[table["class"].isin(shown)]
     left, right = st.columns(2)
@@ -110,7 +112,7 @@ def _draw_distributions(run: RunDetail, table: pd.DataFrame, epoch: int, shown: 
         show_table(flat, key="distribution", file_name=f"samples-{name}-epoch-{epoch}.csv")
     with right:
         st.markdown("**Mean over the epochs**")
-        history = cached.summaries(run.id, cached.mark(run), quantity, group)
+        history = cached.summaries(run.id, cached.mark(run), quantity, label_group=group)
         alt = f"Mean {metric(quantity)} of each class over the epochs"
         drawn = history[history["class"].isin(shown) & (history["n"] > 0)]
         show_chart(charts()["class_means"].draw(drawn), key="class-means", alt=alt)

@@ -70,10 +70,10 @@ def _choose_rows(look: Look, columns: Columns, trait: str | None) -> Rows:
     limits = weight_range or trait_range or meant.classes or meant.labels != "all"
     whole = f"of {count(len(columns['sample']), 'training sample')} in epoch {look.epoch}"
     st.markdown(f"**{len(rows):,}** {whole}{' meet the choice' if limits else ''}")
-    return _ordered(look, columns, rows, str(order))
+    return _ordered(look, columns, rows, order=str(order))
 
 
-def _ordered(look: Look, columns: Columns, rows: Rows, order: str) -> Rows:
+def _ordered(look: Look, columns: Columns, rows: Rows, *, order: str) -> Rows:
     values = columns[look.quantity][rows]
     ascending = rows[np.argsort(values, kind="stable")]
     if order == "low":
@@ -150,7 +150,7 @@ def _draw_table(look: Look, columns: Columns, rows: Rows) -> None:
         for kind, write in _FILES.items():
             st.download_button(
                 f"Download {kind}",
-                partial(_file, write, columns, rows, look.names),  # made when it is asked for
+                partial(_file, write, columns, rows, names=look.names),  # made when it is asked for
                 file_name=f"{name}.{kind.lower()}",
                 icon=":material/download:",
                 key=f"samples-{kind.lower()}",
@@ -159,7 +159,7 @@ def _draw_table(look: Look, columns: Columns, rows: Rows) -> None:
 
 
 def _file(
-    write: Callable[[pd.DataFrame], bytes], columns: Columns, rows: Rows, names: list[str]
+    write: Callable[[pd.DataFrame], bytes], columns: Columns, rows: Rows, *, names: list[str]
 ) -> bytes:
     return write(table_of(columns, rows, names))
 

@@ -73,7 +73,7 @@ def draw_history(look: Look, table: pd.DataFrame) -> None:
     meant = _meant(look, table)
     most = MOST_LINES // len(look.groups)
     shown = extremes(meant, most)
-    found = reads.history(look.run.id, look.reached, look.quantity, tuple(shown))
+    found = reads.history(look.run.id, look.reached, look.quantity, classes=tuple(shown))
     found = found[found["label_group"].isin(look.groups)]
     if found["epoch"].nunique() < 2:
         st.caption("Fewer than two epochs were recorded.")
@@ -85,7 +85,7 @@ def draw_history(look: Look, table: pd.DataFrame) -> None:
         f"{note} Name classes above to see those."
     )
     figure = charts()["sample_history"].draw(in_units(found, look.quantity, SHAPE))
-    _title(figure, "yaxis", look.quantity, "Median ")
+    _title(figure, "yaxis", look.quantity, before="Median ")
     alt = f"Median {name_of(look.quantity)} of {count(len(shown), 'class', 'classes')} by epoch"
     show_chart(figure, key="history", alt=alt)
     show_table(found, key="history", file_name=_file(look, "epochs"))
@@ -135,7 +135,7 @@ def _note(shown: int, known: int, which: str) -> str:
     return "" if shown == known else f" The {shown} classes of {known:,} with {which}."
 
 
-def _title(figure: go.Figure, axis: str, quantity: str, before: str = "") -> None:
+def _title(figure: go.Figure, axis: str, quantity: str, *, before: str = "") -> None:
     title = axis_title(quantity)
     text = f"{before}{title.lower() if before else title}"
     figure.update_layout({axis: {"title": {"text": text}}})

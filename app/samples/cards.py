@@ -62,19 +62,24 @@ def draw_sample(sample: Sample, factor: int) -> None:
     *tiles, words = st.columns([1.0] * num_tiles + [7.4 - num_tiles], vertical_alignment="top")
     if sample.has("image"):
         image = sample["image"]
-        _tile(tiles[0], image, "Image", _told(sample, "prediction", "probability"))
+        _tile(tiles[0], image, "Image", told=_told(sample, "prediction", "probability"))
         places = iter(tiles[1:])
         for kind, name in (("adversary", "Adversary"), ("anti_adversary", "Anti-adversary")):
             if sample.has(f"{kind}_delta"):
                 delta = sample[f"{kind}_delta"]
                 told = _told(sample, f"{kind}_prediction", f"{kind}_probability")
-                _tile(next(places), moved(image, delta), name, told)
-                _tile(next(places), amplified(delta, factor), "Change", f"enlarged {factor} times")
+                _tile(next(places), moved(image, delta), name, told=told)
+                _tile(
+                    next(places),
+                    amplified(delta, factor),
+                    "Change",
+                    told=f"enlarged {factor} times",
+                )
     with words:
         _say_sample(sample)
 
 
-def _tile(column: Any, image: Any, title: str, told: str) -> None:
+def _tile(column: Any, image: Any, title: str, *, told: str) -> None:
     with column:
         alt = f"{title}: {told}" if told else title
         st.image(enlarged(image), width="stretch", alt=alt, output_format="PNG")

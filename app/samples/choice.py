@@ -106,19 +106,19 @@ def _keep_epoch(newest: int) -> None:
 
 
 def _choose_labels(run: RunDetail, quantity: str, epoch: int) -> str:
-    table = reads.distributions(run.id, cached.mark(run), quantity, epoch)
+    table = reads.distributions(run.id, cached.mark(run), quantity, epoch=epoch)
     if not {"clean", "flipped"} <= set(table["label_group"]):
         return "all"
-    return _segments("Labels", "labels", GROUPS, BOTH)
+    return _segments("Labels", "labels", GROUPS, default=BOTH)
 
 
 def _choose_size(size_of: tuple[str, ...]) -> str:
     if not size_of:
         return "all"
-    return _segments("Class size", "size", SIZES, "all")
+    return _segments("Class size", "size", SIZES, default="all")
 
 
-def _segments(label: str, name: str, options: dict[str, str], default: str) -> str:
+def _segments(label: str, name: str, options: dict[str, str], *, default: str) -> str:
     wanted = st.query_params.get(name, default)
     st.session_state[f"choice-{name}"] = wanted if wanted in options else default
     chosen = st.segmented_control(

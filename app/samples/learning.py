@@ -36,12 +36,16 @@ def draw_learned(look: Look) -> str | None:
         return None
     trait = choose_trait(columns, "margin" if look.quantity == "loss" else "loss")
     wanted = Filter(look.samples.labels, look.classes, trait=trait)
-    table = reads.learned(look.run.id, look.run.attempt, look.epoch, look.quantity, wanted)
+    table = reads.learned(
+        look.run.id, look.run.attempt, look.epoch, quantity=look.quantity, wanted=wanted
+    )
     if table.empty:
         st.info("No sample meets this choice.", icon=":material/filter_alt_off:")
         return trait
     st.markdown(f"**{literal(words.followed(table, look.quantity, trait))}**")
-    network = reads.network_curve(look.run.id, look.reached, look.epoch, look.quantity, trait)
+    network = reads.network_curve(
+        look.run.id, look.reached, look.epoch, quantity=look.quantity, trait=trait
+    )
     _say_network(look, network.why_not)
     if len(network.table):
         curve = network.table.assign(layer="network")
@@ -125,7 +129,9 @@ def found(look: Look) -> dict[str, Roc]:
     wanted = Filter(classes=look.classes)
     names = dict.fromkeys((look.quantity, *REFERENCES))
     curves = {
-        name: reads.detection(look.run.id, look.run.attempt, look.epoch, name, wanted)
+        name: reads.detection(
+            look.run.id, look.run.attempt, look.epoch, quantity=name, wanted=wanted
+        )
         for name in names
     }
     return {name: curve for name, curve in curves.items() if curve is not None}

@@ -58,18 +58,18 @@ def quantities(run_id: str, reached: Mark, epoch: int) -> list[str]:
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
-def distributions(run_id: str, reached: Mark, quantity: str, epoch: int) -> pd.DataFrame:
+def distributions(run_id: str, reached: Mark, quantity: str, *, epoch: int) -> pd.DataFrame:
     """Return one quantity's distribution over each class and label group of an epoch."""
     with cached.database().read() as session:
-        table = series.class_summaries(session, run_id, epoch, quantity)
+        table = series.class_summaries(session, run_id, epoch, quantity=quantity)
     return cached.named(run_id, table[table["n"] > 0].reset_index(drop=True))
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
-def history(run_id: str, reached: Mark, quantity: str, classes: tuple[int, ...]) -> pd.DataFrame:
+def history(run_id: str, reached: Mark, quantity: str, *, classes: tuple[int, ...]) -> pd.DataFrame:
     """Return the same of every recorded epoch, for some classes and without the curves."""
     with cached.database().read() as session:
-        table = stored.history(session, run_id, quantity, classes)
+        table = stored.history(session, run_id, quantity, classes=classes)
     return cached.named(run_id, table[table["n"] > 0].reset_index(drop=True))
 
 
@@ -77,8 +77,10 @@ def history(run_id: str, reached: Mark, quantity: str, classes: tuple[int, ...])
 def columns(run_id: str, attempt: int, epoch: int) -> Columns:
     """Return every array of an epoch, with the labels; they are shared, nobody may write."""
     with cached.database().read() as session:
-        who = series.snapshot(session, run_id, 0, "samples", ["given_label", "true_label"])
-        found = series.snapshot(session, run_id, epoch, "assignment") or {}
+        who = series.snapshot(
+            session, run_id, 0, kind="samples", names=["given_label", "true_label"]
+        )
+        found = series.snapshot(session, run_id, epoch, kind="assignment") or {}
     known = {**found, **(who or {})}
     for values in known.values():
         values.flags.writeable = False
@@ -86,7 +88,9 @@ def columns(run_id: str, attempt: int, epoch: int) -> Columns:
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
-def learned(run_id: str, attempt: int, epoch: int, quantity: str, wanted: Filter) -> pd.DataFrame:
+def learned(
+    run_id: str, attempt: int, epoch: int, *, quantity: str, wanted: Filter
+) -> pd.DataFrame:
     """Return a weight over a characteristic: rows of the layers ``cell`` and ``mean``."""
     known = columns(run_id, attempt, epoch)
     rows = rows_of(known, wanted)
@@ -98,7 +102,9 @@ def learned(run_id: str, attempt: int, epoch: int, quantity: str, wanted: Filter
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
-def network_curve(run_id: str, reached: Mark, epoch: int, quantity: str, trait: str) -> Dependence:
+def network_curve(
+    run_id: str, reached: Mark, epoch: int, *, quantity: str, trait: str
+) -> Dependence:
     """Return how the network's output depends on one characteristic, at one recorded epoch."""
     run = cached.run(run_id)
     network = None if run is None else dependence.learned_weight(run)
@@ -115,12 +121,14 @@ def network_curve(run_id: str, reached: Mark, epoch: int, quantity: str, trait: 
         return Dependence(why, pd.DataFrame())
     known = columns(run_id, run.attempt, epoch)
     grid = np.linspace(known[trait].min(), known[trait].max(), GRID, dtype=np.float32)
-    curve = dependence.dependence(run, kept[1], known, trait, grid)
+    curve = dependence.dependence(run, kept[1], known, name=trait, grid=grid)
     return Dependence("", pd.DataFrame({"x": grid, "y": curve}))
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
-def detection(run_id: str, attempt: int, epoch: int, quantity: str, wanted: Filter) -> Roc | None:
+def detection(
+    run_id: str, attempt: int, epoch: int, *, quantity: str, wanted: Filter
+) -> Roc | None:
     """Return how well a quantity tells wrong labels from right ones among some samples."""
     known = columns(run_id, attempt, epoch)
     if quantity not in known or "true_label" not in known:
@@ -140,7 +148,7 @@ def course(run_id: str, reached: Mark, row: int) -> pd.DataFrame:
     places = np.linspace(0, len(epochs) - 1, min(len(epochs), MAX_COURSE)).round().astype(int)
     wanted = [epochs[place] for place in places]
     with cached.database().read() as session:
-        return stored.courses(session, run_id, wanted, (*ASSIGNMENT, "loss"), row)
+        return stored.courses(session, run_id, wanted, names=(*ASSIGNMENT, "loss"), row=row)
 
 
 @st.cache_resource(ttl=600, max_entries=2, show_spinner="Reading the images")

@@ -12,7 +12,7 @@ ALIKE = 1e-6
 """Relative difference below which values are the same."""
 
 
-def headline(table: pd.DataFrame, quantity: str, method: str, found: Roc | None) -> str:
+def headline(table: pd.DataFrame, quantity: str, method: str, *, found: Roc | None) -> str:
     """Answer what the method gave whom, in one line.
 
     Args:

@@ -26,7 +26,9 @@ def action_buttons(study: StudyRow) -> None:
             button="Stop its runs",
             command=partial(commands.stop_study, study.name, ACTOR),
         )
-        _button(f"Stop {count(stoppable, 'run')}", ":material/stop_circle:", "stop", question)
+        _button(
+            f"Stop {count(stoppable, 'run')}", ":material/stop_circle:", "stop", question=question
+        )
     resumable = _number(study, RESUMABLE)
     if resumable:
         question = Question(
@@ -37,12 +39,14 @@ def action_buttons(study: StudyRow) -> None:
             button="Resume its runs",
             command=partial(commands.resume_study, study.name, ACTOR),
         )
-        _button(f"Resume {count(resumable, 'run')}", ":material/resume:", "resume", question)
+        _button(
+            f"Resume {count(resumable, 'run')}", ":material/resume:", "resume", question=question
+        )
 
 
 def _number(study: StudyRow, statuses: tuple[RunStatus, ...]) -> int:
     return sum(number for status, number in study.statuses.items() if status in statuses)
 
 
-def _button(label: str, icon: str, name: str, question: Question) -> None:
+def _button(label: str, icon: str, name: str, *, question: Question) -> None:
     st.button(label, icon=icon, key=f"study-{name}", on_click=ask, args=(question,))

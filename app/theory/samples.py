@@ -32,7 +32,7 @@ def draw_samples(setting: Setting, solution: Solution) -> Draw | None:
     if seed is None:
         return None
     num = min(wanted or NUM_SAMPLES[0], MAX_NUMBERS // setting.dim)
-    drawn = _counted(setting, solution.b, num, seed)
+    drawn = _counted(setting, solution.b, num, seed=seed)
     st.caption(literal(_in_words(solution, drawn, seed)))
     return drawn
 
@@ -43,8 +43,8 @@ def draw_samples(setting: Setting, solution: Solution) -> Draw | None:
     show_spinner="Drawing samples",
     hash_funcs={Setting: Setting.model_dump_json},
 )
-def _counted(setting: Setting, b: float, num: int, seed: int) -> Draw:
-    return draw_errors(setting, b, num, seed)
+def _counted(setting: Setting, b: float, num: int, *, seed: int) -> Draw:
+    return draw_errors(setting, b, num, seed=seed)
 
 
 def _in_words(solution: Solution, drawn: Draw, seed: int) -> str:

@@ -32,7 +32,7 @@ def render() -> None:
 
 
 def _draw(look: Look) -> None:
-    found = reads.distributions(look.run.id, look.reached, look.quantity, look.epoch)
+    found = reads.distributions(look.run.id, look.reached, look.quantity, epoch=look.epoch)
     table = by_class.with_parts(found, look)
     _say_answer(look, table)
     by_class.draw_distributions(look, table)
@@ -104,7 +104,7 @@ def _offer_newer(run_id: str, drawn: cached.Mark) -> None:
 def _say_answer(look: Look, table: pd.DataFrame) -> None:
     rocs = learning.found(look)
     shown = table[table["class_index"].isin(look.classes)] if look.classes else table
-    line = words.headline(shown, look.quantity, look.run.method, rocs.get(look.quantity))
+    line = words.headline(shown, look.quantity, look.run.method, found=rocs.get(look.quantity))
     st.markdown(f"#### {literal(line)}")
     n = shown[shown["label_group"] == "all"]["n"].sum()
     parts = [

@@ -55,11 +55,11 @@ def finished_runs(
 
 
 def overall_errors(
-    session: Session, run_ids: Sequence[str], split: str, names: Sequence[str] = OVERALL
+    session: Session, run_ids: Sequence[str], split: str, *, names: Sequence[str] = OVERALL
 ) -> pd.DataFrame:
     """Return the average and worst-class errors of runs: run_id, name, epoch, value."""
     columns = (Metric.run_id, Metric.name, Metric.epoch, Metric.value)
-    found = _of_runs(Metric, columns, run_ids, split, names)
+    found = _of_runs(Metric, columns, run_ids, split=split, names=names)
     return _frame(session, found.order_by(Metric.run_id, Metric.name, Metric.step), columns)
 
 
@@ -69,7 +69,7 @@ def class_errors(session: Session, run_ids: Sequence[str], split: str = "test") 
         *(ClassMetric.run_id, ClassMetric.name, ClassMetric.class_index),
         *(ClassMetric.value, ClassMetric.n),
     )
-    found = _of_runs(ClassMetric, columns, run_ids, split, ERRORS)
+    found = _of_runs(ClassMetric, columns, run_ids, split=split, names=ERRORS)
     ordered = found.order_by(ClassMetric.run_id, ClassMetric.name, ClassMetric.class_index)
     return _frame(session, ordered, columns)
 
@@ -78,6 +78,7 @@ def _of_runs(
     model: Any,
     columns: Iterable[InstrumentedAttribute[Any]],
     run_ids: Sequence[str],
+    *,
     split: str,
     names: Sequence[str],
 ) -> Select[Any]:

@@ -68,12 +68,14 @@ def _newest_result(session: Session) -> RunRow | None:
     return found[0] if found else None
 
 
-def runs(session: Session, wanted: RunFilter, first: int, number: int) -> tuple[list[RunRow], int]:
+def runs(
+    session: Session, wanted: RunFilter, first: int, *, number: int
+) -> tuple[list[RunRow], int]:
     """Return some of the runs that are wanted, newest first, and how many there are in all."""
     where = _conditions(wanted)
     there = select(func.count()).select_from(Run).where(Run.status != RunStatus.DELETING, *where)
     in_all = session.execute(there).scalar_one()
-    return queries.list_runs(session, number, first, where), in_all
+    return queries.list_runs(session, number, first, where=where), in_all
 
 
 def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
@@ -91,7 +93,7 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
 
 
 def started_lately(
-    session: Session, digest: str, actor: str, seconds: float
+    session: Session, digest: str, actor: str, *, seconds: float
 ) -> tuple[str, float] | None:
     """Return the newest run of a scenario that someone queued in the last seconds, and its age.
 

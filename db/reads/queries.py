@@ -54,6 +54,7 @@ def list_runs(
     session: Session,
     limit: int = 500,
     offset: int = 0,
+    *,
     where: Sequence[ColumnElement[bool]] = (),
 ) -> list[RunRow]:
     """Return runs, newest first, in three statements however many there are."""
@@ -73,7 +74,9 @@ def get_run(session: Session, run_id: str) -> RunDetail | None:
         return None
     values = _run_values(row, headlines(session, [run_id]).get(run_id))
     details = {name: row[name] for name in _DETAIL_COLUMNS}
-    attempts = _rows(session, AttemptRow, Attempt, Attempt.run_id == run_id, order=Attempt.number)
+    attempts = _rows(
+        session, AttemptRow, Attempt, condition=Attempt.run_id == run_id, order=Attempt.number
+    )
     return RunDetail(**values, **details, attempts=attempts)
 
 
@@ -110,7 +113,9 @@ def runs_with_status(session: Session, status: RunStatus) -> list[str]:
 
 def events(session: Session, run_id: str) -> list[EventRow]:
     """Return what happened to a run, oldest first."""
-    return _rows(session, EventRow, RunEvent, RunEvent.run_id == run_id, order=RunEvent.id)
+    return _rows(
+        session, EventRow, RunEvent, condition=RunEvent.run_id == run_id, order=RunEvent.id
+    )
 
 
 def checkpoints(session: Session, run_id: str) -> list[CheckpointRow]:
@@ -151,13 +156,13 @@ def final_metrics(session: Session, run_id: str) -> dict[str, Any] | None:
         return None
     names = (run.facts or {}).get("class_names") or []
     return {
-        error: {"average": averages[error], **_by_class(session, run_id, error, names)}
+        error: {"average": averages[error], **_by_class(session, run_id, error, names=names)}
         for error in ERRORS
         if error in averages
     }
 
 
-def _by_class(session: Session, run_id: str, error: str, names: list[str]) -> dict[str, Any]:
+def _by_class(session: Session, run_id: str, error: str, *, names: list[str]) -> dict[str, Any]:
     """Return an error of every class in the newest epoch that has it, and the worst class."""
     mine = (ClassMetric.run_id == run_id, ClassMetric.split == "test", ClassMetric.name == error)
     newest = select(func.max(ClassMetric.epoch)).where(*mine).scalar_subquery()
@@ -237,7 +242,7 @@ def _run_values(row: Any, result: Headline | None) -> dict[str, Any]:
 
 
 def _rows(
-    session: Session, row_type: type[RowT], model: Any, condition: Any, order: Any
+    session: Session, row_type: type[RowT], model: Any, *, condition: Any, order: Any
 ) -> list[RowT]:
     columns = [getattr(model, name) for name in row_type.__dataclass_fields__]
     found = session.execute(select(*columns).where(condition).order_by(order))

@@ -34,7 +34,7 @@ def recorded_runs(session: Session, limit: int = 500) -> list[RecordedRow]:
 
 
 def history(
-    session: Session, run_id: str, quantity: str, classes: Sequence[int] | None = None
+    session: Session, run_id: str, quantity: str, *, classes: Sequence[int] | None = None
 ) -> pd.DataFrame:
     """Return how one quantity is distributed over each class in every recorded epoch.
 
@@ -65,7 +65,7 @@ def quantities(session: Session, run_id: str, epoch: int) -> list[str]:
 
 
 def courses(
-    session: Session, run_id: str, epochs: Sequence[int], names: Sequence[str], row: int
+    session: Session, run_id: str, epochs: Sequence[int], *, names: Sequence[str], row: int
 ) -> pd.DataFrame:
     """Return what one sample got in these epochs: epoch, and a column per name that is stored.
 

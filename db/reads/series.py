@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 
 def metrics(
-    session: Session, run_id: str, split: str | None = None, after_step: int = -1
+    session: Session, run_id: str, split: str | None = None, *, after_step: int = -1
 ) -> pd.DataFrame:
     """Return the series of a run: split, name, step, epoch, value."""
     columns = ("split", "name", "step", "epoch", "value")
     given = {"split": split}
-    found = _frame_query(Metric, columns, run_id, given).where(Metric.step > after_step)
+    found = _frame_query(Metric, columns, run_id, given=given).where(Metric.step > after_step)
     ordered = found.order_by(Metric.split, Metric.name, Metric.step)
     return _frame(session, ordered, columns, floats=("value",))
 
 
 def class_metrics(
-    session: Session, run_id: str, split: str | None = None, epoch: int | None = None
+    session: Session, run_id: str, split: str | None = None, *, epoch: int | None = None
 ) -> pd.DataFrame:
     """Return the values of each class: split, name, epoch, class_index, value, n."""
     columns = ("split", "name", "epoch", "class_index", "value", "n")
-    found = _frame_query(ClassMetric, columns, run_id, {"split": split, "epoch": epoch})
+    found = _frame_query(ClassMetric, columns, run_id, given={"split": split, "epoch": epoch})
     ordered = found.order_by(
         ClassMetric.split, ClassMetric.name, ClassMetric.epoch, ClassMetric.class_index
     )
@@ -50,6 +50,7 @@ def class_summaries(
     session: Session,
     run_id: str,
     epoch: int | None = None,
+    *,
     quantity: str | None = None,
     label_group: str | None = None,
 ) -> pd.DataFrame:
@@ -57,7 +58,7 @@ def class_summaries(
     floats = ("mean", "q05", "q25", "median", "q75", "q95")
     columns = ("epoch", "quantity", "label_group", "class_index", "n", *floats, "quantiles")
     given = {"epoch": epoch, "quantity": quantity, "label_group": label_group}
-    found = _frame_query(ClassSummary, columns, run_id, given).order_by(
+    found = _frame_query(ClassSummary, columns, run_id, given=given).order_by(
         ClassSummary.epoch,
         ClassSummary.quantity,
         ClassSummary.label_group,
@@ -77,7 +78,7 @@ def gallery_epochs(session: Session, run_id: str) -> list[int]:
 
 
 def snapshot(
-    session: Session, run_id: str, epoch: int, kind: str, names: Iterable[str] | None = None
+    session: Session, run_id: str, epoch: int, *, kind: str, names: Iterable[str] | None = None
 ) -> dict[str, np.ndarray] | None:
     """Return the arrays of one epoch, or those of ``names`` that are there."""
     from db import snapshot as blobs
@@ -95,13 +96,13 @@ def snapshots(
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Give every stored epoch and its arrays, one in memory at a time."""
     for epoch in _snapshot_epochs(session, run_id, kind):
-        columns = snapshot(session, run_id, epoch, kind)
+        columns = snapshot(session, run_id, epoch, kind=kind)
         if columns is not None:
             yield epoch, columns
 
 
 def _frame_query(
-    model: Any, columns: Iterable[str], run_id: str, given: dict[str, Any]
+    model: Any, columns: Iterable[str], run_id: str, *, given: dict[str, Any]
 ) -> Select[Any]:
     conditions = [
         getattr(model, name) == value for name, value in given.items() if value is not None
@@ -111,7 +112,7 @@ def _frame_query(
 
 
 def _frame(
-    session: Session, statement: Select[Any], columns: Iterable[str], floats: Iterable[str]
+    session: Session, statement: Select[Any], columns: Iterable[str], *, floats: Iterable[str]
 ) -> pd.DataFrame:
     """Return a frame whose columns have the same types with and without rows."""
     import pandas as pd

@@ -20,7 +20,7 @@ def start_deletion(session: Session, run_id: str, actor: str) -> bool:
     if source is None or RunStatus.DELETING not in LEGAL_EDGES[source]:
         return False
     edge = (source, RunStatus.DELETING)
-    return change(session, run_id, edge, Note(actor, USER)) is not None
+    return change(session, run_id, edge, note=Note(actor, USER)) is not None
 
 
 def files_deleted(session: Session, run_id: str, attempts: Sequence[int]) -> int:

@@ -57,13 +57,15 @@ class ClassSummaryRow:
     """`NUM_QUANTILES` equally spaced quantiles, from the minimum to the maximum."""
 
 
-def write_metrics(session: Session, run_id: str, attempt: int, rows: Iterable[MetricRow]) -> None:
+def write_metrics(
+    session: Session, run_id: str, attempt: int, *, rows: Iterable[MetricRow]
+) -> None:
     values = [vars(row) | {"value": finite(row.value)} for row in rows]
-    _upsert(session, Metric, run_id, attempt, values)
+    _upsert(session, Metric, run_id, attempt=attempt, rows=values)
 
 
 def changed_since(
-    session: Session, run_id: str, attempt: int, rows: Iterable[MetricRow]
+    session: Session, run_id: str, attempt: int, *, rows: Iterable[MetricRow]
 ) -> list[str]:
     """Return the names of the values that an earlier attempt recorded otherwise."""
     given = {(row.split, row.name, row.step): finite(row.value) for row in rows}
@@ -81,22 +83,25 @@ def changed_since(
 
 
 def write_class_metrics(
-    session: Session, run_id: str, attempt: int, rows: Iterable[ClassMetricRow]
+    session: Session, run_id: str, attempt: int, *, rows: Iterable[ClassMetricRow]
 ) -> None:
     values = [vars(row) | {"value": finite(row.value)} for row in rows]
-    _upsert(session, ClassMetric, run_id, attempt, values)
+    _upsert(session, ClassMetric, run_id, attempt=attempt, rows=values)
 
 
 def write_class_summaries(
-    session: Session, run_id: str, attempt: int, rows: Iterable[ClassSummaryRow]
+    session: Session, run_id: str, attempt: int, *, rows: Iterable[ClassSummaryRow]
 ) -> None:
-    _upsert(session, ClassSummary, run_id, attempt, [_summary_values(row) for row in rows])
+    _upsert(
+        session, ClassSummary, run_id, attempt=attempt, rows=[_summary_values(row) for row in rows]
+    )
 
 
 def write_snapshot(
     session: Session,
     run_id: str,
     attempt: int,
+    *,
     epoch: int,
     kind: str,
     columns: Mapping[str, np.ndarray],
@@ -104,15 +109,21 @@ def write_snapshot(
     """Store arrays of one length, one row a sample."""
     num_rows = len(next(iter(columns.values()))) if columns else 0
     values = {"epoch": epoch, "kind": kind, "num_rows": num_rows}
-    _upsert(session, Snapshot, run_id, attempt, [values | {"data": snapshot.encode(columns)}])
+    _upsert(
+        session,
+        Snapshot,
+        run_id,
+        attempt=attempt,
+        rows=[values | {"data": snapshot.encode(columns)}],
+    )
 
 
 def write_checkpoint(  # noqa: PLR0913 - the row's key and its contents
-    session: Session, run_id: str, attempt: int, epoch: int, path: str, size: int, sha256: str
+    session: Session, run_id: str, attempt: int, *, epoch: int, path: str, size: int, sha256: str
 ) -> None:
     """Note a checkpoint that is safely on disk; ``path`` is relative to the data directory."""
     values = {"epoch": epoch, "path": path, "size": size, "sha256": sha256}
-    _upsert(session, Checkpoint, run_id, attempt, [values])
+    _upsert(session, Checkpoint, run_id, attempt=attempt, rows=[values])
 
 
 def drop_checkpoints(session: Session, run_id: str, epochs: Iterable[int]) -> None:
@@ -138,7 +149,7 @@ def _summary_values(row: ClassSummaryRow) -> dict[str, Any]:
 
 
 def _upsert(
-    session: Session, model: type[Base], run_id: str, attempt: int, rows: list[dict[str, Any]]
+    session: Session, model: type[Base], run_id: str, *, attempt: int, rows: list[dict[str, Any]]
 ) -> None:
     """Insert rows; one that is there is replaced unless a later attempt wrote it."""
     if not rows:

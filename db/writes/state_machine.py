@@ -42,6 +42,7 @@ def change(
     session: Session,
     run_id: str,
     edge: tuple[RunStatus, RunStatus],
+    *,
     note: Note,
     **values: Any,
 ) -> int | None:
@@ -56,7 +57,7 @@ def change(
     statement = update(Run).where(*conditions).values(**values).returning(Run.attempt)
     attempt = session.execute(statement, execution_options=NO_SYNC).scalar()
     if attempt is not None:
-        record(session, run_id, attempt, edge, note)
+        record(session, run_id, attempt, edge=edge, note=note)
     return attempt
 
 
@@ -64,6 +65,7 @@ def record(
     session: Session,
     run_id: str,
     attempt: int,
+    *,
     edge: tuple[RunStatus | None, RunStatus],
     note: Note,
 ) -> None:
@@ -73,7 +75,7 @@ def record(
     session.execute(insert(RunEvent).values(**event))
 
 
-def remark(session: Session, run_id: str, attempt: int, reason: str, message: str) -> bool:
+def remark(session: Session, run_id: str, attempt: int, *, reason: str, message: str) -> bool:
     """Tell something that changes no status, as an event from the status to itself.
 
     False, and nothing is told, if the run is no longer held by this attempt.
@@ -83,7 +85,7 @@ def remark(session: Session, run_id: str, attempt: int, reason: str, message: st
         return False
     holder = select(Attempt.worker_id).where(Attempt.run_id == run_id, Attempt.number == attempt)
     actor = session.execute(holder).scalar() or "unknown"
-    record(session, run_id, attempt, (status, status), Note(actor, reason, message))
+    record(session, run_id, attempt, edge=(status, status), note=Note(actor, reason, message))
     return True
 
 

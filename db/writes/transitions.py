@@ -74,19 +74,19 @@ def create_run(session: Session, new: NewRun, actor: str) -> tuple[str, bool]:
     if run_id is None:
         known = select(Run.id).where(Run.idempotency_key == new.idempotency_key)
         return session.execute(known).scalar_one(), False
-    record(session, run_id, 0, (None, RunStatus.QUEUED), Note(actor))
+    record(session, run_id, 0, edge=(None, RunStatus.QUEUED), note=Note(actor))
     return run_id, True
 
 
 def claim(
-    session: Session, run_id: str, worker: WorkerIdentity, lease_seconds: float
+    session: Session, run_id: str, worker: WorkerIdentity, *, lease_seconds: float
 ) -> int | None:
     """Take a queued run and return the number of the new attempt, or nothing: too late."""
     number = change(
         session,
         run_id,
         (RunStatus.QUEUED, RunStatus.RUNNING),
-        Note(worker.id),
+        note=Note(worker.id),
         attempt=Run.attempt + 1,
         started_at=func.coalesce(Run.started_at, db_now()),
     )
@@ -99,7 +99,7 @@ def claim(
 
 
 def heartbeat(
-    session: Session, run_id: str, attempt: int, lease_seconds: float
+    session: Session, run_id: str, attempt: int, *, lease_seconds: float
 ) -> RunStatus | None:
     """Extend the lease and return the run's status, or nothing: replaced or ended, write no more.
 
@@ -141,7 +141,7 @@ def ended_with(session: Session, run_id: str, attempt: int) -> bool:
     return locked_status(session, run_id, attempt) in ENDED
 
 
-def epoch_done(session: Session, run_id: str, attempt: int, epoch: int) -> None:
+def epoch_done(session: Session, run_id: str, attempt: int, *, epoch: int) -> None:
     """Count an epoch as recorded; an attempt that got that far was not lost at its start."""
     mine = (Run.id == run_id, Run.attempt == attempt, Run.status.in_(HELD))
     session.execute(
@@ -150,7 +150,7 @@ def epoch_done(session: Session, run_id: str, attempt: int, epoch: int) -> None:
 
 
 def request_stop(
-    session: Session, run_id: str, actor: str, message: str | None = None
+    session: Session, run_id: str, actor: str, *, message: str | None = None
 ) -> RunStatus | None:
     """Cancel what waits, ask what runs to stop; nothing if there is nothing to stop."""
     status = locked_status(session, run_id)
@@ -158,7 +158,7 @@ def request_stop(
     if status is None or target is None:
         return None
     ended = {"ended_at": db_now()} if target is RunStatus.CANCELLED else {}
-    changed = change(session, run_id, (status, target), Note(actor, USER, message), **ended)
+    changed = change(session, run_id, (status, target), note=Note(actor, USER, message), **ended)
     return target if changed is not None else None
 
 
@@ -166,6 +166,7 @@ def finish(
     session: Session,
     run_id: str,
     attempt: int,
+    *,
     status: RunStatus,
     reason: str | None = None,
     message: str | None = None,
@@ -177,14 +178,15 @@ def finish(
     if source not in HELD or status not in LEGAL_EDGES[source]:
         return False
     note = Note(_worker_of(session, run_id, attempt), reason, message)
-    changed = change(session, run_id, (source, status), note, ended_at=db_now())
-    return changed is not None and _end_attempt(session, run_id, attempt, status)
+    changed = change(session, run_id, (source, status), note=note, ended_at=db_now())
+    return changed is not None and _end_attempt(session, run_id, attempt, outcome=status)
 
 
 def interrupt(
     session: Session,
     run_id: str,
     attempt: int,
+    *,
     reason: str,
     message: str | None,
     actor: str | None = None,
@@ -198,11 +200,11 @@ def interrupt(
     note = Note(actor or _worker_of(session, run_id, attempt), reason, message)
     lost = Run.infra_attempts + (0 if reason == DRAIN else 1)
     edge = (RunStatus.RUNNING, RunStatus.INTERRUPTED)
-    changed = change(session, run_id, edge, note, infra_attempts=lost)
-    return changed is not None and _end_attempt(session, run_id, attempt, reason)
+    changed = change(session, run_id, edge, note=note, infra_attempts=lost)
+    return changed is not None and _end_attempt(session, run_id, attempt, outcome=reason)
 
 
-def requeue(session: Session, run_id: str, actor: str, reason: str) -> bool:
+def requeue(session: Session, run_id: str, actor: str, *, reason: str) -> bool:
     """Queue an interrupted run again; with reason `USER` also a failed or cancelled one.
 
     Only a person may revive what ended, so that an automatic retry never undoes a stop; and a
@@ -216,14 +218,14 @@ def requeue(session: Session, run_id: str, actor: str, reason: str) -> bool:
     if by_user:
         values["infra_attempts"] = 0
     edge = (source, RunStatus.QUEUED)
-    return change(session, run_id, edge, Note(actor, reason), **values) is not None
+    return change(session, run_id, edge, note=Note(actor, reason), **values) is not None
 
 
-def give_up(session: Session, run_id: str, actor: str, reason: str, message: str) -> bool:
+def give_up(session: Session, run_id: str, actor: str, *, reason: str, message: str) -> bool:
     """Fail an interrupted run that is not worth another automatic attempt."""
     edge = (RunStatus.INTERRUPTED, RunStatus.FAILED)
     note = Note(actor, reason, message)
-    return change(session, run_id, edge, note, ended_at=db_now()) is not None
+    return change(session, run_id, edge, note=note, ended_at=db_now()) is not None
 
 
 def take_unsent(session: Session, older_than_seconds: float, at_most: int = 100) -> list[str]:
@@ -243,7 +245,7 @@ def take_unsent(session: Session, older_than_seconds: float, at_most: int = 100)
     return [row.id for row in sorted(rows, key=lambda row: row.queued_at)]
 
 
-def _end_attempt(session: Session, run_id: str, attempt: int, outcome: str) -> bool:
+def _end_attempt(session: Session, run_id: str, attempt: int, *, outcome: str) -> bool:
     return update_attempt(session, run_id, attempt, ended_at=db_now(), outcome=outcome)
 
 

@@ -30,7 +30,7 @@ class Fgsm(EvaluationAttack):
         )
 
     def attacked(
-        self, model: nn.Module, images: DeviceImages, clean: Tensor, conditions: Conditions
+        self, model: nn.Module, images: DeviceImages, clean: Tensor, *, conditions: Conditions
     ) -> Tensor:
         said = clean.clone()
         for index in torch.arange(len(images), device=clean.device).split(conditions.batch_size):

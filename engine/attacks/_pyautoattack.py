@@ -60,6 +60,7 @@ def run_members(
     attack: EvaluationAttack,
     model: nn.Module,
     images: DeviceImages,
+    *,
     conditions: Conditions,
     members: Members,
 ) -> Tensor:
@@ -81,7 +82,7 @@ def run_members(
         UserError: pyautoattack is not installed.
     """
     device = images.labels.device
-    ensemble = _ensemble(_careful(model, conditions), attack, conditions.seed, device)
+    ensemble = _ensemble(_careful(model, conditions), attack, conditions.seed, device=device)
     ensemble.attacks_to_run = list(members.names)
     ensemble.apgd.n_restarts = members.restarts
     ensemble.square.n_queries = members.num_queries
@@ -96,7 +97,9 @@ def run_members(
     return found
 
 
-def _ensemble(model: nn.Module, attack: EvaluationAttack, seed: int, device: torch.device) -> Any:
+def _ensemble(
+    model: nn.Module, attack: EvaluationAttack, seed: int, *, device: torch.device
+) -> Any:
     packages()
     from pyautoattack import AutoAttack
 

@@ -44,8 +44,10 @@ class Apgd(EvaluationAttack):
         )
 
     def attacked(
-        self, model: nn.Module, images: DeviceImages, clean: Tensor, conditions: Conditions
+        self, model: nn.Module, images: DeviceImages, clean: Tensor, *, conditions: Conditions
     ) -> Tensor:
         targeted = num_classes_of(model, images) >= MIN_CLASSES
         names = ("apgd-ce", "apgd-t") if targeted else ("apgd-ce",)
-        return run_members(self, model, images, conditions, Members(names, self.restarts))
+        return run_members(
+            self, model, images, conditions=conditions, members=Members(names, self.restarts)
+        )

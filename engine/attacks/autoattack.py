@@ -49,7 +49,7 @@ class AutoAttack(EvaluationAttack):
         )
 
     def attacked(
-        self, model: nn.Module, images: DeviceImages, clean: Tensor, conditions: Conditions
+        self, model: nn.Module, images: DeviceImages, clean: Tensor, *, conditions: Conditions
     ) -> Tensor:
         self.procedure(num_classes_of(model, images))  # refuses too few classes
-        return run_members(self, model, images, conditions, STANDARD)
+        return run_members(self, model, images, conditions=conditions, members=STANDARD)

@@ -70,7 +70,7 @@ class EvaluationAttack(Section):
 
     @abstractmethod
     def attacked(
-        self, model: nn.Module, images: DeviceImages, clean: Tensor, conditions: Conditions
+        self, model: nn.Module, images: DeviceImages, clean: Tensor, *, conditions: Conditions
     ) -> Tensor:
         """Return the class (N,) that a model sees in what the attack makes of each image.
 

@@ -77,20 +77,20 @@ class Pgd(EvaluationAttack):
         )
 
     def attacked(
-        self, model: nn.Module, images: DeviceImages, clean: Tensor, conditions: Conditions
+        self, model: nn.Module, images: DeviceImages, clean: Tensor, *, conditions: Conditions
     ) -> Tensor:
         said = clean.clone()
         # On a CPU the passes of a residual network take a quarter less time this way.
         fastest = channels_last(model) if clean.device.type == "cpu" else nullcontext()
         with fastest:
             for restart in range(self.restarts):
-                for batch, first in self._starts(images, said, conditions, restart):
+                for batch, first in self._starts(images, said, conditions, restart=restart):
                     conditions.check()
                     said[batch.index] = self._walk(model, batch, first)
         return said
 
     def _starts(
-        self, images: DeviceImages, said: Tensor, conditions: Conditions, restart: int
+        self, images: DeviceImages, said: Tensor, conditions: Conditions, *, restart: int
     ) -> Iterator[tuple[Batch, Tensor]]:
         """Yield what is still seen right, in full batches, and where each walk begins.
 
@@ -99,7 +99,7 @@ class Pgd(EvaluationAttack):
         positions, size = torch.arange(len(images), device=said.device), conditions.batch_size
         waiting, starts = positions[:0], images.batch(positions[:0]).x
         for number, index in enumerate(positions.split(size)):
-            rng = torch_stream(conditions.seed, f"attack {number}", restart, said.device)
+            rng = torch_stream(conditions.seed, f"attack {number}", restart, device=said.device)
             ball = self._ball(images.batch(index).x)
             first = random_start(ball, start="uniform", generator=rng)
             right = said[index] == images.labels[index]

@@ -36,7 +36,7 @@ class Square(EvaluationAttack):
         )
 
     def attacked(
-        self, model: nn.Module, images: DeviceImages, clean: Tensor, conditions: Conditions
+        self, model: nn.Module, images: DeviceImages, clean: Tensor, *, conditions: Conditions
     ) -> Tensor:
         members = Members(("square",), num_queries=self.num_queries)
-        return run_members(self, model, images, conditions, members)
+        return run_members(self, model, images, conditions=conditions, members=members)

@@ -39,7 +39,7 @@ class ImbalanceConfig(Section):
 
 
 def transition_matrix(
-    kind: NoiseKind, ratio: float, num_classes: int, rng: np.random.Generator
+    kind: NoiseKind, ratio: float, num_classes: int, *, rng: np.random.Generator
 ) -> npt.NDArray[np.float64]:
     """Return T (C, C), T[i, j] = P(given label j | true label i).
 

@@ -25,7 +25,7 @@ class Batches:
         """Cut a shuffled epoch into batches whose sizes differ by at most one."""
         device = self.images.labels.device
         shuffle = torch_stream(self.seed, "shuffle", epoch)
-        draws = torch_stream(self.seed, "augmentation", epoch, device)
+        draws = torch_stream(self.seed, "augmentation", epoch, device=device)
         order = torch.randperm(len(self.images), generator=shuffle).to(device)
         for index in order.tensor_split(self.num_steps):
             batch = self.images.batch(index)

@@ -100,7 +100,7 @@ class DataConfig(Section):
     def _noise_fits_the_class_count(cls, noise: NoiseConfig, info: ValidationInfo) -> NoiseConfig:
         if "dataset" in info.data:
             num_classes = len(datasets()[info.data["dataset"]].class_names)
-            transition_matrix(noise.kind, noise.ratio, num_classes, np.random.default_rng(0))
+            transition_matrix(noise.kind, noise.ratio, num_classes, rng=np.random.default_rng(0))
         return noise
 
     @property
@@ -266,7 +266,7 @@ def _sorted(piles: list[IntArray]) -> IntArray:
 def noise_matrix(config: DataConfig, seed: int) -> npt.NDArray[np.float64]:
     """Return P(given label | true label), (C, C), as a run draws it."""
     rng, num_classes = numpy_stream(seed, "noise matrix"), len(config.source.class_names)
-    return transition_matrix(config.noise.kind, config.noise.ratio, num_classes, rng)
+    return transition_matrix(config.noise.kind, config.noise.ratio, num_classes, rng=rng)
 
 
 def _with_noise(train: ImageSet, config: DataConfig, seed: int) -> ImageSet:

@@ -83,7 +83,7 @@ class EvaluationCard:
 
 
 def card_of(
-    attack: EvaluationAttack, subject: Subject, conditions: Conditions, n: int
+    attack: EvaluationAttack, subject: Subject, conditions: Conditions, *, n: int
 ) -> EvaluationCard:
     """Return the protocol of one look at n images of a subject."""
     does = attack.procedure(subject.num_classes)

@@ -30,7 +30,7 @@ class PairedDifference:
 
 
 def paired_difference(
-    label: Counts, wrong: Marks, other_wrong: Marks, num_classes: int, level: float = 0.95
+    label: Counts, wrong: Marks, other_wrong: Marks, *, num_classes: int, level: float = 0.95
 ) -> PairedDifference:
     """Compare two runs image by image.
 
@@ -64,7 +64,9 @@ def paired_difference(
             np.minimum(centre + half, 1.0),
         )
     )
-    return PairedDifference(value, low, high, mcnemar(label, wrong, other_wrong, num_classes), n)
+    return PairedDifference(
+        value, low, high, mcnemar(label, wrong, other_wrong, num_classes=num_classes), n
+    )
 
 
 def pareto_front(points: npt.ArrayLike) -> npt.NDArray[np.bool_]:

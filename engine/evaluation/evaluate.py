@@ -142,6 +142,7 @@ def examine(
     model: nn.Module,
     images: ImageSet,
     attack: EvaluationAttack,
+    *,
     conditions: Conditions,
     device: torch.device,
 ) -> Outcomes:
@@ -163,7 +164,7 @@ def examine(
         right = clean == on_device.labels
         attacked = clean
         if bool(right.any()):
-            found = attack.attacked(model, on_device, clean, conditions)
+            found = attack.attacked(model, on_device, clean, conditions=conditions)
             attacked = torch.where(right, found, clean)
         _require_eval(model)
     return Outcomes(images.labels, clean.cpu().numpy(), attacked.cpu().numpy())
@@ -187,7 +188,7 @@ def _predictions(model: nn.Module, images: DeviceImages, conditions: Conditions)
 
 def count_by_class(found: Outcomes, num_classes: int) -> Evaluation:
     """Count the errors per class of the label."""
-    wrong = errors_by_class(found.label, found.clean, found.attacked, num_classes)
+    wrong = errors_by_class(found.label, found.clean, found.attacked, num_classes=num_classes)
     return Evaluation(
         count=class_counts(found.label, num_classes),
         natural=wrong[NATURAL_ERROR],

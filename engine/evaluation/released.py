@@ -25,7 +25,7 @@ RELEASED = Pgd(epsilon=8 / 255, step_size=2 / 255, num_steps=NUM_STEPS)
 
 
 def examine_as_released(
-    model: Classifier, images: ImageSet, conditions: Conditions, device: torch.device
+    model: Classifier, images: ImageSet, conditions: Conditions, *, device: torch.device
 ) -> Outcomes:
     """Look at every image of a set, clean and attacked; an attack may mend a mistake.
 
@@ -42,21 +42,21 @@ def examine_as_released(
         for number, index in enumerate(positions.split(conditions.batch_size)):
             conditions.check()
             batch = on_device.batch(index)
-            rng = torch_stream(conditions.seed, "released attack", number, device)
+            rng = torch_stream(conditions.seed, "released attack", number, device=device)
             x = space.enter(batch.x)
             clean[index] = space(x).argmax(dim=1)
             x_adv = released_attack(
-                space, x, batch.y, rng, epsilon=RELEASED.epsilon, step=RELEASED.step
+                space, x, batch.y, rng=rng, epsilon=RELEASED.epsilon, step=RELEASED.step
             )
             attacked[index] = space(x_adv).argmax(dim=1)
     return Outcomes(images.labels, clean.cpu().numpy(), attacked.cpu().numpy())
 
 
 def card_as_released(
-    model: Classifier, subject: Subject, conditions: Conditions, n: int
+    model: Classifier, subject: Subject, conditions: Conditions, *, n: int
 ) -> EvaluationCard:
     """Return the protocol of `examine_as_released`, which says plainly that it is not in pixels."""
-    card = card_of(RELEASED, subject, conditions, n)
+    card = card_of(RELEASED, subject, conditions, n=n)
     radii = ", ".join(f"{255 * RELEASED.epsilon * std:.2f}/255" for std in model.std.flatten())
     return replace(
         card,

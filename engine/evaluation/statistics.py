@@ -28,7 +28,7 @@ def errors_of(label: Counts, clean: Counts, attacked: Counts) -> dict[str, Marks
 
 
 def errors_by_class(
-    label: Counts, clean: Counts, attacked: Counts, num_classes: int
+    label: Counts, clean: Counts, attacked: Counts, *, num_classes: int
 ) -> dict[str, Counts]:
     """Count the three errors per class of the label, (C,) each."""
     wrong = errors_of(label, clean, attacked)
@@ -138,7 +138,7 @@ def t_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, float
 # -- differences between two runs
 
 
-def mcnemar(label: Counts, wrong: Marks, other_wrong: Marks, num_classes: int) -> Floats:
+def mcnemar(label: Counts, wrong: Marks, other_wrong: Marks, *, num_classes: int) -> Floats:
     """Return, per class, the exact two-sided p-value that two runs err equally often (C,).
 
     Args:

@@ -54,7 +54,7 @@ class Assessment:
     card: EvaluationCard
 
 
-def stratified_subset(labels: IntArray, size: int, num_classes: int, seed: int) -> IntArray:
+def stratified_subset(labels: IntArray, size: int, num_classes: int, *, seed: int) -> IntArray:
     """Draw positions, ascending, in proportion to the classes; the same for an equal seed and size.
 
     Raises:
@@ -102,7 +102,7 @@ class Suite:
         if sample.subset is None:
             return np.arange(len(images))
         return stratified_subset(
-            images.labels, sample.subset, self.subject.num_classes, sample.seed
+            images.labels, sample.subset, self.subject.num_classes, seed=sample.seed
         )
 
     def assess(self, attack: EvaluationAttack) -> Assessment:
@@ -115,9 +115,13 @@ class Suite:
         self._require_fit(attack)
         index = self.index()
         conditions = Conditions(self.sample.seed, self.sample.batch_size, self.check)
-        card = card_of(attack, self.subject, conditions, len(index))
+        card = card_of(attack, self.subject, conditions, n=len(index))
         chosen = self.subject.images.take(index)
-        return Assessment(examine(self.model, chosen, attack, conditions, self.device), index, card)
+        return Assessment(
+            examine(self.model, chosen, attack, conditions=conditions, device=self.device),
+            index,
+            card,
+        )
 
     def security_curve(
         self, attack: EvaluationAttack, epsilons: Sequence[float]

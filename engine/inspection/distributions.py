@@ -40,6 +40,7 @@ def class_distributions(
     columns: dict[str, npt.NDArray[Any]],
     given_labels: IntArray,
     true_labels: IntArray,
+    *,
     num_classes: int,
 ) -> list[ClassDistribution]:
     """Summarise assignment and characteristics by class of the given label.
@@ -56,12 +57,17 @@ def class_distributions(
         for group, members in groups.items()
         for label, rows in enumerate(rows_by_class(given_labels[members], num_classes))
         if len(rows)
-        for distribution in _distributions(columns, names, group, label, members[rows])
+        for distribution in _distributions(columns, names, group, label=label, rows=members[rows])
     ]
 
 
 def _distributions(
-    columns: dict[str, npt.NDArray[Any]], names: list[str], group: str, label: int, rows: IntArray
+    columns: dict[str, npt.NDArray[Any]],
+    names: list[str],
+    group: str,
+    *,
+    label: int,
+    rows: IntArray,
 ) -> list[ClassDistribution]:
     values = np.stack([columns[name][rows] for name in names]).astype(np.float64)
     edges = np.quantile(values, np.linspace(0, 1, NUM_QUANTILES), axis=1)

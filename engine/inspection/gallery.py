@@ -19,7 +19,7 @@ MOST = 160
 
 
 def choose(
-    columns: Columns, labels: IntArray, num_classes: int, seed: int
+    columns: Columns, labels: IntArray, num_classes: int, *, seed: int
 ) -> tuple[IntArray, list[str]]:
     """Choose up to eight samples of each given label, and say why each was chosen.
 
@@ -51,6 +51,7 @@ def gallery(
     learner: Learner,
     objective: Objective,
     train: ImageSet,
+    *,
     on_device: DeviceImages,
     columns: Columns,
 ) -> Columns:
@@ -62,11 +63,11 @@ def gallery(
         the assignment, ``image`` (n, channels, h, w) uint8, and ``adversary_delta`` and
         ``anti_adversary_delta`` (n, channels, h, w) float16 in pixels.
     """
-    rows, reasons = choose(columns, train.labels, learner.num_classes, learner.seed)
+    rows, reasons = choose(columns, train.labels, learner.num_classes, seed=learner.seed)
     batch = on_device.batch(torch.from_numpy(rows).to(learner.device))
     both = replace(objective, adversary=True, anti_adversary=True)
     bound = torch.from_numpy(columns["bound"][rows]).to(learner.device)
-    copies = learner.attack(batch, learner.log_probabilities(batch.x), bound, both)
+    copies = learner.attack(batch, learner.log_probabilities(batch.x), bound, objective=both)
     assert copies.adversary is not None
     assert copies.anti_adversary is not None
     found: Columns = {

@@ -19,7 +19,12 @@ MAX_SAMPLES = 2048
 
 
 def partial_dependence(
-    learned: LearnedWeight, state: dict[str, Tensor], columns: Columns, name: str, grid: FloatArray
+    learned: LearnedWeight,
+    state: dict[str, Tensor],
+    columns: Columns,
+    *,
+    name: str,
+    grid: FloatArray,
 ) -> FloatArray:
     """Return the mean weight, (G,), if every sample had the same value of one characteristic.
 
@@ -46,7 +51,7 @@ def partial_dependence(
 
 
 def permutation_importance(
-    method: Method, images: DeviceImages, columns: Columns, rng: torch.Generator
+    method: Method, images: DeviceImages, columns: Columns, *, rng: torch.Generator
 ) -> dict[str, float]:
     """Return how far the weights move when one characteristic changes hands (Breiman 2001).
 

@@ -9,7 +9,7 @@ from engine.types import Columns, DeviceImages, ImageSet
 
 
 def learned(
-    method: Method, train: ImageSet, images: DeviceImages, columns: Columns, rng: torch.Generator
+    method: Method, train: ImageSet, images: DeviceImages, *, columns: Columns, rng: torch.Generator
 ) -> dict[str, float]:
     """Return every measure of a policy that reads the samples' characteristics; none of another.
 
@@ -24,4 +24,4 @@ def learned(
         return {}
     flipped = train.labels != train.true_labels
     measures = separation(columns, flipped, has_anti=method.objective.anti_adversary)
-    return measures | permutation_importance(method, images, columns, rng)
+    return measures | permutation_importance(method, images, columns, rng=rng)

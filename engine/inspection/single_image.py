@@ -38,7 +38,7 @@ class Glance:
 
 
 def glance(
-    model: Classifier, threat: ThreatConfig, image: ByteArray, label: int, seed: int
+    model: Classifier, threat: ThreatConfig, image: ByteArray, *, label: int, seed: int
 ) -> Glance:
     """Move one image (channels, height, width) both ways with the training attack."""
     from engine.perturbation.training import TrainingAttack
@@ -49,7 +49,7 @@ def glance(
     batch = images.batch(torch.zeros(1, dtype=torch.int64, device=device))
     rng = torch_stream(seed, "glance", device=device)
     bound = torch.tensor([threat.epsilon], device=device)
-    copies = TrainingAttack(model, threat, rng)(batch, None, bound, BOTH)
+    copies = TrainingAttack(model, threat, rng)(batch, None, bound, objective=BOTH)
     assert copies.adversary is not None
     assert copies.anti_adversary is not None
     x = torch.cat([batch.x, copies.adversary, copies.anti_adversary])

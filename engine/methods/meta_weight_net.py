@@ -122,7 +122,7 @@ class MetaWeightNet(Method):
 
         def losses_at(parameters: Parameters) -> Tensor:
             predict = prediction_with(model, parameters, train=True)
-            return per_sample_losses(predict, step.batch, step.copies, self.objective)
+            return per_sample_losses(predict, step.batch, step.copies, objective=self.objective)
 
         def meta_loss(parameters: Parameters) -> Tensor:
             train = self.config.meta_batch_norm == "train"

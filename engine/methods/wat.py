@@ -92,7 +92,7 @@ class Wat(Method):
         """Return CE + beta KL of each sample, (B,), against the run's own attack, in eval mode."""
         log_p = self.learner.log_probabilities(batch.x)
         bound = torch.full((len(batch),), self.learner.epsilon, device=batch.x.device)
-        copies = self.learner.attack(batch, log_p, bound, self.objective)
+        copies = self.learner.attack(batch, log_p, bound, objective=self.objective)
         assert copies.adversary is not None
         log_q = self.learner.log_probabilities(copies.adversary)
         clean = F.nll_loss(log_p, batch.y, reduction="none")

@@ -120,7 +120,9 @@ class ScheduleConfig(Section):
                 up = place / self.rise if place < self.rise else (1 - place) / (1 - self.rise)
                 return low + (self.lr - low) * up
             case "one-cycle":
-                return _one_cycle(self.lr, self.rise, steps_done, self.method_epochs * num_steps)
+                return _one_cycle(
+                    self.lr, self.rise, steps_done, total=self.method_epochs * num_steps
+                )
         return self.lr
 
 
@@ -129,7 +131,7 @@ def _cosine(high: float, low: float, share: float) -> float:
     return low + (high - low) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _one_cycle(lr: float, rise: float, steps_done: int, total: int) -> float:
+def _one_cycle(lr: float, rise: float, steps_done: int, *, total: int) -> float:
     """Rise to lr and fall to almost nothing, each along half a cosine."""
     first = lr / ONE_CYCLE_FROM
     top, last = max(rise * total - 1, 0.0), total - 1

@@ -15,8 +15,8 @@ def released_attack(
     space: NormalisedSpace,
     x: Tensor,
     y: Tensor,
-    rng: torch.Generator,
     *,
+    rng: torch.Generator,
     epsilon: float,
     step: float,
 ) -> Tensor:

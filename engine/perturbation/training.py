@@ -40,6 +40,7 @@ class TrainingAttack:
         batch: Batch,
         log_p: Tensor | None,
         bound: Tensor,
+        *,
         objective: Objective,
         step: Tensor | None = None,
         probability: Tensor | None = None,
@@ -65,7 +66,7 @@ class TrainingAttack:
         length = self.threat.step if step is None else step.repeat(times)
         with eval_mode(self.model):
             moved = perturb(
-                _loss(space, batch.y.repeat(times), log_p, climbs, objective),
+                _loss(space, batch.y.repeat(times), log_p, climbs=climbs, objective=objective),
                 ball,
                 random_start(ball, start=objective.start, generator=self.rng),
                 step=torch.where(climbs, 1.0, -1.0) * length * self.share,
@@ -89,7 +90,7 @@ class TrainingAttack:
 
 
 def _loss(
-    predict: Predict, y: Tensor, log_p: Tensor | None, climbs: Tensor, objective: Objective
+    predict: Predict, y: Tensor, log_p: Tensor | None, *, climbs: Tensor, objective: Objective
 ) -> Callable[[Tensor], Tensor]:
     """Return what each copy climbs or descends, from images (R, channels, h, w) to (R,)."""
 

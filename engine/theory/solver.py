@@ -123,7 +123,7 @@ class Draw(Errors):
     n: int
 
 
-def draw_errors(setting: Setting, b: float, num: int, seed: int) -> Draw:
+def draw_errors(setting: Setting, b: float, num: int, *, seed: int) -> Draw:
     """Draw samples x (num, d) of each class and count the errors of sign(w.x + b), w = 1/sqrt(d).
 
     With score s = w.x + b, natural errors are y s <= 0 and robust errors y s <= epsilon |w|_1.

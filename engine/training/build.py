@@ -33,8 +33,9 @@ def initial_model(scenario: Scenario, data: Data) -> Classifier:
 def learner_of(
     scenario: Scenario,
     data: Data,
-    attack: TrainingAttack,
     optimizer: torch.optim.SGD,
+    *,
+    attack: TrainingAttack,
     device: torch.device,
 ) -> Learner:
     """Return what the scenario's policy may know and use, of the model that is attacked."""

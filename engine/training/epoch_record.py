@@ -26,6 +26,7 @@ class EpochRecord:
         batch: Batch,
         assignment: Assignment,
         traits: Characteristics | None,
+        *,
         losses: Tensor,
     ) -> None:
         """Keep one batch's assignment, characteristics and losses (B, 3)."""

@@ -38,8 +38,8 @@ def train(
     require_precision(scenario.training.precision, device)
     configure(device, scenario.training.num_threads)
     data = prepare(scenario.data, scenario.seed, data_folder)
-    trainer = Trainer(scenario, data, observer, device)
-    facts = run_facts(scenario, data, trainer.model, device, trainer.num_steps)
+    trainer = Trainer(scenario, data, observer, device=device)
+    facts = run_facts(scenario, data, trainer.model, device=device, num_steps=trainer.num_steps)
     observer.on_start(facts, identity(data.train))
     epoch = 0
     if resume is not None:

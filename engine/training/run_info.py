@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run_facts(
-    scenario: Scenario, data: Data, model: nn.Module, device: torch.device, num_steps: int
+    scenario: Scenario, data: Data, model: nn.Module, *, device: torch.device, num_steps: int
 ) -> RunFacts:
     """Return what is known once data and model stand; ``num_steps`` are those of an epoch."""
     true_labels, num_classes = data.train.true_labels, len(data.class_names)
@@ -79,7 +79,9 @@ def card_of_test(scenario: Scenario, data: Data, checkpoint: str) -> EvaluationC
     """Return the protocol of the one look at the test data, at the weights that are named."""
     attack = attack_of(scenario.evaluation, scenario.threat, split="test")
     conditions = Conditions(scenario.seed, scenario.evaluation.batch_size)
-    return card_of(attack, subject_of_test(scenario, data, checkpoint), conditions, len(data.test))
+    return card_of(
+        attack, subject_of_test(scenario, data, checkpoint), conditions, n=len(data.test)
+    )
 
 
 def subject_of_test(scenario: Scenario, data: Data, checkpoint: str) -> Subject:

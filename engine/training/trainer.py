@@ -46,7 +46,7 @@ class Trainer:
     """
 
     def __init__(
-        self, scenario: Scenario, data: Data, observer: Observer, device: torch.device
+        self, scenario: Scenario, data: Data, observer: Observer, *, device: torch.device
     ) -> None:
         self.scenario, self.data, self.observer, self.device = scenario, data, observer, device
         self.seed, self.num_classes = scenario.seed, len(data.class_names)
@@ -60,7 +60,7 @@ class Trainer:
         self.model = initial_model(scenario, data).to(device)
         self.optimizer = training.optimizer(self.model)
         self.attack = TrainingAttack(self.model, scenario.threat, torch.Generator(device))
-        self.learner = learner_of(scenario, data, self.attack, self.optimizer, device)
+        self.learner = learner_of(scenario, data, self.optimizer, attack=self.attack, device=device)
         self.policy = scenario.method.build(self.learner)
         self.method: Method = self.policy
         by_epoch = self.policy.average_decay
@@ -83,10 +83,11 @@ class Trainer:
             self._check()
             self._begin_step(epoch, number)
             with arithmetic(tf32=self.scenario.training.precision == "tf32"):
-                record.add(*self._step(epoch, number, batch))
+                batch, assignment, traits, losses = self._step(epoch, number, batch)
+                record.add(batch, assignment, traits, losses=losses)
             self._tell(epoch, number + 1, record)
         self.attack.share = 1.0  # from here on radii are given as they are meant
-        self._require_finite("model", self.model.parameters(), epoch, self.num_steps)
+        self._require_finite("model", self.model.parameters(), epoch, step=self.num_steps)
         self.class_loss.end_epoch()
         return self._report(epoch, record, self._validate(epoch))
 
@@ -96,7 +97,7 @@ class Trainer:
 
     def _begin(self, epoch: int) -> None:
         """Make the epoch's streams; after a warm start the optimiser forgets, the method begins."""
-        self.attack.rng = torch_stream(self.seed, "training attack", epoch, self.device)
+        self.attack.rng = torch_stream(self.seed, "training attack", epoch, device=self.device)
         own = self._own_epoch(epoch)
         self.method = self.policy if own > 0 else NaturalStart(self.policy.objective)
         if own == 1:
@@ -120,12 +121,13 @@ class Trainer:
         objective = self.method.objective
         log_p, traits = self._clean_view(batch)
         assignment = self.method.assign(batch, traits)
-        self._require_finite("bound", [assignment.bound], epoch, number + 1)
+        self._require_finite("bound", [assignment.bound], epoch, step=number + 1)
+        length, chance = assignment.step, assignment.probability
         copies = self.attack(
-            batch, log_p, assignment.bound, objective, assignment.step, assignment.probability
+            batch, log_p, assignment.bound, objective=objective, step=length, probability=chance
         )
-        logits = logits_of(self.method.view(self.model), batch, copies, objective)
-        losses = losses_of(logits, batch.y, objective, copies.draw)
+        logits = logits_of(self.method.view(self.model), batch, copies, objective=objective)
+        losses = losses_of(logits, batch.y, objective, draw=copies.draw)
         said = None if logits.adversary is None else logits.adversary.detach()
         own = self._own_epoch(epoch)
         with arithmetic(tf32=False):
@@ -176,11 +178,13 @@ class Trainer:
         batch_loss = None
         if done * TOLD_PER_EPOCH // self.num_steps > (done - 1) * TOLD_PER_EPOCH // self.num_steps:
             loss = record.loss_since_told()
-            self._require_finite("loss", [loss], epoch, done)
+            self._require_finite("loss", [loss], epoch, step=done)
             batch_loss = loss.item()
         self.observer.on_progress(Progress("training", epoch, done, self.num_steps, batch_loss))
 
-    def _require_finite(self, what: str, tensors: Iterable[Tensor], epoch: int, step: int) -> None:
+    def _require_finite(
+        self, what: str, tensors: Iterable[Tensor], epoch: int, *, step: int
+    ) -> None:
         require_finite(what, tensors, epoch=epoch, step=step, learning_rate=self.learning_rate)
 
     @property
@@ -212,14 +216,10 @@ class Trainer:
         phase = "testing" if split == "test" else "validating"
         self.observer.on_progress(Progress(phase, epoch, self.num_steps, self.num_steps))
         images = self.data.test if split == "test" else self.data.validation
+        attack = attack_of(self.scenario.evaluation, self.scenario.threat, split=split)
+        conditions = Conditions(self.seed, self.scenario.evaluation.batch_size, self._check)
         with self.model.in_float32():
-            return examine(
-                self.model,
-                images,
-                attack_of(self.scenario.evaluation, self.scenario.threat, split=split),
-                Conditions(self.seed, self.scenario.evaluation.batch_size, self._check),
-                self.device,
-            )
+            return examine(self.model, images, attack, conditions=conditions, device=self.device)
 
     def test(self, last: int) -> FinalReport:
         """Look at the test data, once, after the last epoch: at its weights or at the best ones."""
@@ -230,18 +230,16 @@ class Trainer:
         averaged, planned = not self.average.is_empty, self.scenario.training.epochs
         words = checkpoint_in_words(epoch, last, planned, best=best, averaged=averaged)
         card = card_of_test(self.scenario, self.data, words)
-        outcomes = found.columns(self.data.test)
-        return FinalReport(
-            epoch, epoch * self.num_steps, outcomes, count_by_class(found, self.num_classes), card
-        )
+        outcomes, errors = found.columns(self.data.test), count_by_class(found, self.num_classes)
+        return FinalReport(epoch, epoch * self.num_steps, outcomes, errors, card)
 
     # -- reports
 
     def _report(self, epoch: int, record: EpochRecord, validation: Evaluation) -> EpochReport:
-        training, labels = self.scenario.training, self.data.train.labels
+        training, train = self.scenario.training, self.data.train
         columns = record.as_numpy()
         recorded = epoch % training.record_every == 0 or self.is_last(epoch)
-        stream = torch_stream(self.seed, "permutations", epoch, self.device)
+        stream = torch_stream(self.seed, "permutations", epoch, device=self.device)
         return EpochReport(
             epoch=epoch,
             step=epoch * self.num_steps,
@@ -249,23 +247,23 @@ class Trainer:
                 **record.means(),
                 "learning_rate": self.learning_rate,
                 **self.method.diagnostics(),
-                **learned(self.method, self.data.train, self.train_images, columns, stream),
+                **learned(self.method, train, self.train_images, columns=columns, rng=stream),
             },
             validation=validation,
-            class_measures=class_means(columns, labels, self.num_classes),
+            class_measures=class_means(columns, train.labels, self.num_classes),
             class_counts=self.data.class_counts.tolist(),
             snapshot=self._snapshot(columns) if recorded else None,
             state=self.state(),
         )
 
     def _snapshot(self, columns: Columns) -> Snapshot:
-        train, objective = self.data.train, self.method.objective
+        train, images, objective = self.data.train, self.train_images, self.method.objective
         given, true = train.labels, train.true_labels
         with self.average.applied(self.model), self.model.in_float32():
-            shown = gallery(self.learner, objective, train, self.train_images, columns)
+            shown = gallery(self.learner, objective, train, on_device=images, columns=columns)
         return Snapshot(
             columns={"sample": train.source, **columns},
-            distributions=class_distributions(columns, given, true, self.num_classes),
+            distributions=class_distributions(columns, given, true, num_classes=self.num_classes),
             gallery=shown,
         )
 

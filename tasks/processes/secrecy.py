@@ -87,13 +87,16 @@ def hide_in_tracebacks() -> None:
 def _print_thread_exception(end: threading.ExceptHookArgs) -> None:
     if end.exc_type is not SystemExit:
         name = end.thread.name if end.thread else "unknown"
-        _print_exception(end.exc_type, end.exc_value, end.exc_traceback, f"In thread {name}: ")
+        _print_exception(
+            end.exc_type, end.exc_value, end.exc_traceback, where=f"In thread {name}: "
+        )
 
 
 def _print_exception(
     kind: type[BaseException],
     error: BaseException | None,
     trace: TracebackType | None,
+    *,
     where: str = "",
 ) -> None:
     told = "".join(traceback.format_exception(kind, error, trace))

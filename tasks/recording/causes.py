@@ -33,7 +33,7 @@ def retries(reason: str | None) -> float:
     return limits.get(reason or "", 0)
 
 
-def lost(session: Session, run_id: str, attempt: int, what: str, *, resumes: bool) -> str:
+def lost(session: Session, run_id: str, attempt: int, *, what: str, resumes: bool) -> str:
     """Say that an attempt is gone, where it was, and whether another follows.
 
     Args:

@@ -52,7 +52,7 @@ class NoRoomError(RuntimeError):
 
 
 def write(
-    folder: Path, epoch: int, attempt: int, state: dict[str, Tensor], scenario_digest: str
+    folder: Path, epoch: int, attempt: int, *, state: dict[str, Tensor], scenario_digest: str
 ) -> Written:
     """Write a run's state so that it is wholly there, or not at all.
 
@@ -192,7 +192,9 @@ def search(data_dir: Path, rows: Sequence[CheckpointRow]) -> Search:
     return Search(None, unusable)
 
 
-def kept(rows: Sequence[CheckpointRow], attempt: int, start: int, keep: int) -> list[CheckpointRow]:
+def kept(
+    rows: Sequence[CheckpointRow], attempt: int, start: int, *, keep: int
+) -> list[CheckpointRow]:
     """Return which checkpoints stay once an attempt has written one.
 
     The newest of what this attempt wrote or could have used. A later epoch that it could not use

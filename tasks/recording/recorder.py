@@ -56,6 +56,7 @@ class Recorder:
         database: Database,
         run_id: str,
         attempt: int,
+        *,
         scenario_digest: str,
         should_stop: Callable[[], bool],
         start: Start = Start(),
@@ -82,10 +83,14 @@ class Recorder:
             run_id, attempt = self.run_id, self.attempt
             if found:
                 text = exactness.label(found)
-                transitions.remark(session, run_id, attempt, exactness.NOT_EXACT, text)
+                transitions.remark(
+                    session, run_id, attempt, reason=exactness.NOT_EXACT, message=text
+                )
             marks = [*earlier.get(exactness.NOT_EXACT, []), *found]
             records.write_facts(session, run_id, now | {exactness.NOT_EXACT: marks})
-            records.write_snapshot(session, self.run_id, self.attempt, 0, "samples", samples)
+            records.write_snapshot(
+                session, self.run_id, self.attempt, epoch=0, kind="samples", columns=samples
+            )
 
         self._write(write)
 
@@ -117,7 +122,7 @@ class Recorder:
                 num_steps=progress.num_steps,
                 phase=progress.phase,
             )
-            records.write_metrics(session, self.run_id, self.attempt, self._pending)
+            records.write_metrics(session, self.run_id, self.attempt, rows=self._pending)
 
         self._write(write)
         self._pending = []
@@ -131,14 +136,18 @@ class Recorder:
         def write(session: Session) -> None:
             run_id, attempt, epoch = self.run_id, self.attempt, report.epoch
             self._compare(session, _metric_rows(report))
-            records.write_metrics(session, run_id, attempt, self._pending + _metric_rows(report))
-            records.write_class_metrics(session, run_id, attempt, _class_rows(report))
+            records.write_metrics(
+                session, run_id, attempt, rows=self._pending + _metric_rows(report)
+            )
+            records.write_class_metrics(session, run_id, attempt, rows=_class_rows(report))
             if report.snapshot is not None:
                 self._write_snapshot(session, epoch, report.snapshot)
             path = str(file.path.relative_to(data_dir))
-            records.write_checkpoint(session, run_id, attempt, epoch, path, file.size, file.sha256)
+            records.write_checkpoint(
+                session, run_id, attempt, epoch=epoch, path=path, size=file.size, sha256=file.sha256
+            )
             kept[:] = self._prune(session, checkpoints.KEPT)
-            transitions.epoch_done(session, run_id, attempt, epoch)
+            transitions.epoch_done(session, run_id, attempt, epoch=epoch)
 
         self._write(write)
         self._pending = []
@@ -149,16 +158,16 @@ class Recorder:
 
         def write(session: Session) -> None:
             run_id, attempt = self.run_id, self.attempt
-            rows = evaluation_rows("test", report.test, report.epoch, report.step)
-            records.write_metrics(session, run_id, attempt, rows)
+            rows = evaluation_rows("test", report.test, report.epoch, step=report.step)
+            records.write_metrics(session, run_id, attempt, rows=rows)
             class_rows = class_evaluation_rows("test", report.test, report.epoch)
-            records.write_class_metrics(session, run_id, attempt, class_rows)
+            records.write_class_metrics(session, run_id, attempt, rows=class_rows)
             card, outcomes = report.card.as_json(), report.outcomes
             records.write_evaluation_card(session, run_id, card)
             n = len(outcomes["label"])
             final = NewEvaluation(FINAL, "attack", n, card, outcomes=outcomes)
-            write_evaluation(session, run_id, attempt, final)
-            transitions.finish(session, run_id, attempt, RunStatus.SUCCEEDED)
+            write_evaluation(session, run_id, attempt, new=final)
+            transitions.finish(session, run_id, attempt, status=RunStatus.SUCCEEDED)
 
         self._write(write)
 
@@ -166,24 +175,32 @@ class Recorder:
         """Raise an alarm, once, if an epoch that is done again gives other numbers."""
         if self.attempt == 1 or not self._is_exact:
             return
-        changed = records.changed_since(session, self.run_id, self.attempt, rows)
+        changed = records.changed_since(session, self.run_id, self.attempt, rows=rows)
         if changed:
             self._is_exact = False
             text = f"Epoch {rows[0].epoch} was done again and differs in {', '.join(changed)}"
-            transitions.remark(session, self.run_id, self.attempt, "determinism", text)
+            transitions.remark(
+                session, self.run_id, self.attempt, reason="determinism", message=text
+            )
 
     def remark(self, reason: str, message: str) -> None:
         """Tell what a person should find in the run's log of events."""
         self._write(
-            lambda session: transitions.remark(session, self.run_id, self.attempt, reason, message)
+            lambda session: transitions.remark(
+                session, self.run_id, self.attempt, reason=reason, message=message
+            )
         )
 
     def _write_snapshot(self, session: Session, epoch: int, snapshot: Snapshot) -> None:
         run_id, attempt = self.run_id, self.attempt
-        records.write_snapshot(session, run_id, attempt, epoch, "assignment", snapshot.columns)
-        records.write_snapshot(session, run_id, attempt, epoch, "gallery", snapshot.gallery)
+        records.write_snapshot(
+            session, run_id, attempt, epoch=epoch, kind="assignment", columns=snapshot.columns
+        )
+        records.write_snapshot(
+            session, run_id, attempt, epoch=epoch, kind="gallery", columns=snapshot.gallery
+        )
         rows = [ClassSummaryRow(epoch=epoch, **vars(item)) for item in snapshot.distributions]
-        records.write_class_summaries(session, run_id, attempt, rows)
+        records.write_class_summaries(session, run_id, attempt, rows=rows)
 
     def _save(self, folder: Path, report: EpochReport) -> checkpoints.Written:
         """Write the checkpoint; on a full disk, once more after all but the newest are gone.
@@ -194,7 +211,11 @@ class Recorder:
         for is_first in (True, False):
             try:
                 return checkpoints.write(
-                    folder, report.epoch, self.attempt, report.state, self.scenario_digest
+                    folder,
+                    report.epoch,
+                    self.attempt,
+                    state=report.state,
+                    scenario_digest=self.scenario_digest,
                 )
             except OSError as error:
                 if not causes.is_disk_full(error):
@@ -211,7 +232,7 @@ class Recorder:
     def _prune(self, session: Session, keep: int) -> list[str]:
         """Drop the rows of checkpoints that are not kept; return the names of the others' files."""
         rows = queries.checkpoints(session, self.run_id)
-        kept = checkpoints.kept(rows, self.attempt, self._start.epoch, keep)
+        kept = checkpoints.kept(rows, self.attempt, self._start.epoch, keep=keep)
         gone = [row.epoch for row in rows if row not in kept]
         records.drop_checkpoints(session, self.run_id, gone)
         return [Path(row.path).name for row in kept]
@@ -233,10 +254,12 @@ def _metric_rows(report: EpochReport) -> list[MetricRow]:
         MetricRow("train", name, report.step, report.epoch, value)
         for name, value in report.measures.items()
     ]
-    return training + evaluation_rows("validation", report.validation, report.epoch, report.step)
+    return training + evaluation_rows(
+        "validation", report.validation, report.epoch, step=report.step
+    )
 
 
-def evaluation_rows(split: str, result: Evaluation, epoch: int, step: int) -> list[MetricRow]:
+def evaluation_rows(split: str, result: Evaluation, epoch: int, *, step: int) -> list[MetricRow]:
     """Return average and worst-class errors, as shares of 1."""
     rows = []
     for name, wrong in result.errors().items():

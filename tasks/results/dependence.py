@@ -41,10 +41,10 @@ def kept_network(database: Database, run_id: str) -> tuple[int, State] | None:
 
 
 def dependence(
-    run: RunDetail, state: State, columns: Columns, name: str, grid: FloatArray
+    run: RunDetail, state: State, columns: Columns, *, name: str, grid: FloatArray
 ) -> FloatArray:
     """Return the partial dependence of the learned weight on one characteristic, (G,)."""
     learned = learned_weight(run)
     if learned is None:
         raise ValueError(f"the method of run {run.id} has no weighting network")
-    return partial_dependence(learned, state, columns, name, grid)
+    return partial_dependence(learned, state, columns, name=name, grid=grid)

@@ -70,7 +70,7 @@ def evaluate(database: Database, run_id: str, request: EvaluationRequest) -> dic
     attack, suite = _attack(trained.scenario, request), _suite(trained, request)
     with trained.model.in_float32():
         first = suite.assess(attack)
-        found = {"pixel": _attacked(first.card, first.outcomes, suite, first.index)}
+        found = {"pixel": _attacked(first.card, first.outcomes, suite, index=first.index)}
         if request.as_released:
             found["as_released"] = _as_released(trained, suite, first.index)
         if request.curve:
@@ -88,7 +88,7 @@ def _store(database: Database, trained: Trained, found: list[NewEvaluation]) -> 
         if not transitions.ended_with(session, run_id, attempt):
             raise UserError(f"RUN: {run_id} was resumed or deleted meanwhile; nothing is stored")
         for new in found:
-            write_evaluation(session, run_id, attempt, new)
+            write_evaluation(session, run_id, attempt, new=new)
 
 
 def _told(new: NewEvaluation, trained: Trained) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def _suite(trained: Trained, request: EvaluationRequest) -> Suite:
 
 
 def _attacked(
-    card: EvaluationCard, outcomes: Outcomes, suite: Suite, index: IntArray
+    card: EvaluationCard, outcomes: Outcomes, suite: Suite, *, index: IntArray
 ) -> NewEvaluation:
     columns = outcomes.columns(suite.subject.images.take(index))
     return NewEvaluation(_name(card), "attack", card.n, card.as_json(), outcomes=columns)
@@ -160,9 +160,9 @@ def _attacked(
 def _as_released(trained: Trained, suite: Suite, index: IntArray) -> NewEvaluation:
     """Look at the same images under the released code's protocol."""
     conditions, images = _conditions(suite), suite.subject.images.take(index)
-    outcomes = examine_as_released(trained.model, images, conditions, trained.device)
-    card = card_as_released(trained.model, suite.subject, conditions, len(index))
-    return _attacked(card, outcomes, suite, index)
+    outcomes = examine_as_released(trained.model, images, conditions, device=trained.device)
+    card = card_as_released(trained.model, suite.subject, conditions, n=len(index))
+    return _attacked(card, outcomes, suite, index=index)
 
 
 def _curve(suite: Suite, attack: EvaluationAttack, first: Assessment) -> NewEvaluation:
@@ -185,7 +185,7 @@ def _curve(suite: Suite, attack: EvaluationAttack, first: Assessment) -> NewEval
 
 
 def _robust(found: Outcomes, num_classes: int) -> IntArray:
-    wrong = errors_by_class(found.label, found.clean, found.attacked, num_classes)
+    wrong = errors_by_class(found.label, found.clean, found.attacked, num_classes=num_classes)
     return wrong[ROBUST_ERROR]
 
 
@@ -193,7 +193,7 @@ def _masking(suite: Suite, attack: EvaluationAttack, n: int) -> NewEvaluation:
     """Make the checks in the ball of the attack; their card is that of their PGD."""
     threat, config = ThreatConfig(norm=attack.norm, epsilon=attack.epsilon), MaskingConfig()
     checks = [asdict(finding) for finding in masking_checks(suite, threat, config)]
-    card = card_of(white_box(threat, config), suite.subject, _conditions(suite), n)
+    card = card_of(white_box(threat, config), suite.subject, _conditions(suite), n=n)
     findings = {"checks": checks, "config": config.model_dump()}
     return NewEvaluation(f"masking: {_name(card)}", "masking", n, card.as_json(), findings)
 

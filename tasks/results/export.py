@@ -21,7 +21,7 @@ from tasks.recording.checkpoints import search
 from tasks.settings import settings
 
 
-def export(database: Database, run_id: str, what: str, out: Path) -> int:
+def export(database: Database, run_id: str, what: str, *, out: Path) -> int:
     """Write one kind of a run's records and return how many rows (for a model: tensors).
 
     Args:
@@ -61,7 +61,7 @@ def _samples(database: Database, run_id: str, out: Path) -> int:
 def _sample_frames(database: Database, run_id: str) -> Iterator[pd.DataFrame]:
     """Give one row per training sample, an epoch at a time."""
     with database.read() as session:
-        who = series.snapshot(session, run_id, 0, "samples")
+        who = series.snapshot(session, run_id, 0, kind="samples")
         for epoch, columns in series.snapshots(session, run_id, "assignment"):
             given = {name: who[name] for name in ("given_label", "true_label")} if who else {}
             sample = columns.pop("sample")

@@ -21,7 +21,7 @@ def metrics_in_full(
     """
     size = len(class_names)
     count = class_counts(said["label"], size)
-    wrong = errors_by_class(said["label"], said["clean"], said["attacked"], size)
+    wrong = errors_by_class(said["label"], said["clean"], said["attacked"], num_classes=size)
     return {name: _in_full(counts, count, class_names) for name, counts in wrong.items()}
 
 

@@ -40,11 +40,13 @@ def drawn_images(data: DataConfig, seed: int, number: int) -> ImageSet:
 def by_untrained(scenario: Scenario, image: ByteArray, label: int) -> Glance:
     """Move an image with the model that the scenario starts from."""
     data = prepare(scenario.data, scenario.seed, settings().dataset_dir)
-    return glance(initial_model(scenario, data), scenario.threat, image, label, scenario.seed)
+    return glance(
+        initial_model(scenario, data), scenario.threat, image, label=label, seed=scenario.seed
+    )
 
 
 def by_trained(
-    database: Database, run_id: str, threat: ThreatConfig, image: ByteArray, label: int
+    database: Database, run_id: str, threat: ThreatConfig, *, image: ByteArray, label: int
 ) -> Trained:
     """Move an image with the model of a finished run, within this threat model.
 
@@ -52,5 +54,5 @@ def by_trained(
         UserError: The run's model or its data cannot be loaded.
     """
     trained = load_trained(database, run_id)
-    seen = glance(trained.model, threat, image, label, trained.scenario.seed)
+    seen = glance(trained.model, threat, image, label=label, seed=trained.scenario.seed)
     return Trained(seen, trained.checkpoint)

@@ -99,10 +99,14 @@ def _end(session: Session, holder: Holder, *, resumes: bool) -> None:
     is_free = liveness.lock_is_held(holder) is False
     what = "is gone" if is_free else "has stopped reporting"
     told = f"{holder.worker_id} {what}"
-    message = causes.lost(session, run_id, number, told, resumes=resumes)
-    if not transitions.interrupt(session, run_id, number, causes.LOST, message, ACTOR):
+    message = causes.lost(session, run_id, number, what=told, resumes=resumes)
+    if not transitions.interrupt(
+        session, run_id, number, reason=causes.LOST, message=message, actor=ACTOR
+    ):
         stopped = "Stopped; its worker was gone before it could say so"
-        transitions.finish(session, run_id, number, RunStatus.CANCELLED, USER, stopped)
+        transitions.finish(
+            session, run_id, number, status=RunStatus.CANCELLED, reason=USER, message=stopped
+        )
 
 
 def queue_again(session: Session, waiting: Interrupted) -> None:
@@ -110,7 +114,9 @@ def queue_again(session: Session, waiting: Interrupted) -> None:
     is_lost = waiting.reason == causes.LOST
     times = waiting.lost if is_lost else waiting.times
     if times <= causes.retries(waiting.reason):
-        transitions.requeue(session, waiting.run_id, ACTOR, "retry")
+        transitions.requeue(session, waiting.run_id, ACTOR, reason="retry")
     elif is_lost:
         message = causes.lost_too_often(waiting.lost)
-        transitions.give_up(session, waiting.run_id, ACTOR, causes.LOST_TOO_OFTEN, message)
+        transitions.give_up(
+            session, waiting.run_id, ACTOR, reason=causes.LOST_TOO_OFTEN, message=message
+        )

@@ -75,7 +75,8 @@ def run_attempt(
         if not mine:
             return False
         with database.write() as session:
-            number = transitions.claim(session, run_id, identity(), settings().lease_seconds)
+            lease = settings().lease_seconds
+            number = transitions.claim(session, run_id, identity(), lease_seconds=lease)
         if number is None:
             return False
         claimed(run_id)
@@ -116,7 +117,7 @@ def run_now(
         with database.write() as session:
             run_id, _ = transitions.create_run(session, run, actor)
             stack.enter_context(lock.held(settings().run_dir(run_id)))
-            number = transitions.claim(session, run_id, me, lease)
+            number = transitions.claim(session, run_id, me, lease_seconds=lease)
         started(run_id)
         while number is not None:
             claim = Claimed(database, run_id, number, told_to_end=told_to_end, tick=tick)
@@ -148,10 +149,11 @@ def _begin(ended: Claimed) -> int | None:
         if waiting is None:
             return None
         if told := ended.told_to_end():
-            transitions.request_stop(session, ended.run_id, identity().id, told)
+            transitions.request_stop(session, ended.run_id, identity().id, message=told)
             return None
         queue_again(session, waiting)
-        return transitions.claim(session, ended.run_id, identity(), settings().lease_seconds)
+        lease = settings().lease_seconds
+        return transitions.claim(session, ended.run_id, identity(), lease_seconds=lease)
 
 
 def _see_through(claim: Claimed) -> None:
@@ -163,7 +165,9 @@ def _see_through(claim: Claimed) -> None:
         log.exception("No trainer for attempt %d", claim.number)
         with claim.database.write() as session:
             reason, message = _no_trainer(session, claim.run_id, error)
-            transitions.interrupt(session, claim.run_id, claim.number, reason, message)
+            transitions.interrupt(
+                session, claim.run_id, claim.number, reason=reason, message=message
+            )
 
 
 def _no_trainer(session: Session, run_id: str, error: OSError) -> tuple[str, str]:
@@ -249,7 +253,7 @@ class Supervisor:
         try:
             with claim.database.write() as session:
                 status = transitions.heartbeat(
-                    session, claim.run_id, claim.number, settings().lease_seconds
+                    session, claim.run_id, claim.number, lease_seconds=settings().lease_seconds
                 )
         except (*TRANSIENT_ERRORS, DatabaseFullError):
             return False
@@ -271,11 +275,13 @@ class Supervisor:
         with self.claim.database.write() as session:
             if self._told:
                 transitions.request_stop(session, run_id, identity().id)
-            stopped = (USER, self._told or "Stopped")
-            if transitions.finish(session, run_id, number, RunStatus.CANCELLED, *stopped):
+            stopped = self._told or "Stopped"
+            if transitions.finish(
+                session, run_id, number, status=RunStatus.CANCELLED, reason=USER, message=stopped
+            ):
                 return
             reason, message = self._cause(session, code)
-            transitions.interrupt(session, run_id, number, reason, message)
+            transitions.interrupt(session, run_id, number, reason=reason, message=message)
 
     def _cause(self, session: Session, code: int) -> tuple[str, str]:
         """Return why the trainer is gone, as a reason and in words."""
@@ -290,4 +296,4 @@ class Supervisor:
             return causes.OOM, causes.out_of_memory("killed by the system", batch_size)
         how = f"signal {-code}" if code < 0 else f"exit code {code}, see the run's log"
         what = f"the trainer ended with {how}"
-        return causes.LOST, causes.lost(session, run_id, number, what, resumes=True)
+        return causes.LOST, causes.lost(session, run_id, number, what=what, resumes=True)

@@ -47,9 +47,9 @@ class Studio:
         """A run with some recorded epochs, in the middle of the next one."""
         run_id = self.queued(name, **settings)
         with self.database.write() as session:
-            attempt = transitions.claim(session, run_id, self.worker, 3600)
+            attempt = transitions.claim(session, run_id, self.worker, lease_seconds=3600)
             records.write_facts(session, run_id, facts())
-            records.write_snapshot(session, run_id, 1, 0, "samples", identity())
+            records.write_snapshot(session, run_id, 1, epoch=0, kind="samples", columns=identity())
         assert attempt == 1
         for epoch in range(1, epochs + 1):
             self.record_epoch(run_id, epoch)
@@ -68,10 +68,10 @@ class Studio:
     def finished(self, name: str = "A run", epochs: int = 3, **settings: Any) -> str:
         run_id = self.running(name, epochs, training={"epochs": epochs}, **settings)
         with self.database.write() as session:
-            records.write_metrics(session, run_id, 1, errors("test", epochs))
-            records.write_class_metrics(session, run_id, 1, class_errors("test", epochs))
+            records.write_metrics(session, run_id, 1, rows=errors("test", epochs))
+            records.write_class_metrics(session, run_id, 1, rows=class_errors("test", epochs))
             records.write_evaluation_card(session, run_id, card())
-            transitions.finish(session, run_id, 1, RunStatus.SUCCEEDED)
+            transitions.finish(session, run_id, 1, status=RunStatus.SUCCEEDED)
         self.attacked(run_id, FINAL)
         return run_id
 
@@ -83,12 +83,16 @@ class Studio:
             session.execute(delete(ClassSummary).where(ClassSummary.run_id == run_id))
             for epoch in range(1, epochs + 1):
                 columns = values(epoch)
-                rows = class_distributions(columns, who["given_label"], who["true_label"], 10)
+                rows = class_distributions(
+                    columns, who["given_label"], who["true_label"], num_classes=10
+                )
                 stored = [ClassSummaryRow(epoch=epoch, **vars(row)) for row in rows]
-                records.write_class_summaries(session, run_id, 1, stored)
+                records.write_class_summaries(session, run_id, 1, rows=stored)
                 columns = {"sample": who["sample"], **columns}
-                records.write_snapshot(session, run_id, 1, epoch, "assignment", columns)
-            transitions.finish(session, run_id, 1, RunStatus.SUCCEEDED)
+                records.write_snapshot(
+                    session, run_id, 1, epoch=epoch, kind="assignment", columns=columns
+                )
+            transitions.finish(session, run_id, 1, status=RunStatus.SUCCEEDED)
         return run_id
 
     def attacked(
@@ -99,13 +103,13 @@ class Studio:
         said |= {"attacked": said["clean"]} if in_vain else {}
         with self.database.write() as session:
             new = NewEvaluation(name, "attack", 100, card() | {"space": space}, outcomes=said)
-            write_evaluation(session, run_id, 1, new)
+            write_evaluation(session, run_id, 1, new=new)
 
     def found(self, run_id: str, kind: str, findings: dict[str, Any]) -> None:
         """Store a security curve or masking checks."""
         with self.database.write() as session:
             new = NewEvaluation(kind, kind, 100, card(), findings)
-            write_evaluation(session, run_id, 1, new)
+            write_evaluation(session, run_id, 1, new=new)
 
     def measured(self, run_id: str, robust: list[float], **card_changes: Any) -> None:
         """Put other test results in the place of a finished run's: no natural error, ten classes.
@@ -135,16 +139,18 @@ class Studio:
         ]
         rows = [MetricRow("test", name, 3 * STEPS, 3, value) for name, value in overall.items()]
         with self.database.write() as session:
-            records.write_metrics(session, run_id, 1, rows)
-            records.write_class_metrics(session, run_id, 1, by_class)
+            records.write_metrics(session, run_id, 1, rows=rows)
+            records.write_class_metrics(session, run_id, 1, rows=by_class)
             records.write_evaluation_card(session, run_id, protocol)
             new = NewEvaluation(FINAL, "attack", 100, protocol, outcomes=said)
-            write_evaluation(session, run_id, 1, new)
+            write_evaluation(session, run_id, 1, new=new)
 
     def failed(self, name: str, message: str) -> str:
         run_id = self.running(name, 1)
         with self.database.write() as session:
-            transitions.finish(session, run_id, 1, RunStatus.FAILED, "error", message)
+            transitions.finish(
+                session, run_id, 1, status=RunStatus.FAILED, reason="error", message=message
+            )
         return run_id
 
     def record_epoch(self, run_id: str, epoch: int, attempt: int = 1) -> None:
@@ -162,12 +168,18 @@ class Studio:
             MetricRow("train", "batch_loss", step - k, epoch, 2 / epoch + 0.1 * k) for k in range(5)
         ]
         with self.database.write() as session:
-            records.write_metrics(session, run_id, attempt, rows + errors("validation", epoch))
-            records.write_class_metrics(session, run_id, attempt, class_errors("validation", epoch))
-            records.write_class_summaries(session, run_id, attempt, summaries(epoch))
-            records.write_snapshot(session, run_id, attempt, epoch, "assignment", assignment())
-            records.write_snapshot(session, run_id, attempt, epoch, "gallery", gallery())
-            transitions.epoch_done(session, run_id, attempt, epoch)
+            records.write_metrics(session, run_id, attempt, rows=rows + errors("validation", epoch))
+            records.write_class_metrics(
+                session, run_id, attempt, rows=class_errors("validation", epoch)
+            )
+            records.write_class_summaries(session, run_id, attempt, rows=summaries(epoch))
+            records.write_snapshot(
+                session, run_id, attempt, epoch=epoch, kind="assignment", columns=assignment()
+            )
+            records.write_snapshot(
+                session, run_id, attempt, epoch=epoch, kind="gallery", columns=gallery()
+            )
+            transitions.epoch_done(session, run_id, attempt, epoch=epoch)
 
     def runs(self) -> list[RunRow]:
         """All runs, newest first."""

@@ -252,7 +252,7 @@ def test_a_page_redraws_itself_once_when_its_run_ends(studio, visit):
     page = visit.go(f"/run?id={run_id}")
     page.locator(".st-key-header-stop").wait_for()
     with studio.database.write() as session:
-        transitions.finish(session, run_id, 1, RunStatus.SUCCEEDED)
+        transitions.finish(session, run_id, 1, status=RunStatus.SUCCEEDED)
     page.locator(".st-key-run-title").get_by_text("Finished").wait_for()
     page.locator(".st-key-header-stop").wait_for(state="detached")
     settled = visit.received

@@ -17,7 +17,7 @@ def words(attack, n=100):
     labels = np.zeros(100, dtype=np.int64)
     images = ImageSet(np.zeros((100, 1, 2, 2), dtype=np.uint8), labels, labels, labels)
     subject = Subject(images, 10, "test", 100, "last epoch", ThreatConfig(), "trades")
-    card = card_of(attack, subject, Conditions(seed=3, batch_size=50), n).as_json()
+    card = card_of(attack, subject, Conditions(seed=3, batch_size=50), n=n).as_json()
     return card_in_words(SimpleNamespace(evaluation_card=card, scenario={}), "test")
 
 

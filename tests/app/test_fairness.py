@@ -235,7 +235,9 @@ def shuffle_images(studio, run_id: str) -> None:
     with studio.database.write() as session:
         said = outcomes(session, run_id, FINAL)
         new = {name: column[order] for name, column in said.items()}
-        write_evaluation(session, run_id, 1, NewEvaluation(FINAL, "attack", 100, {}, outcomes=new))
+        write_evaluation(
+            session, run_id, 1, new=NewEvaluation(FINAL, "attack", 100, {}, outcomes=new)
+        )
 
 
 def test_runs_whose_images_are_stored_in_another_order_are_compared_image_by_image(studio):
@@ -259,7 +261,9 @@ def test_runs_that_were_shown_other_images_or_labels_are_not_compared(studio, ch
     with studio.database.write() as session:
         said = outcomes(session, other, FINAL)
         said[changed] = said[changed] + 1
-        write_evaluation(session, other, 1, NewEvaluation(FINAL, "attack", 100, {}, outcomes=said))
+        write_evaluation(
+            session, other, 1, new=NewEvaluation(FINAL, "attack", 100, {}, outcomes=said)
+        )
     runs = finished_by_id()
     table, (why_not,) = tables.difference_table(runs[base], [runs[other]], "robust_error")
     assert table.empty

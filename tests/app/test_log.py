@@ -28,9 +28,11 @@ def resumed(studio) -> str:
     run_id = studio.running("Twice", 3, training={"epochs": 10})
     with studio.database.write() as session:
         message = "Interrupted at epoch 4: worker-1 is gone"
-        transitions.interrupt(session, run_id, 1, "lost", message, "reconciler")
-        transitions.requeue(session, run_id, "reconciler", "retry")
-        transitions.claim(session, run_id, studio.worker, 3600)
+        transitions.interrupt(
+            session, run_id, 1, reason="lost", message=message, actor="reconciler"
+        )
+        transitions.requeue(session, run_id, "reconciler", reason="retry")
+        transitions.claim(session, run_id, studio.worker, lease_seconds=3600)
     return run_id
 
 

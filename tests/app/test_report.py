@@ -101,7 +101,7 @@ def test_the_average_under_an_attack_is_over_images_and_not_over_classes(studio)
     said = {"sample": np.arange(100), "label": label, "clean": label, "attacked": attacked}
     with studio.database.write() as session:
         new = NewEvaluation(FINAL, "attack", 100, card(), outcomes=said)
-        write_evaluation(session, run_id, 1, new)
+        write_evaluation(session, run_id, 1, new=new)
     text = Read(run_report(run_id)).text
     rows = text[text.index("Attacks on the test images") :]
     assert rows.index("17.0 %") < rows.index("100.0 %")  # 17 of 100 images; classes: 36.7 %

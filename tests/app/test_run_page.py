@@ -33,7 +33,7 @@ def test_a_worker_that_no_longer_renews_its_lease_is_said_to_be_cut_off(
     cached.forget_runs()
     assert told in words(open_page("run", id=run_id))
     with studio.database.write() as session:
-        transitions.heartbeat(session, run_id, 1, 60)
+        transitions.heartbeat(session, run_id, 1, lease_seconds=60)
     cached.forget_runs()
     assert told not in words(open_page("run", id=run_id))
 
@@ -59,7 +59,7 @@ def test_a_run_whose_worker_is_gone_is_shown_as_lost_with_what_can_be_done(studi
 def test_a_run_that_stopped_early_is_done_and_says_so(tab, studio, open_page):
     run_id = studio.running("Early", 3, training={"epochs": 9, "patience": 2})
     with studio.database.write() as session:
-        transitions.finish(session, run_id, 1, RunStatus.SUCCEEDED)
+        transitions.finish(session, run_id, 1, status=RunStatus.SUCCEEDED)
     page = open_page("run", id=run_id, tab=tab)
     assert not page.exception
     assert "Stopped early after 3 of 9 epochs" in words(page)

@@ -208,10 +208,12 @@ def test_the_networks_curve_is_drawn_at_the_epoch_of_the_checkpoint_only(
     state = {f"method.network.{name}": value for name, value in network.state_dict().items()}
     folder = data_dir / "runs" / run_id
     folder.mkdir(parents=True, exist_ok=True)
-    file = checkpoints.write(folder, 3, 1, state, "0" * 64)
+    file = checkpoints.write(folder, 3, 1, state=state, scenario_digest="0" * 64)
     path = str(file.path.relative_to(data_dir))
     with studio.database.write() as session:
-        records.write_checkpoint(session, run_id, 1, 3, path, file.size, file.sha256)
+        records.write_checkpoint(
+            session, run_id, 1, epoch=3, path=path, size=file.size, sha256=file.sha256
+        )
     page = open_page("samples", run=run_id)
     assert any(
         t.get("name", "").startswith("The network") for f in figures(page) for t in f["data"]

@@ -221,7 +221,7 @@ def test_the_accuracies_of_a_run_are_those_of_its_newest_test_and_of_no_other_sp
     with studio.database.write() as session:
         for epoch, value in ((5, 0.75), (4, 0.5)):
             row = MetricRow("test", "robust_error", 10 * epoch, epoch, value)
-            records.write_metrics(session, run_id, 1, [row])
+            records.write_metrics(session, run_id, 1, rows=[row])
     (found,) = comparison.accuracies((run_id,)).to_dict("records")
     assert found["robust"] == pytest.approx(0.25)
     assert found["natural"] == pytest.approx(0.9)

@@ -53,7 +53,7 @@ def running(queued: Callable[..., str]) -> Callable[..., tuple[str, int]]:
     def start(database: Database, lease_seconds: float = 60, **fields: object) -> tuple[str, int]:
         run_id = queued(database, **fields)
         with database.write() as session:
-            attempt = claim(session, run_id, WORKER, lease_seconds)
+            attempt = claim(session, run_id, WORKER, lease_seconds=lease_seconds)
         assert attempt == 1
         return run_id, attempt
 

@@ -23,27 +23,31 @@ def write(session: Any, run_id: str, attempt: int, epochs: list[int], share: flo
         last = epoch == epochs[-1]
         for split in ("validation", "test") if last else ("validation",):
             rows = [MetricRow(split, name, 10 * epoch, epoch, share) for name in ERRORS]
-            records.write_metrics(session, run_id, attempt, rows)
+            records.write_metrics(session, run_id, attempt, rows=rows)
             by_class = [
                 ClassMetricRow(split, name, epoch, place, share + place / 100, 20 + epoch)
                 for name in ERRORS
                 for place in range(len(epochs))
             ]
-            records.write_class_metrics(session, run_id, attempt, by_class)
+            records.write_class_metrics(session, run_id, attempt, rows=by_class)
         summary = ClassSummaryRow(epoch, f"bound {share}", "all", epoch, 5, share, [share] * 41)
         shared = ClassSummaryRow(epoch, "bound", "all", epoch, 5, share, [share] * 41)
-        records.write_class_summaries(session, run_id, attempt, [summary, shared])
+        records.write_class_summaries(session, run_id, attempt, rows=[summary, shared])
         for kind in ("assignment", "gallery"):
             columns = {"bound": np.full(3, share)}
-            records.write_snapshot(session, run_id, attempt, epoch, kind, columns)
+            records.write_snapshot(
+                session, run_id, attempt, epoch=epoch, kind=kind, columns=columns
+            )
         path = f"{run_id}/{epoch}"
-        records.write_checkpoint(session, run_id, attempt, epoch, path, 9, "0" * 64)
-        transitions.epoch_done(session, run_id, attempt, epoch)
+        records.write_checkpoint(
+            session, run_id, attempt, epoch=epoch, path=path, size=9, sha256="0" * 64
+        )
+        transitions.epoch_done(session, run_id, attempt, epoch=epoch)
     records.write_facts(session, run_id, {"class_names": [f"{share} {n}" for n in range(9)]})
     for name in (FINAL, f"other {share}"):
         said = {"sample": np.arange(len(epochs))}
         new = evaluations.NewEvaluation(name, "attack", len(epochs), {"share": share}, None, said)
-        evaluations.write_evaluation(session, run_id, attempt, new)
+        evaluations.write_evaluation(session, run_id, attempt, new=new)
 
 
 def plain(found: Any) -> Any:
@@ -68,7 +72,7 @@ READS: dict[str, Callable[[Any, str], Any]] = {
     "summaries": series.class_summaries,
     "recorded": series.recorded_epochs,
     "gallery": series.gallery_epochs,
-    "snapshot": lambda session, run_id: series.snapshot(session, run_id, 3, "assignment"),
+    "snapshot": lambda session, run_id: series.snapshot(session, run_id, 3, kind="assignment"),
     "snapshots": lambda session, run_id: list(series.snapshots(session, run_id, "gallery")),
     "events": queries.events,
     "checkpoints": queries.checkpoints,
@@ -78,7 +82,9 @@ READS: dict[str, Callable[[Any, str], Any]] = {
     "by class": lambda session, run_id: comparison.class_errors(session, [run_id]),
     "history": lambda session, run_id: samples.history(session, run_id, "bound"),
     "quantities": lambda session, run_id: sorted(samples.quantities(session, run_id, 3)),
-    "courses": lambda session, run_id: samples.courses(session, run_id, [1, 2, 3], ["bound"], 0),
+    "courses": lambda session, run_id: samples.courses(
+        session, run_id, [1, 2, 3], names=["bound"], row=0
+    ),
     "evaluations": evaluations.evaluations,
     "outcomes": lambda s, run_id: evaluations.outcomes(s, run_id, FINAL),
     "holders": leases.holders,
@@ -96,9 +102,9 @@ def test_what_is_read_of_a_run_does_not_change_with_what_stands_of_another(datab
     other, _ = running(database, name="other", scenario={"seed": 9})
     with database.write() as session:
         write(session, other, 1, [1, 2, 3, 4, 5], 0.5)
-        transitions.interrupt(session, other, 1, "lost", "gone")
-        transitions.requeue(session, other, "tester", "retry")
-        transitions.claim(session, other, WORKER, 60)
+        transitions.interrupt(session, other, 1, reason="lost", message="gone")
+        transitions.requeue(session, other, "tester", reason="retry")
+        transitions.claim(session, other, WORKER, lease_seconds=60)
         write(session, other, 2, [4, 5, 6], 0.75)
         for name, read in READS.items():
             assert plain(read(session, mine)) == before[name] != plain(read(session, other)), name
@@ -119,26 +125,26 @@ def rows_of(session: Any, run_id: str) -> list[str]:
 
 def evaluated_again(session: Any, run_id: str) -> None:
     new = evaluations.NewEvaluation(FINAL, "attack", 1, {})
-    evaluations.write_evaluation(session, run_id, 1, new)
+    evaluations.write_evaluation(session, run_id, 1, new=new)
 
 
 DEEDS: dict[str, Callable[[Any, str], Any]] = {
-    "remark": lambda s, run_id: transitions.remark(s, run_id, 1, "why", "said"),
-    "heartbeat": lambda s, run_id: transitions.heartbeat(s, run_id, 1, 999),
+    "remark": lambda s, run_id: transitions.remark(s, run_id, 1, reason="why", message="said"),
+    "heartbeat": lambda s, run_id: transitions.heartbeat(s, run_id, 1, lease_seconds=999),
     "progress": lambda s, run_id: transitions.progress(
         s, run_id, 1, epoch=9, step=9, num_steps=9, phase="testing"
     ),
-    "epoch": lambda s, run_id: transitions.epoch_done(s, run_id, 1, 9),
+    "epoch": lambda s, run_id: transitions.epoch_done(s, run_id, 1, epoch=9),
     "facts": lambda s, run_id: records.write_facts(s, run_id, {"new": 1}),
     "card": lambda s, run_id: records.write_evaluation_card(s, run_id, {"new": 1}),
     "dropping": lambda s, run_id: records.drop_checkpoints(s, run_id, [2, 3]),
     "evaluation": evaluated_again,
     "interruption": lambda s, run_id: transitions.interrupt(s, run_id, 1, "lost", "gone"),
-    "resume": lambda s, run_id: transitions.requeue(s, run_id, "tester", "user"),
+    "resume": lambda s, run_id: transitions.requeue(s, run_id, "tester", reason="user"),
     "sending": lambda s, _: transitions.take_unsent(s, 30),
-    "claim": lambda s, run_id: transitions.claim(s, run_id, WORKER, 60),
+    "claim": lambda s, run_id: transitions.claim(s, run_id, WORKER, lease_seconds=60),
     "stop": lambda s, run_id: transitions.request_stop(s, run_id, "tester"),
-    "end": lambda s, run_id: transitions.finish(s, run_id, 2, RunStatus.CANCELLED),
+    "end": lambda s, run_id: transitions.finish(s, run_id, 2, status=RunStatus.CANCELLED),
     "deletion": lambda s, run_id: deletion.start_deletion(s, run_id, "tester"),
     "files": lambda s, run_id: deletion.files_deleted(s, run_id, [1]),
     "last row": lambda s, run_id: deletion.finish_deletion(s, run_id),
@@ -168,12 +174,14 @@ def test_who_acts_is_the_worker_of_the_very_attempt(database, running, queued):
     held, _ = running(database)
     run_id = queued(database)
     with database.write() as session:
-        transitions.claim(session, run_id, WORKER, 60)
-        transitions.interrupt(session, run_id, 1, "lost", None)
-        transitions.requeue(session, run_id, "tester", "user")
-        transitions.claim(session, run_id, transitions.WorkerIdentity("w3", "h", "b", 1, "c"), 60)
-        transitions.finish(session, run_id, 2, RunStatus.FAILED)
-        transitions.finish(session, held, 1, RunStatus.SUCCEEDED)
+        transitions.claim(session, run_id, WORKER, lease_seconds=60)
+        transitions.interrupt(session, run_id, 1, reason="lost", message=None)
+        transitions.requeue(session, run_id, "tester", reason="user")
+        transitions.claim(
+            session, run_id, transitions.WorkerIdentity("w3", "h", "b", 1, "c"), lease_seconds=60
+        )
+        transitions.finish(session, run_id, 2, status=RunStatus.FAILED)
+        transitions.finish(session, held, 1, status=RunStatus.SUCCEEDED)
         ends = [queries.events(session, which)[-1].actor for which in (run_id, held)]
         lost = queries.events(session, run_id)[2]
     assert ends == ["w3", "worker-1"]

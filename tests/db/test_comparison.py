@@ -29,15 +29,15 @@ def finished(database, running):
             for split, epoch in (("validation", 1), ("validation", 2), ("test", 2)):
                 rows = [MetricRow(split, name, 10 * epoch, epoch, share) for name in overall]
                 rows += [MetricRow(split, "loss", 10 * epoch, epoch, 7.0)]
-                write_metrics(session, run_id, attempt, rows)
+                write_metrics(session, run_id, attempt, rows=rows)
                 by_class = [
                     ClassMetricRow(split, name, epoch, place, share, 20)
                     for name in (*names, "anti_adversary_share")
                     for place in range(2)
                 ]
-                write_class_metrics(session, run_id, attempt, by_class)
+                write_class_metrics(session, run_id, attempt, rows=by_class)
             write_evaluation_card(session, run_id, CARD)
-            finish(session, run_id, attempt, RunStatus.SUCCEEDED)
+            finish(session, run_id, attempt, status=RunStatus.SUCCEEDED)
         return run_id
 
     return make
@@ -48,7 +48,7 @@ def test_only_finished_runs_are_compared_newest_first(database, finished, queued
     queued(database)
     failed, attempt = running(database)
     with database.write() as session:
-        finish(session, failed, attempt, RunStatus.FAILED)
+        finish(session, failed, attempt, status=RunStatus.FAILED)
     with database.read() as session:
         assert [row.id for row in finished_runs(session)] == [second, first]
         assert [row.id for row in finished_runs(session, limit=1)] == [second]
@@ -76,7 +76,7 @@ def test_a_finished_run_comes_with_its_scenario_its_protocol_and_its_class_names
 def test_a_run_without_facts_or_card_is_compared_all_the_same(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
-        finish(session, run_id, attempt, RunStatus.SUCCEEDED)
+        finish(session, run_id, attempt, status=RunStatus.SUCCEEDED)
     with database.read() as session:
         (row,) = finished_runs(session)
     assert (row.card, row.class_names) == (None, None)

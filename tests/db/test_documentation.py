@@ -35,11 +35,11 @@ def finished(database, running):
         ClassSummaryRow(5, "bound", group, 0, 20, 0.5, [0.5] * 41) for group in ("clean", "flipped")
     ]
     with database.write() as session:
-        write_metrics(session, run_id, attempt, overall)
-        write_class_metrics(session, run_id, attempt, by_class + shares)
-        write_class_summaries(session, run_id, attempt, summaries)
-        write_evaluation(session, run_id, attempt, NewEvaluation("final", "attack", 20, {}))
-        finish(session, run_id, attempt, RunStatus.SUCCEEDED)
+        write_metrics(session, run_id, attempt, rows=overall)
+        write_class_metrics(session, run_id, attempt, rows=by_class + shares)
+        write_class_summaries(session, run_id, attempt, rows=summaries)
+        write_evaluation(session, run_id, attempt, new=NewEvaluation("final", "attack", 20, {}))
+        finish(session, run_id, attempt, status=RunStatus.SUCCEEDED)
     return run_id
 
 

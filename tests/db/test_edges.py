@@ -37,15 +37,21 @@ WORKER = WorkerIdentity("worker-2", "host-2", "boot-2", 99, "cuda:0")
 
 # Every public way out of a status, as what a caller may do with run 1, attempt 1.
 ACTIONS = {
-    "claim": lambda session, run_id: claim(session, run_id, WORKER, 60) is not None,
+    "claim": lambda session, run_id: claim(session, run_id, WORKER, lease_seconds=60) is not None,
     "stop": lambda session, run_id: request_stop(session, run_id, "tester") is not None,
-    "succeed": lambda session, run_id: finish(session, run_id, 1, RunStatus.SUCCEEDED),
-    "fail": lambda session, run_id: finish(session, run_id, 1, RunStatus.FAILED, "diverged"),
-    "cancel": lambda session, run_id: finish(session, run_id, 1, RunStatus.CANCELLED),
-    "interrupt": lambda session, run_id: interrupt(session, run_id, 1, "lost", "gone"),
-    "resume": lambda session, run_id: requeue(session, run_id, "tester", USER),
-    "retry": lambda session, run_id: requeue(session, run_id, "reconciler", "lost"),
-    "give up": lambda session, run_id: give_up(session, run_id, "reconciler", "lost", "3 times"),
+    "succeed": lambda session, run_id: finish(session, run_id, 1, status=RunStatus.SUCCEEDED),
+    "fail": lambda session, run_id: finish(
+        session, run_id, 1, status=RunStatus.FAILED, reason="diverged"
+    ),
+    "cancel": lambda session, run_id: finish(session, run_id, 1, status=RunStatus.CANCELLED),
+    "interrupt": lambda session, run_id: interrupt(
+        session, run_id, 1, reason="lost", message="gone"
+    ),
+    "resume": lambda session, run_id: requeue(session, run_id, "tester", reason=USER),
+    "retry": lambda session, run_id: requeue(session, run_id, "reconciler", reason="lost"),
+    "give up": lambda session, run_id: give_up(
+        session, run_id, "reconciler", reason="lost", message="3 times"
+    ),
     "delete": lambda session, run_id: start_deletion(session, run_id, "tester"),
 }
 
@@ -107,8 +113,8 @@ def test_a_legal_edge_is_walked_once_and_told_once(database, running):
     for source, target in LEGAL:
         force_status(database, run_id, source)
         with database.write() as session:
-            first = change(session, run_id, (source, target), Note("tester", "why", "because"))
-            second = change(session, run_id, (source, target), Note("tester"))
+            first = change(session, run_id, (source, target), note=Note("tester", "why", "because"))
+            second = change(session, run_id, (source, target), note=Note("tester"))
         assert (first, second) == (attempt, None)
         with database.read() as session:
             *_, event = events(session, run_id)
@@ -122,7 +128,7 @@ def test_an_illegal_edge_is_refused_whatever_the_run(sqlite_database, running):
     run_id, _ = running(sqlite_database)
     for edge in set(PAIRS) - set(LEGAL):
         with sqlite_database.write() as session, pytest.raises(ValueError, match="not legal"):
-            change(session, run_id, edge, Note("tester"))
+            change(session, run_id, edge, note=Note("tester"))
     assert status_of(sqlite_database, run_id) is RunStatus.RUNNING
 
 
@@ -153,13 +159,15 @@ def test_a_remark_is_an_event_that_changes_no_status_and_only_its_holder_makes_o
 ):
     run_id, attempt = running(database)
     with database.write() as session:
-        assert remark(session, run_id, attempt, "damaged", "Epoch 2 checkpoint damaged")
-        assert not remark(session, run_id, attempt + 1, "damaged", "by a stranger")
+        assert remark(
+            session, run_id, attempt, reason="damaged", message="Epoch 2 checkpoint damaged"
+        )
+        assert not remark(session, run_id, attempt + 1, reason="damaged", message="by a stranger")
     assert status_of(database, run_id) is RunStatus.RUNNING
     with database.read() as session:
         *_, event = events(session, run_id)
     assert (event.from_status, event.to_status, event.reason) == ("running", "running", "damaged")
     assert event.actor == "worker-1"
     with database.write() as session:
-        assert finish(session, run_id, attempt, RunStatus.SUCCEEDED)
-        assert not remark(session, run_id, attempt, "damaged", "too late")
+        assert finish(session, run_id, attempt, status=RunStatus.SUCCEEDED)
+        assert not remark(session, run_id, attempt, reason="damaged", message="too late")

@@ -20,7 +20,7 @@ NEW = NewEvaluation(FINAL, "attack", 5, {"attack": "pgd", "epsilon": 0.1}, outco
 def test_what_was_said_of_each_image_is_read_back_as_it_was(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
-        write_evaluation(session, run_id, attempt, NEW)
+        write_evaluation(session, run_id, attempt, new=NEW)
     with database.read() as session:
         found = outcomes(session, run_id, FINAL)
         (row,) = evaluations(session, run_id)
@@ -41,7 +41,7 @@ def test_an_evaluation_made_again_replaces_the_one_before(database, running):
     run_id, attempt = running(database)
     for card in ({"seed": 0}, {"seed": 1}):
         with database.write() as session:
-            write_evaluation(session, run_id, attempt, replace(NEW, card=card))
+            write_evaluation(session, run_id, attempt, new=replace(NEW, card=card))
     with database.read() as session:
         assert [row.card for row in evaluations(session, run_id)] == [{"seed": 1}]
 
@@ -51,7 +51,7 @@ def test_findings_need_no_outcomes_and_may_hold_no_number(database, running):
     curve = {"epsilon": [0.0, 0.1], "robust_accuracy": [0.5, float("nan")]}
     with database.write() as session:
         new = NewEvaluation("curve", "curve", 5, {"attack": "pgd"}, findings=curve)
-        write_evaluation(session, run_id, attempt, new)
+        write_evaluation(session, run_id, attempt, new=new)
     with database.read() as session:
         (row,) = evaluations(session, run_id)
         assert outcomes(session, run_id, "curve") is None
@@ -61,7 +61,7 @@ def test_findings_need_no_outcomes_and_may_hold_no_number(database, running):
 def test_a_runs_evaluations_go_with_it(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
-        write_evaluation(session, run_id, attempt, NEW)
+        write_evaluation(session, run_id, attempt, new=NEW)
     with database.write() as session:
         session.delete(session.get_one(Run, run_id))
     with database.read() as session:
@@ -73,6 +73,6 @@ def test_a_run_rests_once_its_newest_attempt_has_ended(database, running, status
     run_id, attempt = running(database)
     with database.write() as session:
         assert not ended_with(session, run_id, attempt)
-        finish(session, run_id, attempt, status)
+        finish(session, run_id, attempt, status=status)
         assert ended_with(session, run_id, attempt)
         assert not ended_with(session, run_id, attempt + 1)

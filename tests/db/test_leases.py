@@ -35,20 +35,22 @@ def status_of(database: Database, run_id: str) -> RunStatus:
 def test_a_replaced_attempt_can_do_nothing_any_more(database, running):
     run_id, old = running(database)
     with database.write() as session:
-        assert interrupt(session, run_id, old, "lost", "no heartbeat", actor="reconciler")
-        assert requeue(session, run_id, "reconciler", "lost")
-        new = claim(session, run_id, WORKER, 60)
+        assert interrupt(
+            session, run_id, old, reason="lost", message="no heartbeat", actor="reconciler"
+        )
+        assert requeue(session, run_id, "reconciler", reason="lost")
+        new = claim(session, run_id, WORKER, lease_seconds=60)
     assert new == old + 1
     with database.write() as session:
-        assert heartbeat(session, run_id, old, 60) is None
+        assert heartbeat(session, run_id, old, lease_seconds=60) is None
         assert not fence(session, run_id, old)
-        assert not interrupt(session, run_id, old, "lost", None)
+        assert not interrupt(session, run_id, old, reason="lost", message=None)
         assert not any(
-            finish(session, run_id, old, status)
+            finish(session, run_id, old, status=status)
             for status in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
         )
         progress(session, run_id, old, epoch=9, step=9, num_steps=9, phase="testing")
-        epoch_done(session, run_id, old, 9)
+        epoch_done(session, run_id, old, epoch=9)
     with database.read() as session:
         run = get_run(session, run_id)
     assert (run.status, run.epoch, run.worker_id) == (RunStatus.RUNNING, 0, "worker-2")
@@ -62,7 +64,7 @@ def test_rows_of_a_replaced_attempt_do_not_overwrite_newer_ones(database, runnin
     run_id, _ = running(database)
     for attempt, value in ((2, 0.25), (1, 0.75)):
         with database.write() as session:
-            write_metrics(session, run_id, attempt, [MetricRow("train", "loss", 10, 1, value)])
+            write_metrics(session, run_id, attempt, rows=[MetricRow("train", "loss", 10, 1, value)])
     with database.read() as session:
         assert session.execute(select(Metric.value, Metric.attempt)).one() == (0.25, 2)
 
@@ -73,7 +75,7 @@ def test_a_fence_holds_until_the_transaction_ends(postgresql_database, running):
 
     def take():
         with postgresql_database.write() as session:
-            taken.append(interrupt(session, run_id, attempt, "lost", None))
+            taken.append(interrupt(session, run_id, attempt, reason="lost", message=None))
 
     with postgresql_database.write() as session:
         assert fence(session, run_id, attempt)
@@ -81,7 +83,7 @@ def test_a_fence_holds_until_the_transaction_ends(postgresql_database, running):
         thief.start()
         thief.join(timeout=0.3)
         assert taken == []
-        epoch_done(session, run_id, attempt, 1)  # no deadlock with who waits
+        epoch_done(session, run_id, attempt, epoch=1)  # no deadlock with who waits
     thief.join(timeout=10)
     assert taken == [True]
 
@@ -92,7 +94,7 @@ def test_a_heartbeat_does_not_wait_for_a_fenced_transaction(postgresql_database,
         assert fence(recorder, run_id, attempt)
         with postgresql_database.write() as session:
             session.execute(text("SET LOCAL lock_timeout = '1s'"))
-            assert heartbeat(session, run_id, attempt, 60) is RunStatus.RUNNING
+            assert heartbeat(session, run_id, attempt, lease_seconds=60) is RunStatus.RUNNING
 
 
 def test_a_lease_ends_by_the_clock_of_the_database_alone(database, running, monkeypatch):
@@ -109,7 +111,7 @@ def test_a_lease_ends_by_the_clock_of_the_database_alone(database, running, monk
         left = {holder.run_id: holder.lease_left for holder in holders(session)}
     assert -10 < left[lost] < 0 < left[kept] <= 60
     with database.write() as session:
-        assert heartbeat(session, lost, 1, 60) is RunStatus.RUNNING
+        assert heartbeat(session, lost, 1, lease_seconds=60) is RunStatus.RUNNING
         (renewed,) = holders(session, lost)
     assert 0 < renewed.lease_left <= 60
 
@@ -118,7 +120,7 @@ def test_who_holds_a_run_is_told_with_its_lock_and_how_long_it_may_be_silent(dat
     run_id = queued(database)
     there = WorkerIdentity("w", "host", "boot", 7, "cpu", lock_domain="d.1", data_dir="/data")
     with database.write() as session:
-        assert claim(session, run_id, there, 42) == 1
+        assert claim(session, run_id, there, lease_seconds=42) == 1
         (holder,) = holders(session)
     assert (holder.run_id, holder.number, holder.worker_id) == (run_id, 1, "w")
     assert (holder.host, holder.boot_id, holder.lock_domain) == ("host", "boot", "d.1")
@@ -131,7 +133,7 @@ def test_an_attempt_that_ended_holds_nothing(database, running):
     run_id, attempt = running(database, lease_seconds=-1)
     with database.write() as session:
         (holder,) = holders(session)
-        assert finish(session, run_id, attempt, RunStatus.SUCCEEDED)
+        assert finish(session, run_id, attempt, status=RunStatus.SUCCEEDED)
         assert holders(session) == []
         assert not lock_if_silent(session, holder)
     with database.read() as session:
@@ -143,7 +145,7 @@ def test_an_attempt_that_has_said_something_since_it_was_seen_is_not_silent(data
     with database.write() as session:
         (holder,) = holders(session)
         assert lock_if_silent(session, holder)
-        assert heartbeat(session, run_id, attempt, -1) is RunStatus.RUNNING
+        assert heartbeat(session, run_id, attempt, lease_seconds=-1) is RunStatus.RUNNING
     with database.write() as session:
         assert not lock_if_silent(session, holder)
 
@@ -156,7 +158,7 @@ def test_the_silence_of_another_run_is_not_ones_own(database, running):
         session.execute(
             update(Attempt).where(Attempt.run_id == other).values(lease_until=holder.lease_until)
         )
-        assert heartbeat(session, run_id, 1, 60) is RunStatus.RUNNING
+        assert heartbeat(session, run_id, 1, lease_seconds=60) is RunStatus.RUNNING
     with database.write() as session:
         assert not lock_if_silent(session, holder)
 
@@ -167,7 +169,7 @@ def test_what_is_silent_cannot_be_revived_while_it_is_being_taken(postgresql_dat
 
     def beat():
         with postgresql_database.write() as session:
-            answers.append(heartbeat(session, run_id, attempt, 60))
+            answers.append(heartbeat(session, run_id, attempt, lease_seconds=60))
 
     with postgresql_database.write() as session:
         (holder,) = holders(session)
@@ -185,7 +187,7 @@ def test_what_is_silent_cannot_be_revived_while_it_is_being_taken(postgresql_dat
 def test_what_was_interrupted_by_a_clock_that_ran_ahead_does_not_wait_for_it(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
-        assert interrupt(session, run_id, attempt, "lost", None)
+        assert interrupt(session, run_id, attempt, reason="lost", message=None)
         assert resumable(session, 30) == []  # a moment ago
     for hours, waits in ((-2, False), (2, False), (0, True)):
         with database.write() as session:
@@ -204,8 +206,8 @@ def test_a_message_sent_by_a_clock_that_ran_ahead_is_sent_again(database, queued
 def test_what_was_told_to_stop_goes_on_at_once_and_what_was_lost_after_a_while(database, running):
     drained, lost = (running(database)[0] for _ in range(2))
     with database.write() as session:
-        interrupt(session, drained, 1, DRAIN, None)
-        interrupt(session, lost, 1, "lost", None)
+        interrupt(session, drained, 1, reason=DRAIN, message=None)
+        interrupt(session, lost, 1, reason="lost", message=None)
         assert [waiting.run_id for waiting in resumable(session, 30)] == [drained]
         session.execute(update(Attempt).values(ended_at=db_now(-31)))
         assert {waiting.run_id for waiting in resumable(session, 30)} == {drained, lost}
@@ -219,11 +221,11 @@ def test_interruptions_are_counted_per_run_and_reason(database, queued):
     for run_id, reasons in ((mine, ["lost", "oom", "oom"]), (other, ["oom"] * 4)):
         for number, reason in enumerate(reasons, 1):
             with database.write() as session:
-                assert claim(session, run_id, WORKER, 60) == number
-                interrupt(session, run_id, number, reason, None)
+                assert claim(session, run_id, WORKER, lease_seconds=60) == number
+                interrupt(session, run_id, number, reason=reason, message=None)
                 last = interrupted(session, run_id)
                 if number < len(reasons):
-                    assert requeue(session, run_id, "reconciler", "retry")
+                    assert requeue(session, run_id, "reconciler", reason="retry")
         assert last.times == {mine: 2, other: 4}[run_id]
     with database.read() as session:
         assert interrupted(session, mine).times == 2

@@ -27,8 +27,10 @@ def known(database: Database) -> dict[str, str]:
         found["Trades"] = new_run(session, "Trades", method="trades")
         found["Fashion"] = new_run(session, "Fashion", dataset="fashion-mnist")
         worker = transitions.WorkerIdentity("w", "h", "b", 1, "cpu")
-        transitions.claim(session, found["Broken"], worker, 60)
-        transitions.finish(session, found["Broken"], 1, RunStatus.FAILED, "error", "why")
+        transitions.claim(session, found["Broken"], worker, lease_seconds=60)
+        transitions.finish(
+            session, found["Broken"], 1, status=RunStatus.FAILED, reason="error", message="why"
+        )
     return found
 
 
@@ -47,7 +49,7 @@ def known(database: Database) -> dict[str, str]:
 )
 def test_a_filter_keeps_what_meets_all_of_it(database, known, wanted, names):
     with database.read() as session:
-        rows, number = listing.runs(session, wanted, 0, 50)
+        rows, number = listing.runs(session, wanted, 0, number=50)
     assert {row.name for row in rows} == names
     assert number == len(names)
 
@@ -56,7 +58,7 @@ def test_a_filter_keeps_what_meets_all_of_it(database, known, wanted, names):
 def test_what_no_database_can_hold_is_looked_for_and_not_found(database, known, text):
     wanted = RunFilter(text=f"x{text}", methods=(text,), datasets=(text,))
     with database.read() as session:
-        assert listing.runs(session, wanted, 0, 50) == ([], 0)
+        assert listing.runs(session, wanted, 0, number=50) == ([], 0)
         assert queries.find_runs(session, f"x{text}") == []
         assert queries.get_run(session, text) is None
         assert studies.runs_of(session, f"x{text}", 5) == []
@@ -65,7 +67,7 @@ def test_what_no_database_can_hold_is_looked_for_and_not_found(database, known, 
 
 def test_pages_together_are_the_whole_list_in_its_order(database, known):
     with database.read() as session:
-        pages = [listing.runs(session, RunFilter(), first, 2) for first in (0, 2, 4, 6)]
+        pages = [listing.runs(session, RunFilter(), first, number=2) for first in (0, 2, 4, 6)]
         whole = queries.list_runs(session)
     assert [row.id for rows, _ in pages for row in rows] == [row.id for row in whole]
     assert {number for _, number in pages} == {5}
@@ -86,8 +88,8 @@ def test_the_newest_result_is_of_the_run_that_succeeded_last(database, known):
     worker = transitions.WorkerIdentity("w", "h", "b", 1, "cpu")
     with database.write() as session:
         for name in ("Fashion", "Alpha"):
-            transitions.claim(session, known[name], worker, 60)
-            transitions.finish(session, known[name], 1, RunStatus.SUCCEEDED)
+            transitions.claim(session, known[name], worker, lease_seconds=60)
+            transitions.finish(session, known[name], 1, status=RunStatus.SUCCEEDED)
         assert listing.overview(session).newest_result.name == "Alpha"
 
 
@@ -97,13 +99,13 @@ def test_a_curve_is_the_accuracy_of_few_epochs_and_ends_with_the_newest(database
     with database.write() as session:
         run_id = new_run(session, "Long", epochs=epochs)
         worker = transitions.WorkerIdentity("w", "h", "b", 1, "cpu")
-        transitions.claim(session, run_id, worker, 60)
+        transitions.claim(session, run_id, worker, lease_seconds=60)
         rows = [
             MetricRow("validation", "robust_error", 7 * epoch, epoch, float(error))
             for epoch, error in enumerate(errors, 1)
         ]
-        records.write_metrics(session, run_id, 1, rows)
-        transitions.epoch_done(session, run_id, 1, epochs)
+        records.write_metrics(session, run_id, 1, rows=rows)
+        transitions.epoch_done(session, run_id, 1, epoch=epochs)
         curve = listing.curves(session, [run_id])[run_id]
     assert len(curve) <= listing.CURVE_POINTS + 1
     assert curve[-1] == pytest.approx(1 - errors[-1])
@@ -131,11 +133,11 @@ def test_a_run_that_is_being_deleted_is_in_no_number_and_gives_way_to_the_result
     worker = transitions.WorkerIdentity("w", "h", "b", 1, "cpu")
     with database.write() as session:
         for name in ("Alpha", "Trades"):
-            transitions.claim(session, known[name], worker, 60)
-            transitions.finish(session, known[name], 1, RunStatus.SUCCEEDED)
+            transitions.claim(session, known[name], worker, lease_seconds=60)
+            transitions.finish(session, known[name], 1, status=RunStatus.SUCCEEDED)
         deletion.start_deletion(session, known["Trades"], "test")
         found = listing.overview(session)
-        rows, number = listing.runs(session, RunFilter(), 0, 50)
+        rows, number = listing.runs(session, RunFilter(), 0, number=50)
     assert found.counts == {"queued": 2, "failed": 1, "succeeded": 1}
     assert found.newest_result.name == "Alpha"
     assert len(rows) == number == 4
@@ -151,13 +153,13 @@ def test_a_curve_is_of_the_robust_error_on_validation_data_alone(database):
     }
     with database.write() as session:
         run_id = new_run(session, "One", epochs=3)
-        transitions.claim(session, run_id, worker, 60)
+        transitions.claim(session, run_id, worker, lease_seconds=60)
         rows = [
             MetricRow(split, name, epoch, epoch, value if epoch < 3 else None)
             for (split, name), value in values.items()
             for epoch in (1, 2, 3)
         ]
-        records.write_metrics(session, run_id, 1, rows)
+        records.write_metrics(session, run_id, 1, rows=rows)
         assert listing.curves(session, [run_id]) == {run_id: [0.75, 0.75]}
 
 
@@ -176,7 +178,7 @@ def test_a_launch_is_found_again_by_who_made_it_of_what_and_how_long_ago(databas
         transitions.request_stop(session, mine[3], "you")
 
         def found(digest, actor, seconds):
-            known = listing.started_lately(session, digest, actor, seconds)
+            known = listing.started_lately(session, digest, actor, seconds=seconds)
             return known and (known[0], round(known[1], -1))
 
         assert found("one", "me", 60) == (mine[1], 30)
@@ -192,13 +194,13 @@ def test_what_was_recorded_before_an_attempt_is_not_counted_to_it(database):
     with database.write() as session:
         run_id = new_run(session, "One", epochs=9)
         for attempt, epochs in ((1, (1, 2, 3)), (2, (4, 5))):
-            assert transitions.claim(session, run_id, worker, 60) == attempt
+            assert transitions.claim(session, run_id, worker, lease_seconds=60) == attempt
             assert queries.get_run(session, run_id).epochs_before == epochs[0] - 1
             for epoch in epochs:
                 row = MetricRow("validation", "robust_error", epoch, epoch, 0.5)
-                records.write_metrics(session, run_id, attempt, [row])
-                transitions.epoch_done(session, run_id, attempt, epoch)
+                records.write_metrics(session, run_id, attempt, rows=[row])
+                transitions.epoch_done(session, run_id, attempt, epoch=epoch)
                 assert queries.get_run(session, run_id).epochs_before == epochs[0] - 1
             if attempt == 1:
-                transitions.interrupt(session, run_id, 1, "lost", None)
-                transitions.requeue(session, run_id, "tester", "user")
+                transitions.interrupt(session, run_id, 1, reason="lost", message=None)
+                transitions.requeue(session, run_id, "tester", reason="user")

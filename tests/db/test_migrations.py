@@ -79,7 +79,7 @@ def test_a_database_of_every_revision_can_be_upgraded_and_read(dump, data_dir):
     database.check_schema()
     with database.read() as session:
         run = get_run(session, run_id)
-        samples = snapshot(session, run_id, 0, "samples")
+        samples = snapshot(session, run_id, 0, kind="samples")
         assert len(class_metrics(session, run_id, split="test")) == 30
         assert (
             compare_metadata(MigrationContext.configure(session.connection()), Base.metadata) == []
@@ -95,9 +95,11 @@ def test_what_revision_0006_renames_keeps_its_content_there_and_back(database, q
     run_id = queued(database)
     with database.write() as session:
         transitions.take_unsent(session, 30)
-        attempt = transitions.claim(session, run_id, worker, 60)
+        attempt = transitions.claim(session, run_id, worker, lease_seconds=60)
         transitions.interrupt(session, run_id, attempt, "lost", None)
-        transitions.give_up(session, run_id, "reconciler", "lost_too_often", "3 times")
+        transitions.give_up(
+            session, run_id, "reconciler", reason="lost_too_often", message="3 times"
+        )
     engine = migration_engine(database.url)
 
     def kept(column: str) -> list[str]:

@@ -31,12 +31,12 @@ def shuffled(database, running):
             for name in NAMES:
                 with database.write() as session:
                     row = MetricRow(split, name, 10 * epoch, epoch, epoch / 10)
-                    records.write_metrics(session, run_id, attempt, [row])
+                    records.write_metrics(session, run_id, attempt, rows=[row])
                     by_class = [
                         ClassMetricRow(split, name, epoch, place, place / 10, 9)
                         for place in (2, 0, 1)
                     ]
-                    records.write_class_metrics(session, run_id, attempt, by_class)
+                    records.write_class_metrics(session, run_id, attempt, rows=by_class)
         with database.write() as session:
             rows = [
                 ClassSummaryRow(epoch, quantity, group, place, 5, 0.5, [0.5] * 41)
@@ -44,12 +44,16 @@ def shuffled(database, running):
                 for group in ("flipped", "all")
                 for place in (2, 0, 1)
             ]
-            records.write_class_summaries(session, run_id, attempt, rows)
+            records.write_class_summaries(session, run_id, attempt, rows=rows)
             columns = {"bound": np.full(2, epoch)}
-            records.write_snapshot(session, run_id, attempt, epoch, "assignment", columns)
-            records.write_checkpoint(session, run_id, attempt, epoch, f"e{epoch}", 1, "0" * 64)
+            records.write_snapshot(
+                session, run_id, attempt, epoch=epoch, kind="assignment", columns=columns
+            )
+            records.write_checkpoint(
+                session, run_id, attempt, epoch=epoch, path=f"e{epoch}", size=1, sha256="0" * 64
+            )
             new = evaluations.NewEvaluation(f"look {epoch}", "attack", 1, {})
-            evaluations.write_evaluation(session, run_id, attempt, new)
+            evaluations.write_evaluation(session, run_id, attempt, new=new)
             named = Evaluation.name == new.name
             session.execute(update(Evaluation).where(named).values(created_at=day(9 - epoch)))
     return run_id
@@ -68,7 +72,7 @@ def test_series_come_by_split_name_and_time(database, shuffled):
         assert_sorted(by_class, ["split", "name", "epoch", "class_index"])
         summaries = series.class_summaries(session, shuffled)
         assert_sorted(summaries, ["epoch", "quantity", "label_group", "class_index"])
-        overall = comparison.overall_errors(session, [shuffled], "test", NAMES)
+        overall = comparison.overall_errors(session, [shuffled], "test", names=NAMES)
         assert_sorted(overall, ["run_id", "name", "epoch"])
         assert_sorted(
             comparison.class_errors(session, [shuffled]), ["run_id", "name", "class_index"]
@@ -82,7 +86,7 @@ def test_epochs_come_in_turn_and_checkpoints_the_newest_first(database, shuffled
         assert series.recorded_epochs(session, shuffled) == [1, 2, 3, 4]
         found = [epoch for epoch, _ in series.snapshots(session, shuffled, "assignment")]
         assert found == [1, 2, 3, 4]
-        course = samples.courses(session, shuffled, EPOCHS, ["bound"], 1)
+        course = samples.courses(session, shuffled, EPOCHS, names=["bound"], row=1)
         assert course["bound"].tolist() == [1, 2, 3, 4]
         assert [row.epoch for row in queries.checkpoints(session, shuffled)] == [4, 3, 2, 1]
         looks = [row.name for row in evaluations.evaluations(session, shuffled)]
@@ -119,8 +123,8 @@ def test_what_was_queued_first_is_resumed_first(database, queued, worker):
     oldest_first = queue(database, queued, [2, 0, 1])
     with database.write() as session:
         for run_id in oldest_first[::-1]:
-            transitions.claim(session, run_id, worker, 60)
-            transitions.interrupt(session, run_id, 1, transitions.DRAIN, None)
+            transitions.claim(session, run_id, worker, lease_seconds=60)
+            transitions.interrupt(session, run_id, 1, reason=transitions.DRAIN, message=None)
         found = interruption.resumable(session, 30)
     assert [waiting.run_id for waiting in found] == oldest_first
 
@@ -132,7 +136,7 @@ def test_what_ended_last_is_compared_first_and_what_was_made_last_listed_first(d
         for place, run_id in enumerate(newest_first):
             session.execute(update(Run).where(Run.id == run_id).values(created_at=day(place)))
             columns = {"bound": np.zeros(1)}
-            records.write_snapshot(session, run_id, 1, 1, "assignment", columns)
+            records.write_snapshot(session, run_id, 1, epoch=1, kind="assignment", columns=columns)
         assert [row.id for row in comparison.finished_runs(session)] == newest_first
         assert [row.id for row in queries.list_runs(session)] == newest_first[::-1]
         assert [row.id for row in samples.recorded_runs(session)] == newest_first[::-1]
@@ -144,17 +148,20 @@ def test_times_are_taken_from_whole_runs_on_the_dataset_the_newest_first(databas
     with database.write() as session:
         for place, (name, run_id) in enumerate(runs.items()):
             records.write_facts(session, run_id, {"name": name})
-            transitions.epoch_done(session, run_id, 1, 0 if name == "empty" else 3)
+            transitions.epoch_done(session, run_id, 1, epoch=0 if name == "empty" else 3)
             end = RunStatus.FAILED if name == "failed" else RunStatus.SUCCEEDED
             if name == "twice":
-                transitions.interrupt(session, run_id, 1, "lost", None)
-                transitions.requeue(session, run_id, "tester", "user")
+                transitions.interrupt(session, run_id, 1, reason="lost", message=None)
+                transitions.requeue(session, run_id, "tester", reason="user")
                 number = transitions.claim(
-                    session, run_id, transitions.WorkerIdentity("w", "h", "b", 1, "c"), 60
+                    session,
+                    run_id,
+                    transitions.WorkerIdentity("w", "h", "b", 1, "c"),
+                    lease_seconds=60,
                 )
             else:
                 number = 1
-            assert transitions.finish(session, run_id, number, end)
+            assert transitions.finish(session, run_id, number, status=end)
             changes = {"dataset": "mnist"} if name == "elsewhere" else {}
             ended = {"ended_at": day(place), **changes}
             session.execute(update(Run).where(Run.id == run_id).values(**ended))

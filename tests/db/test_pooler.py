@@ -99,13 +99,13 @@ def test_a_run_is_claimed_once_and_its_lease_is_kept_behind_a_pooler(pooled_data
 
     def take(session, number):
         worker = WorkerIdentity(f"worker-{number}", "host", "boot", number, "cpu")
-        return claim(session, run_id, worker, 60)
+        return claim(session, run_id, worker, lease_seconds=60)
 
     assert sorted(filter(None, at_once(database, take))) == [1]
     with database.write() as session:
         assert fence(session, run_id, 1)
         with database.write() as beat:
-            assert heartbeat(beat, run_id, 1, -1) is RunStatus.RUNNING
+            assert heartbeat(beat, run_id, 1, lease_seconds=-1) is RunStatus.RUNNING
     with database.write() as session:
         (holder,) = holders(session)
         assert (holder.run_id, holder.lease_left < 0) == (run_id, True)

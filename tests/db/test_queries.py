@@ -54,7 +54,7 @@ def record_errors(
             session,
             run_id,
             1,
-            [
+            rows=[
                 MetricRow(split, name, 10 * epoch, epoch, overall + 0.1 * place)
                 for place, name in enumerate(ERRORS)
             ],
@@ -63,7 +63,7 @@ def record_errors(
             session,
             run_id,
             1,
-            [
+            rows=[
                 ClassMetricRow(split, name, epoch, class_index, value + 0.1 * place, 20)
                 for place, name in enumerate(ERRORS)
                 for class_index, value in enumerate(by_class)
@@ -130,7 +130,7 @@ def test_a_class_without_samples_is_never_the_worst(database, running):
             ClassMetricRow("test", "robust_error", 1, 2, 1.0, 0),
             ClassMetricRow("test", "robust_error", 1, 3, None, 5),
         ]
-        write_class_metrics(session, run_id, attempt, rows)
+        write_class_metrics(session, run_id, attempt, rows=rows)
     assert headline(database)[-1] == 1
     with database.read() as session:
         found = final_metrics(session, run_id)["robust_error"]
@@ -191,13 +191,13 @@ def test_progress_counts_recorded_epochs_and_the_steps_of_the_one_in_work(databa
     assert progress_after(1, 5) == 0.125
     assert progress_after(1, 10) == 0.25
     with database.write() as session:
-        epoch_done(session, run_id, attempt, 1)
+        epoch_done(session, run_id, attempt, epoch=1)
     assert progress_after(1, 10) == 0.25  # recorded: not counted twice
     assert progress_after(2, 5) == 0.375
     with database.write() as session:
-        epoch_done(session, run_id, attempt, 4)
+        epoch_done(session, run_id, attempt, epoch=4)
         assert get_run(session, run_id).phase == "training"
-        finish(session, run_id, attempt, RunStatus.SUCCEEDED)
+        finish(session, run_id, attempt, status=RunStatus.SUCCEEDED)
         run = get_run(session, run_id)
     assert (run.progress, run.phase, run.worker_id) == (1.0, None, "worker-1")
     assert not run.is_active
@@ -206,8 +206,8 @@ def test_progress_counts_recorded_epochs_and_the_steps_of_the_one_in_work(databa
 def test_a_run_that_succeeded_before_its_last_epoch_is_wholly_done(database, running):
     run_id, attempt = running(database, num_epochs=9)
     with database.write() as session:
-        epoch_done(session, run_id, attempt, 4)
-        finish(session, run_id, attempt, RunStatus.SUCCEEDED)
+        epoch_done(session, run_id, attempt, epoch=4)
+        finish(session, run_id, attempt, status=RunStatus.SUCCEEDED)
         run = get_run(session, run_id)
     assert (run.epoch, run.num_epochs, run.progress) == (4, 9, 1.0)
 
@@ -238,7 +238,7 @@ def test_metrics_can_be_read_from_where_one_stopped(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
         rows = [MetricRow("train", "loss", step, step // 10, float(step)) for step in range(30)]
-        write_metrics(session, run_id, attempt, rows)
+        write_metrics(session, run_id, attempt, rows=rows)
     with database.read() as session:
         assert metrics(session, run_id).step.tolist() == list(range(30))
         assert metrics(session, run_id, after_step=27).value.tolist() == [28.0, 29.0]
@@ -265,10 +265,10 @@ def test_summaries_can_be_read_by_epoch_quantity_and_group(database, running):
         for class_index in range(3)
     ]
     with database.write() as session:
-        write_class_summaries(session, run_id, attempt, rows)
+        write_class_summaries(session, run_id, attempt, rows=rows)
     with database.read() as session:
         assert len(class_summaries(session, run_id)) == len(rows)
-        found = class_summaries(session, run_id, 2, "bound", "clean")
+        found = class_summaries(session, run_id, 2, quantity="bound", label_group="clean")
     assert found.class_index.tolist() == [0, 1, 2]
 
 
@@ -288,7 +288,7 @@ def test_an_empty_series_has_the_columns_and_types_of_a_full_one(database, runni
     record_errors(database, run_id, "test", 1, [0.1])
     with database.write() as session:
         summary = ClassSummaryRow(1, "bound", "all", 0, 5, 0.5, [0.5] * 41)
-        write_class_summaries(session, run_id, attempt, [summary])
+        write_class_summaries(session, run_id, attempt, rows=[summary])
         full = read(session, run_id)
     assert len(empty) == 0 < len(full)
     assert empty.dtypes.to_dict() == full.dtypes.to_dict()
@@ -300,14 +300,16 @@ def test_snapshots_are_read_by_kind_whole_or_by_column(database, running):
     with database.write() as session:
         for epoch in (2, 1):
             columns = {"bound": np.full(3, epoch, "f4"), "loss": np.zeros(3)}
-            write_snapshot(session, run_id, attempt, epoch, "assignment", columns)
-        write_snapshot(session, run_id, attempt, 2, "gallery", {"image": images})
+            write_snapshot(
+                session, run_id, attempt, epoch=epoch, kind="assignment", columns=columns
+            )
+        write_snapshot(session, run_id, attempt, epoch=2, kind="gallery", columns={"image": images})
     with database.read() as session:
         assert recorded_epochs(session, run_id) == [1, 2]
         assert gallery_epochs(session, run_id) == [2]
-        assert list(snapshot(session, run_id, 1, "assignment", ["loss"])) == ["loss"]
-        assert (snapshot(session, run_id, 2, "gallery")["image"] == images).all()
-        assert snapshot(session, run_id, 3, "assignment") is None
+        assert list(snapshot(session, run_id, 1, kind="assignment", names=["loss"])) == ["loss"]
+        assert (snapshot(session, run_id, 2, kind="gallery")["image"] == images).all()
+        assert snapshot(session, run_id, 3, kind="assignment") is None
         found = [
             (epoch, columns["bound"][0])
             for epoch, columns in snapshots(session, run_id, "assignment")

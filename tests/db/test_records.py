@@ -36,7 +36,7 @@ def test_a_float_is_read_back_to_the_last_bit(database, running, values):
     run_id, attempt = running(database)
     rows = [MetricRow("train", "loss", step, 1, value) for step, value in enumerate(values)]
     with database.write() as session:
-        write_metrics(session, run_id, attempt, rows)
+        write_metrics(session, run_id, attempt, rows=rows)
     with database.read() as session:
         found = metrics(session, run_id).value
     # SQLite has no negative zero; every other number keeps its 64 bits.
@@ -51,12 +51,15 @@ def test_what_is_no_finite_number_is_stored_as_nothing(database, running):
     bad = (math.nan, math.inf, -math.inf, None, np.float32("nan"))
     with database.write() as session:
         rows = [MetricRow("train", "loss", step, 1, value) for step, value in enumerate(bad)]
-        write_metrics(session, run_id, attempt, rows)
+        write_metrics(session, run_id, attempt, rows=rows)
         write_class_metrics(
-            session, run_id, attempt, [ClassMetricRow("test", "robust_error", 1, 0, math.nan, 0)]
+            session,
+            run_id,
+            attempt,
+            rows=[ClassMetricRow("test", "robust_error", 1, 0, math.nan, 0)],
         )
         summary = replace(SUMMARY, mean=math.nan, quantiles=[math.inf] * 41)
-        write_class_summaries(session, run_id, attempt, [summary])
+        write_class_summaries(session, run_id, attempt, rows=[summary])
         write_facts(session, run_id, {"scale": [math.nan, 1.5], "inner": {"lr": -math.inf}})
     with database.read() as session:
         assert metrics(session, run_id).value.isna().all()
@@ -66,13 +69,17 @@ def test_what_is_no_finite_number_is_stored_as_nothing(database, running):
 
 
 def write_everything(session, run_id: str, attempt: int, value: float) -> None:
-    write_metrics(session, run_id, attempt, [MetricRow("train", "loss", 10, 1, value)])
+    write_metrics(session, run_id, attempt, rows=[MetricRow("train", "loss", 10, 1, value)])
     write_class_metrics(
-        session, run_id, attempt, [ClassMetricRow("test", "robust_error", 1, 0, value, 10)]
+        session, run_id, attempt, rows=[ClassMetricRow("test", "robust_error", 1, 0, value, 10)]
     )
-    write_class_summaries(session, run_id, attempt, [replace(SUMMARY, mean=value)])
-    write_snapshot(session, run_id, attempt, 1, "assignment", {"bound": np.full(3, value)})
-    write_checkpoint(session, run_id, attempt, 1, f"e1-{value}", 10, "0" * 64)
+    write_class_summaries(session, run_id, attempt, rows=[replace(SUMMARY, mean=value)])
+    write_snapshot(
+        session, run_id, attempt, epoch=1, kind="assignment", columns={"bound": np.full(3, value)}
+    )
+    write_checkpoint(
+        session, run_id, attempt, epoch=1, path=f"e1-{value}", size=10, sha256="0" * 64
+    )
 
 
 def everything(session, run_id: str) -> list:
@@ -80,7 +87,7 @@ def everything(session, run_id: str) -> list:
         metrics(session, run_id).value.item(),
         class_metrics(session, run_id).value.item(),
         class_summaries(session, run_id)["mean"].item(),
-        snapshot(session, run_id, 1, "assignment")["bound"][0],
+        snapshot(session, run_id, 1, kind="assignment")["bound"][0],
         float(checkpoints(session, run_id)[0].path.removeprefix("e1-")),
     ]
 
@@ -97,7 +104,7 @@ def test_writing_again_replaces_and_an_older_attempt_replaces_nothing(database, 
 def test_writing_nothing_adds_nothing(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
-        write_metrics(session, run_id, attempt, [])
+        write_metrics(session, run_id, attempt, rows=[])
     with database.read() as session:
         assert metrics(session, run_id).empty
 
@@ -105,7 +112,7 @@ def test_writing_nothing_adds_nothing(database, running):
 def test_the_named_quantiles_are_those_of_the_list(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
-        write_class_summaries(session, run_id, attempt, [SUMMARY])
+        write_class_summaries(session, run_id, attempt, rows=[SUMMARY])
     with database.read() as session:
         row = class_summaries(session, run_id).iloc[0]
     assert [row[name] for name in ("q05", "q25", "median", "q75", "q95")] == [
@@ -122,7 +129,7 @@ def test_another_number_of_quantiles_is_refused(sqlite_database, running):
     run_id, attempt = running(sqlite_database)
     short = replace(SUMMARY, quantiles=[0.0, 1.0])
     with sqlite_database.write() as session, pytest.raises(ValueError, match="41 quantiles"):
-        write_class_summaries(session, run_id, attempt, [short])
+        write_class_summaries(session, run_id, attempt, rows=[short])
 
 
 def test_values_of_numpy_are_stored_as_numbers(database, running):
@@ -132,7 +139,7 @@ def test_values_of_numpy_are_stored_as_numbers(database, running):
         MetricRow("train", "accuracy", 7, 1, np.float64(0.1)),
     ]
     with database.write() as session:
-        write_metrics(session, run_id, attempt, rows)
+        write_metrics(session, run_id, attempt, rows=rows)
     with database.read() as session:
         found = metrics(session, run_id)
     assert found.value.tolist() == [0.1, float(np.float32(0.1))]
@@ -161,7 +168,15 @@ def test_dropped_checkpoints_are_forgotten_and_the_others_listed_newest_first(da
     run_id, attempt = running(database)
     with database.write() as session:
         for epoch in (1, 2, 3, 4):
-            write_checkpoint(session, run_id, attempt, epoch, f"e{epoch}", 3 << 30, "0" * 64)
+            write_checkpoint(
+                session,
+                run_id,
+                attempt,
+                epoch=epoch,
+                path=f"e{epoch}",
+                size=3 << 30,
+                sha256="0" * 64,
+            )
         drop_checkpoints(session, run_id, [1, 3])
         drop_checkpoints(session, run_id, [])
     with database.read() as session:
@@ -174,7 +189,7 @@ def test_dropped_checkpoints_are_forgotten_and_the_others_listed_newest_first(da
 def test_an_empty_snapshot_is_a_recorded_epoch_too(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
-        write_snapshot(session, run_id, attempt, 2, "assignment", {})
+        write_snapshot(session, run_id, attempt, epoch=2, kind="assignment", columns={})
     with database.read() as session:
         assert recorded_epochs(session, run_id) == [2]
-        assert snapshot(session, run_id, 2, "assignment") == {}
+        assert snapshot(session, run_id, 2, kind="assignment") == {}

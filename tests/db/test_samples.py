@@ -17,13 +17,15 @@ def recorded(database, running):
             for epoch in (1, 2, 4):
                 weight = np.array([0.1, 0.2, 0.3, 0.4], np.float32) * epoch
                 columns = {"sample": np.arange(4), "clean_weight": weight}
-                write_snapshot(session, run_id, attempt, epoch, "assignment", columns)
+                write_snapshot(
+                    session, run_id, attempt, epoch=epoch, kind="assignment", columns=columns
+                )
                 rows = [
                     ClassSummaryRow(epoch, "clean_weight", group, index, 2, epoch / 4, list(GRID))
                     for group in ("all", "clean")
                     for index in range(3)
                 ]
-                write_class_summaries(session, run_id, attempt, rows)
+                write_class_summaries(session, run_id, attempt, rows=rows)
         return run_id
 
     return make
@@ -43,7 +45,7 @@ def test_the_history_holds_every_recorded_epoch_of_the_classes_that_are_asked_fo
 ):
     run_id = recorded()
     with database.read() as session:
-        found = history(session, run_id, "clean_weight", [0, 2])
+        found = history(session, run_id, "clean_weight", classes=[0, 2])
         whole = history(session, run_id, "clean_weight")
         nothing = history(session, run_id, "bound")
     assert sorted(set(found["class_index"])) == [0, 2]
@@ -66,7 +68,7 @@ def test_quantities_are_those_of_the_epoch(database, recorded):
 def test_one_samples_course_runs_through_the_wanted_epochs(database, recorded):
     run_id = recorded()
     with database.read() as session:
-        found = courses(session, run_id, [1, 4], ["clean_weight", "loss"], 2)
+        found = courses(session, run_id, [1, 4], names=["clean_weight", "loss"], row=2)
     assert found["epoch"].tolist() == [1, 4]
     assert found["clean_weight"].to_numpy() == pytest.approx([0.3, 1.2])
     assert found["loss"].isna().all()

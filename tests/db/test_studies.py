@@ -16,7 +16,7 @@ from db.writes.transitions import epoch_done, finish
 def submitted(database, new_run, name: str, key: str, num_runs: int = 2):
     runs = [new_run(seed=seed, idempotency_key=f"{key}/{seed}") for seed in range(num_runs)]
     with database.write() as session:
-        return create_study(session, name, runs, "tester")
+        return create_study(session, name, runs, actor="tester")
 
 
 def listed(database) -> dict[str, studies.StudyRow]:
@@ -54,8 +54,8 @@ def test_a_study_tells_how_many_runs_stand_where(database, new_run, queued, runn
     queued(database, study="S", num_epochs=8)
     queued(database)
     with database.write() as session:
-        finish(session, done, 1, RunStatus.SUCCEEDED)
-        epoch_done(session, half, 1, 2)
+        finish(session, done, 1, status=RunStatus.SUCCEEDED)
+        epoch_done(session, half, 1, epoch=2)
     (row,) = listed(database).values()
     assert (row.name, row.total, row.is_active) == ("S", 3, True)
     assert row.statuses == {
@@ -88,8 +88,8 @@ def test_a_study_changed_when_the_last_of_its_runs_did_and_lives_while_one_can_c
     ended, _ = running(database, study="S")
     failed, _ = running(database, study="S")
     with database.write() as session:
-        finish(session, ended, 1, RunStatus.SUCCEEDED)
-        finish(session, failed, 1, RunStatus.FAILED)
+        finish(session, ended, 1, status=RunStatus.SUCCEEDED)
+        finish(session, failed, 1, status=RunStatus.FAILED)
         for day, run_id in ((3, failed), (7, ended)):
             begun, done = (datetime(2026, 1, n, tzinfo=UTC) for n in (9 - day, day))
             times = {"queued_at": begun, "started_at": begun, "ended_at": done}
@@ -106,7 +106,7 @@ def test_what_is_being_deleted_is_no_part_of_a_study(database, running):
     kept, going, alone = (running(database, study=name)[0] for name in ("S", "S", "T"))
     with database.write() as session:
         for run_id in (kept, going, alone):
-            finish(session, run_id, 1, RunStatus.FAILED)
+            finish(session, run_id, 1, status=RunStatus.FAILED)
         for run_id in (going, alone):
             start_deletion(session, run_id, "tester")
     assert {name: row.total for name, row in listed(database).items()} == {"S": 1}
@@ -115,7 +115,7 @@ def test_what_is_being_deleted_is_no_part_of_a_study(database, running):
 def test_runs_of_a_known_study_come_back_in_the_order_of_their_keys(database, new_run):
     runs = [new_run(seed=n, idempotency_key=f"key/{n}") for n in (2, 0, 3, 1)]
     with database.write() as session:
-        made = create_study(session, "S", runs, "tester")
-        again = create_study(session, "Other", runs, "tester")
+        made = create_study(session, "S", runs, actor="tester")
+        again = create_study(session, "Other", runs, actor="tester")
     assert (again.name, again.created) == ("S", False)
     assert again.run_ids == [made.run_ids[place] for place in (1, 3, 0, 2)]

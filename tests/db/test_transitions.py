@@ -50,8 +50,8 @@ def status_of(database: Database, run_id: str) -> RunStatus:
 def test_a_second_delivery_finds_nothing_to_claim(database, running):
     run_id, _ = running(database)
     with database.write() as session:
-        assert claim(session, run_id, WORKER, 60) is None
-        assert claim(session, "no such run", WORKER, 60) is None
+        assert claim(session, run_id, WORKER, lease_seconds=60) is None
+        assert claim(session, "no such run", WORKER, lease_seconds=60) is None
     with database.read() as session:
         assert [held.worker_id for held in get_run(session, run_id).attempts] == ["worker-1"]
 
@@ -60,7 +60,7 @@ def test_a_run_that_needs_a_newer_worker_is_not_claimed(database, queued):
     run_id = queued(database)
     with database.write() as session:
         session.execute(update(Run).values(min_worker_rev="9999"))
-        assert claim(session, run_id, WORKER, 60) is None
+        assert claim(session, run_id, WORKER, lease_seconds=60) is None
 
 
 def test_a_run_is_not_claimed_by_a_program_older_than_the_one_that_launched_it(
@@ -70,16 +70,16 @@ def test_a_run_is_not_claimed_by_a_program_older_than_the_one_that_launched_it(
     with monkeypatch.context() as patch:
         patch.setattr("db.writes.state_machine.head_revision", lambda: "0001")
         with database.write() as session:
-            assert claim(session, run_id, WORKER, 60) is None
+            assert claim(session, run_id, WORKER, lease_seconds=60) is None
     with database.write() as session:
-        assert claim(session, run_id, WORKER, 60) == 1
+        assert claim(session, run_id, WORKER, lease_seconds=60) == 1
 
 
 def _claim(url: str, run_id: str, start, answers) -> None:
     database = Database(url)
     start.wait()
     with database.write() as session:
-        answers.put(claim(session, run_id, WORKER, 60))
+        answers.put(claim(session, run_id, WORKER, lease_seconds=60))
     database.dispose()
 
 
@@ -117,7 +117,8 @@ def test_twenty_times_eight_threads_claim_a_run_once(database, queued):
     for _ in range(20):
         run_id = queued(database)
         won = at_once(
-            database, lambda session, _, run_id=run_id: claim(session, run_id, WORKER, 60)
+            database,
+            lambda session, _, run_id=run_id: claim(session, run_id, WORKER, lease_seconds=60),
         )
         assert sorted(won, key=str) == [1] + [None] * 7
 
@@ -143,7 +144,7 @@ def test_stop_and_claim_at_once_leave_a_run_that_is_either_cancelled_or_stopping
         def act(session, number, run_id=run_id):
             if number % 2:
                 return request_stop(session, run_id, "tester")
-            return claim(session, run_id, WORKER, 60)
+            return claim(session, run_id, WORKER, lease_seconds=60)
 
         at_once(database, act, times=4)
         status = status_of(database, run_id)
@@ -156,7 +157,7 @@ def test_a_run_stopped_while_queued_never_runs(database, queued):
     run_id = queued(database)
     with database.write() as session:
         assert request_stop(session, run_id, "tester") is RunStatus.CANCELLED
-        assert claim(session, run_id, WORKER, 60) is None
+        assert claim(session, run_id, WORKER, lease_seconds=60) is None
         assert take_unsent(session, 0) == []
     with database.read() as session:
         run = get_run(session, run_id)
@@ -168,14 +169,14 @@ def test_a_run_stopped_while_queued_never_runs(database, queued):
 def test_a_running_run_learns_of_the_request_to_stop_from_its_heartbeat(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
-        assert heartbeat(session, run_id, attempt, 60) is RunStatus.RUNNING
+        assert heartbeat(session, run_id, attempt, lease_seconds=60) is RunStatus.RUNNING
         assert request_stop(session, run_id, "tester") is RunStatus.STOPPING
         assert request_stop(session, run_id, "tester") is None
-        assert heartbeat(session, run_id, attempt, 60) is RunStatus.STOPPING
+        assert heartbeat(session, run_id, attempt, lease_seconds=60) is RunStatus.STOPPING
         assert fence(session, run_id, attempt)
-        assert finish(session, run_id, attempt, RunStatus.CANCELLED, USER)
+        assert finish(session, run_id, attempt, status=RunStatus.CANCELLED, reason=USER)
         assert request_stop(session, run_id, "tester") is None
-        assert heartbeat(session, run_id, attempt, 60) is None
+        assert heartbeat(session, run_id, attempt, lease_seconds=60) is None
         assert not fence(session, run_id, attempt)
 
 
@@ -184,12 +185,12 @@ def test_lost_attempts_are_counted_until_an_epoch_is_recorded(database, queued):
 
     def lose(reason: str, epoch: int | None = None) -> int:
         with database.write() as session:
-            attempt = claim(session, run_id, WORKER, 60)
+            attempt = claim(session, run_id, WORKER, lease_seconds=60)
             if epoch is not None:
-                epoch_done(session, run_id, attempt, epoch)
-            assert interrupt(session, run_id, attempt, reason, None)
+                epoch_done(session, run_id, attempt, epoch=epoch)
+            assert interrupt(session, run_id, attempt, reason=reason, message=None)
             lost = get_run(session, run_id).infra_attempts
-            assert requeue(session, run_id, "reconciler", reason)
+            assert requeue(session, run_id, "reconciler", reason=reason)
         return lost
 
     assert [lose("lost"), lose("lost"), lose(DRAIN), lose("lost")] == [1, 2, 2, 3]
@@ -203,21 +204,27 @@ def test_a_person_s_resume_forgets_the_lost_attempts_and_an_automatic_one_does_n
 ):
     run_id, attempt = running(database)
     with database.write() as session:
-        interrupt(session, run_id, attempt, "lost", None)
-        assert requeue(session, run_id, "reconciler", "lost")
+        interrupt(session, run_id, attempt, reason="lost", message=None)
+        assert requeue(session, run_id, "reconciler", reason="lost")
         assert get_run(session, run_id).infra_attempts == 1
-        interrupt(session, run_id, claim(session, run_id, WORKER, 60), "lost", None)
-        assert requeue(session, run_id, "tester", USER)
+        interrupt(
+            session,
+            run_id,
+            claim(session, run_id, WORKER, lease_seconds=60),
+            reason="lost",
+            message=None,
+        )
+        assert requeue(session, run_id, "tester", reason=USER)
         assert get_run(session, run_id).infra_attempts == 0
 
 
 def test_an_automatic_retry_does_not_undo_a_stop(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
-        interrupt(session, run_id, attempt, "lost", None)
+        interrupt(session, run_id, attempt, reason="lost", message=None)
         assert request_stop(session, run_id, "tester") is RunStatus.CANCELLED
-        assert not requeue(session, run_id, "reconciler", "lost")
-        assert requeue(session, run_id, "tester", USER)
+        assert not requeue(session, run_id, "reconciler", reason="lost")
+        assert requeue(session, run_id, "tester", reason=USER)
         run = get_run(session, run_id)
     assert (run.status, run.ended_at) == (RunStatus.QUEUED, None)
 
@@ -237,18 +244,33 @@ def test_the_message_of_a_requeued_run_is_sent_at_once(database, running):
     with database.write() as session:
         take_unsent(session, 30)
         interrupt(session, run_id, attempt, DRAIN, None)
-        requeue(session, run_id, "worker-1", DRAIN)
+        requeue(session, run_id, "worker-1", reason=DRAIN)
         assert take_unsent(session, 30) == [run_id]
 
 
 def test_a_deleted_run_takes_its_rows_along(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
-        write_metrics(session, run_id, attempt, [MetricRow("train", "loss", 1, 1, 0.5)])
-        write_checkpoint(session, run_id, attempt, 1, "runs/x/e1.safetensors", 10, "0" * 64)
+        write_metrics(session, run_id, attempt, rows=[MetricRow("train", "loss", 1, 1, 0.5)])
+        write_checkpoint(
+            session,
+            run_id,
+            attempt,
+            epoch=1,
+            path="runs/x/e1.safetensors",
+            size=10,
+            sha256="0" * 64,
+        )
         assert not start_deletion(session, run_id, "tester")
         assert not finish_deletion(session, run_id)
-        assert finish(session, run_id, attempt, RunStatus.FAILED, "diverged", "loss is NaN")
+        assert finish(
+            session,
+            run_id,
+            attempt,
+            status=RunStatus.FAILED,
+            reason="diverged",
+            message="loss is NaN",
+        )
         assert start_deletion(session, run_id, "tester")
         assert [row.epoch for row in checkpoints(session, run_id)] == [1]
         assert finish_deletion(session, run_id)
@@ -261,13 +283,20 @@ def test_a_deleted_run_takes_its_rows_along(database, running):
 def test_an_end_must_be_an_end(sqlite_database, running):
     run_id, attempt = running(sqlite_database)
     with sqlite_database.write() as session, pytest.raises(ValueError, match="no end"):
-        finish(session, run_id, attempt, RunStatus.QUEUED)
+        finish(session, run_id, attempt, status=RunStatus.QUEUED)
 
 
 def test_a_message_is_stored_without_what_a_database_refuses(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
-        finish(session, run_id, attempt, RunStatus.FAILED, "error", "bad \x00byte \udcff")
+        finish(
+            session,
+            run_id,
+            attempt,
+            status=RunStatus.FAILED,
+            reason="error",
+            message="bad \x00byte \udcff",
+        )
     with database.read() as session:
         assert get_run(session, run_id).message == "bad byte ?"
 
@@ -291,12 +320,12 @@ def test_a_run_started_when_it_was_first_claimed(database, queued):
     run_id, long_ago = queued(database), datetime(2020, 1, 1, tzinfo=UTC)
     with database.write() as session:
         assert get_run(session, run_id).started_at is None
-        first = claim(session, run_id, WORKER, 60)
+        first = claim(session, run_id, WORKER, lease_seconds=60)
         assert get_run(session, run_id).started_at is not None
         session.execute(update(Run).values(started_at=long_ago))
-        interrupt(session, run_id, first, DRAIN, None)
-        requeue(session, run_id, "tester", DRAIN)
-        assert claim(session, run_id, WORKER, 60) == 2
+        interrupt(session, run_id, first, reason=DRAIN, message=None)
+        requeue(session, run_id, "tester", reason=DRAIN)
+        assert claim(session, run_id, WORKER, lease_seconds=60) == 2
         run = get_run(session, run_id)
     assert run.started_at == long_ago
     assert run.attempt_started_at > long_ago
@@ -311,11 +340,13 @@ def test_a_run_has_an_end_from_its_last_status_on_and_no_sooner(database, runnin
                 request_stop(session, run_id, "tester")
             if name in ("stopped", "failed"):
                 status = RunStatus.CANCELLED if name == "stopped" else RunStatus.FAILED
-                finish(session, run_id, attempt, status)
+                finish(session, run_id, attempt, status=status)
             if name in ("drained", "given up"):
-                interrupt(session, run_id, attempt, DRAIN, None)
+                interrupt(session, run_id, attempt, reason=DRAIN, message=None)
             if name == "given up":
-                assert give_up(session, run_id, "reconciler", "lost_too_often", "three times")
+                assert give_up(
+                    session, run_id, "reconciler", reason="lost_too_often", message="three times"
+                )
         with database.read() as session:
             (held,) = get_run(session, run_id).attempts
             has_ended = get_run(session, run_id).ended_at is not None
@@ -336,6 +367,6 @@ def test_a_resumed_run_waits_behind_those_that_were_queued_before_it(database, r
     other = queued(database)
     with database.write() as session:
         session.execute(update(Run).where(Run.id == other).values(queued_at=db_now(-60)))
-        interrupt(session, run_id, attempt, DRAIN, None)
-        requeue(session, run_id, "tester", DRAIN)
+        interrupt(session, run_id, attempt, reason=DRAIN, message=None)
+        requeue(session, run_id, "tester", reason=DRAIN)
         assert claimable(session) == [other, run_id]

@@ -316,8 +316,10 @@ def step_of(traits_of: Callable[..., Characteristics]) -> Callable[..., Step]:
         traits = traits_of(learner, batch)
         assignment = method.assign(batch, traits)
         log_p = learner.log_probabilities(batch.x)
-        copies = learner.attack(batch, log_p, assignment.bound, method.objective, assignment.step)
-        logits = logits_of(method.view(learner.model), batch, copies, method.objective)
+        copies = learner.attack(
+            batch, log_p, assignment.bound, objective=method.objective, step=assignment.step
+        )
+        logits = logits_of(method.view(learner.model), batch, copies, objective=method.objective)
         losses = losses_of(logits, batch.y, method.objective)
         said = None if logits.adversary is None else logits.adversary.detach()
         return Step(batch, traits, copies, losses, epoch, number, said)

@@ -27,7 +27,7 @@ NAMES = [name for name in ATTACKS.names() if name != "autoattack"]
 
 def look(model, images, attack, batch_size=250, seed=0):
     conditions = Conditions(seed, batch_size)
-    return examine(model, images, attack, conditions, torch.device("cpu"))
+    return examine(model, images, attack, conditions=conditions, device=torch.device("cpu"))
 
 
 def attack_called(name, norm, **fields):
@@ -143,7 +143,13 @@ def test_someone_can_stop_an_attack_in_the_middle(robust_model, digits):
         calls.clear()
         attack = attack_called(name, "linf", **({"restarts": 40} if name == "pgd" else {}))
         with pytest.raises(KeyboardInterrupt):
-            examine(robust_model, digits, attack, Conditions(0, 250, check), torch.device("cpu"))
+            examine(
+                robust_model,
+                digits,
+                attack,
+                conditions=Conditions(0, 250, check),
+                device=torch.device("cpu"),
+            )
 
 
 class Sure(nn.Module):

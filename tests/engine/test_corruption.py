@@ -12,7 +12,7 @@ KINDS = ["uniform", "flip1", "flip2", "pair"]
 
 
 def matrix_of(kind: str, ratio: float, num_classes: int, seed: int = 0):
-    return transition_matrix(kind, ratio, num_classes, np.random.default_rng(seed))
+    return transition_matrix(kind, ratio, num_classes, rng=np.random.default_rng(seed))
 
 
 @given(st.sampled_from(KINDS), st.floats(0, 0.99), st.integers(3, 30), st.integers(0, 9))

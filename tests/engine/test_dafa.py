@@ -88,9 +88,9 @@ def test_the_loop_attacks_with_the_steps_that_are_assigned(run, scenario_of, mon
     steps = []
     attack = TrainingAttack.__call__
 
-    def watched(self, batch, log_p, bound, objective, step=None, *more):
+    def watched(self, batch, log_p, bound, *, step=None, **more):
         steps.append((bound, step))
-        return attack(self, batch, log_p, bound, objective, step, *more)
+        return attack(self, batch, log_p, bound, step=step, **more)
 
     monkeypatch.setattr(TrainingAttack, "__call__", watched)
     record = run(scenario_of("dafa"))

@@ -45,7 +45,7 @@ def by_hand(config, state, table):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.protocol)
 def test_partial_dependence_is_a_mean_over_samples_that_are_changed_one_by_one(config, name):
-    found = partial_dependence(*learned(config), columns(), name, GRID)
+    found = partial_dependence(*learned(config), columns(), name=name, grid=GRID)
     expected = []
     for value in GRID:
         table = np.stack([columns()[trait] for trait in NAMES], axis=1).astype(np.float64)
@@ -56,7 +56,7 @@ def test_partial_dependence_is_a_mean_over_samples_that_are_changed_one_by_one(c
 
 def test_a_sample_among_many_gets_what_training_would_give_it():
     config, (weight, state) = CaatConfig(), learned(CaatConfig())
-    partial_dependence(weight, state, columns(), "loss", GRID)  # takes the state
+    partial_dependence(weight, state, columns(), name="loss", grid=GRID)  # takes the state
     crowd = Characteristics(**{name: torch.from_numpy(v) for name, v in columns().items()})
     assert torch.equal(weight.weight(crowd, crowd), weight.network(crowd)[:, 1])
     assert config.learned_weight().quantity == "anti_adversary_weight"
@@ -65,20 +65,20 @@ def test_a_sample_among_many_gets_what_training_would_give_it():
 def test_meta_weight_net_depends_on_the_loss_alone():
     weight, state = learned(MetaWeightNetConfig(hidden=5))
     held = {name.split("network.")[-1]: value.numpy() for name, value in state.items()}
-    found = partial_dependence(weight, state, columns(), "loss", GRID)
+    found = partial_dependence(weight, state, columns(), name="loss", grid=GRID)
     hidden = np.maximum(GRID[:, None] @ held["hidden.weight"].T + held["hidden.bias"], 0)
     assert found == pytest.approx(
         expit(hidden @ held["last.weight"].T + held["last.bias"])[:, 0], abs=1e-5
     )
-    assert np.ptp(partial_dependence(weight, state, columns(), "margin", GRID)) == 0
+    assert np.ptp(partial_dependence(weight, state, columns(), name="margin", grid=GRID)) == 0
 
 
 def test_only_a_part_of_many_samples_is_asked():
     weight, state = learned(CaatConfig())
     many = columns(3 * MAX_SAMPLES)
     part = {name: values[::3] for name, values in many.items()}
-    found = partial_dependence(weight, state, many, "margin", GRID)
-    assert np.array_equal(found, partial_dependence(weight, state, part, "margin", GRID))
+    found = partial_dependence(weight, state, many, name="margin", grid=GRID)
+    assert np.array_equal(found, partial_dependence(weight, state, part, name="margin", grid=GRID))
 
 
 @pytest.mark.parametrize("name", METHODS.names())

@@ -39,7 +39,7 @@ def model(conv_net, images):
 
 def look(model, images, attack, batch_size=16, seed=0, check=lambda: None):
     conditions = Conditions(seed, batch_size, check)
-    return examine(model, images, attack, conditions, torch.device("cpu"))
+    return examine(model, images, attack, conditions=conditions, device=torch.device("cpu"))
 
 
 class Fixed:
@@ -48,7 +48,7 @@ class Fixed:
     def __init__(self, seen):
         self.seen = seen
 
-    def attacked(self, model, images, clean, conditions):
+    def attacked(self, model, images, clean, *, conditions):
         return self.seen
 
 

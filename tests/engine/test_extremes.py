@@ -32,7 +32,10 @@ def test_a_draw_of_any_chance_has_finite_losses_and_gradients(draws, clean, move
     drawn = torch.tensor([kind for _, kind in draws])
     said = [torch.tensor(each).clamp(-100, 100).requires_grad_() for each in (clean, moved)]
     losses = losses_of(
-        Logits(said[0], said[1], None), torch.tensor([0, 1, 2, 0]), BOTH, Draw(drawn, probability)
+        Logits(said[0], said[1], None),
+        torch.tensor([0, 1, 2, 0]),
+        BOTH,
+        draw=Draw(drawn, probability),
     )
     assert is_finite(losses, *torch.autograd.grad(losses.sum(), said))
 
@@ -42,10 +45,10 @@ def test_a_copy_that_is_certain_counts_once_and_the_other_not_at_all(chance, con
     attack = TrainingAttack(conv_net, ThreatConfig(num_steps=2), torch.Generator().manual_seed(0))
     log_p = conv_net(batch.x).log_softmax(dim=1).detach()
     bound, probability = torch.full((10,), 0.03), torch.full((10,), chance)
-    copies = attack(batch, log_p, bound, BOTH, None, probability)
+    copies = attack(batch, log_p, bound, objective=BOTH, step=None, probability=probability)
     assert copies.draw.is_adversary.tolist() == [chance == 1] * 10
     assert [scale.unique().tolist() for scale in copies.draw.scales] == [[chance], [1 - chance]]
-    losses = per_sample_losses(conv_net, batch, copies, BOTH)
+    losses = per_sample_losses(conv_net, batch, copies, objective=BOTH)
     assert is_finite(losses, *torch.autograd.grad(losses.sum(), list(conv_net.parameters())))
 
 

@@ -15,7 +15,7 @@ def columns_of(weights: np.ndarray) -> dict[str, np.ndarray]:
 def test_a_gallery_has_at_most_eight_of_a_class_and_160_in_all(num_classes):
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(num_classes), 12)
-    rows, reasons = choose(columns_of(rng.random(len(labels))), labels, num_classes, 0)
+    rows, reasons = choose(columns_of(rng.random(len(labels))), labels, num_classes, seed=0)
     assert len(rows) == len(reasons) == len(set(rows.tolist())) <= 160
     assert np.bincount(labels[rows]).max() <= 8
     assert len(rows) > 80 or num_classes <= 10
@@ -27,7 +27,7 @@ def test_the_extremes_of_a_class_are_in_and_said_to_be():
     rng = np.random.default_rng(1)
     labels = np.repeat(np.arange(5), 40)
     weight = rng.random(200)
-    rows, reasons = choose(columns_of(weight), labels, 5, 0)
+    rows, reasons = choose(columns_of(weight), labels, 5, seed=0)
     why = dict(zip(rows.tolist(), reasons, strict=True))
     assert set(reasons) == REASONS
     for label in range(5):
@@ -40,20 +40,20 @@ def test_the_extremes_of_a_class_are_in_and_said_to_be():
 
 def test_equal_weights_have_no_extremes():
     labels = np.repeat(np.arange(3), 20)
-    _, reasons = choose(columns_of(np.zeros(60)), labels, 3, 0)
+    _, reasons = choose(columns_of(np.zeros(60)), labels, 3, seed=0)
     assert set(reasons) == {"drawn at random"}
 
 
 def test_small_and_empty_classes_give_what_they_have():
     labels = np.array([0, 0, 0, 2])
-    rows, _ = choose(columns_of(np.array([0.1, 0.9, 0.5, 0.5])), labels, 4, 0)
+    rows, _ = choose(columns_of(np.array([0.1, 0.9, 0.5, 0.5])), labels, 4, seed=0)
     assert rows.tolist() == [0, 1, 2, 3]
 
 
 def test_the_draw_is_the_runs_own():
     labels = np.repeat(np.arange(3), 200)
     weights = columns_of(np.zeros(600))
-    first, again, other = (choose(weights, labels, 3, seed)[0].tolist() for seed in (0, 0, 1))
+    first, again, other = (choose(weights, labels, 3, seed=seed)[0].tolist() for seed in (0, 0, 1))
     assert first == again != other
 
 

@@ -17,7 +17,7 @@ def test_both_copies_stay_in_the_ball_and_move_the_loss_their_way(norm, epsilon,
     data = prepare(scenario.data, 0, tmp_path)
     model = initial_model(scenario, data)
     image, label = data.train.images[5], int(data.train.labels[5])
-    seen = glance(model, scenario.threat, image, label, seed=0)
+    seen = glance(model, scenario.threat, image, label=label, seed=0)
     model.eval()
     loss = {}
     for view, delta in seen.deltas.items():
@@ -36,6 +36,6 @@ def test_a_glance_changes_nothing_about_the_model(tmp_path):
     data = prepare(scenario.data, 0, tmp_path)
     model = initial_model(scenario, data)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    glance(model, scenario.threat, data.train.images[0], 0, seed=0)
+    glance(model, scenario.threat, data.train.images[0], label=0, seed=0)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert model.training

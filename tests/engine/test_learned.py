@@ -51,7 +51,7 @@ def columns():
 
 def look(method, train, columns):
     images = DeviceImages(torch.from_numpy(train.images), torch.from_numpy(train.labels))
-    return learned(method, train, images, columns, torch.Generator().manual_seed(0))
+    return learned(method, train, images, columns=columns, rng=torch.Generator().manual_seed(0))
 
 
 def auc_by_pairs(score, positive):
@@ -103,7 +103,7 @@ def test_only_the_characteristic_that_is_read_has_importance(train, columns):
 def test_the_importance_is_the_mean_change_of_all_three_weights(train, columns):
     images = DeviceImages(torch.from_numpy(train.images), torch.from_numpy(train.labels))
     rng = torch.Generator().manual_seed(5)
-    found = permutation_importance(ReadsMargin(), images, columns, rng)["importance_margin"]
+    found = permutation_importance(ReadsMargin(), images, columns, rng=rng)["importance_margin"]
     again = torch.Generator().manual_seed(5)
     chosen, shuffle = torch.randperm(N, generator=again), torch.randperm(N, generator=again)
     margin = columns["margin"][chosen.numpy()]

@@ -46,7 +46,7 @@ class Problem:
 
     def losses_at(self, parameters):
         predict = prediction_with(self.model, parameters, train=True)
-        return per_sample_losses(predict, self.batch, self.copies, OBJECTIVE)
+        return per_sample_losses(predict, self.batch, self.copies, objective=OBJECTIVE)
 
     def meta_loss(self, parameters):
         predict = prediction_with(self.model, parameters, train=False)
@@ -60,7 +60,9 @@ class Problem:
         def predict(x):
             return functional_call(self.model, {**parameters, **copy.deepcopy(buffers)}, (x,))
 
-        loss = (weights * per_sample_losses(predict, self.batch, self.copies, OBJECTIVE)).sum() / 6
+        loss = (
+            weights * per_sample_losses(predict, self.batch, self.copies, objective=OBJECTIVE)
+        ).sum() / 6
         gradients = torch.autograd.grad(loss, list(parameters.values()), create_graph=True)
         if self.optimizer.clip_norm is not None:
             norm = sum(gradient.square().sum() for gradient in gradients).sqrt()
@@ -85,7 +87,7 @@ class Problem:
 
     def gradient(self):
         # The training pass moves the running statistics, as it does in the loop.
-        losses = per_sample_losses(self.model, self.batch, self.copies, OBJECTIVE)
+        losses = per_sample_losses(self.model, self.batch, self.copies, objective=OBJECTIVE)
         return weight_gradient(
             self.model,
             self.optimizer,
@@ -177,7 +179,7 @@ def test_an_optimiser_that_the_virtual_step_does_not_know_is_refused(options):
 @pytest.mark.parametrize("net", [smooth_net, resnet])
 def test_learning_weights_touches_neither_the_model_nor_its_optimiser(net):
     problem = Problem(net(), OPTIMIZERS["nesterov"], filled=True)
-    losses = per_sample_losses(problem.model, problem.batch, problem.copies, OBJECTIVE)
+    losses = per_sample_losses(problem.model, problem.batch, problem.copies, objective=OBJECTIVE)
     model = copy.deepcopy(problem.model.state_dict())
     optimizer = copy.deepcopy(problem.optimizer.state_dict())
     weight_gradient(

@@ -25,7 +25,7 @@ def test_a_distribution_does_not_diverge_from_itself_even_where_it_underflows():
 def loss_of(name, learner, batch, copies, **fields):
     method = METHODS[name](**fields).build(learner)
     weights = method.assign(batch, None).weights
-    losses = per_sample_losses(learner.model, batch, copies, method.objective)
+    losses = per_sample_losses(learner.model, batch, copies, objective=method.objective)
     return (weights * losses).sum(dim=1).mean()
 
 
@@ -70,7 +70,7 @@ def test_a_term_that_a_method_does_not_use_is_zero(name, learner, batch, copies)
         copies.adversary if objective.adversary else None,
         copies.adversary if objective.anti_adversary else None,
     )
-    losses = per_sample_losses(learner.model, batch, given, objective)
+    losses = per_sample_losses(learner.model, batch, given, objective=objective)
     used = [objective.clean, objective.adversary, objective.anti_adversary]
     assert losses.shape == (10, 3)
     assert (losses.abs().sum(dim=0) > 0).tolist() == used

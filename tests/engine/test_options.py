@@ -155,7 +155,7 @@ def test_every_copy_stays_in_its_share_of_the_ball(learner, batch):
     objective = Objective("ce", start="uniform", anti_adversary=True)
     for share in (0.0, 0.3, 1.0):
         learner.attack.share = share
-        copies = learner.attack(batch, None, bound, objective)
+        copies = learner.attack(batch, None, bound, objective=objective)
         for moved in (copies.adversary, copies.anti_adversary):
             reached = (moved - batch.x).abs().amax(dim=(1, 2, 3))
             assert (reached <= share * bound + 1e-6).all()
@@ -193,6 +193,6 @@ def test_the_facts_say_memory_format_and_precision(channels_last, run, scenario_
     facts = run(scenario).facts
     assert facts.memory_format == ("channels_last" if channels_last else "contiguous")
     assert facts.precision == "float32"
-    trainer = Trainer(scenario, prepare(scenario.data, 0, None), None, torch.device("cpu"))
+    trainer = Trainer(scenario, prepare(scenario.data, 0, None), None, device=torch.device("cpu"))
     weight = trainer.model.backbone[1].conv2.weight
     assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last

@@ -141,7 +141,7 @@ def test_one_walk_for_both_copies_equals_two_walks_from_the_same_starts(
     objective = Objective(climbs=climbs, start="normal", anti_adversary=True)
     conv_net.eval()
     p = conv_net(batch.x).softmax(dim=1).detach()
-    copies = attack(batch, p.log(), BOUNDS, objective)
+    copies = attack(batch, p.log(), BOUNDS, objective=objective)
 
     def climb(x: Tensor) -> Tensor:
         if climbs == "ce":
@@ -169,14 +169,14 @@ def test_only_the_copies_that_are_asked_for_are_made(
         adversary=adversary,
         anti_adversary=anti_adversary,
     )
-    copies = learner.attack(batch, learner.log_probabilities(batch.x), BOUNDS, objective)
+    copies = learner.attack(batch, learner.log_probabilities(batch.x), BOUNDS, objective=objective)
     assert (copies.adversary is not None) == adversary
     assert (copies.anti_adversary is not None) == anti_adversary
 
 
 def test_both_copies_move_the_losses_of_every_sample_their_way(learner, batch):
     log_p = learner.log_probabilities(batch.x)
-    copies = learner.attack(batch, log_p, BOUNDS, BOTH)
+    copies = learner.attack(batch, log_p, BOUNDS, objective=BOTH)
     log_q = learner.log_probabilities(copies.adversary)
     divergence = (log_p.exp() * (log_p - log_q)).sum(dim=1)
     assert (divergence[MOVES] > 1e-6).all()
@@ -191,7 +191,7 @@ def test_both_copies_move_the_losses_of_every_sample_their_way(learner, batch):
 def test_an_attack_leaves_the_model_as_it_was(learner, batch, training):
     model = learner.model.train(training)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    learner.attack(batch, learner.log_probabilities(batch.x), BOUNDS, BOTH)
+    learner.attack(batch, learner.log_probabilities(batch.x), BOUNDS, objective=BOTH)
     assert all(module.training == training for module in model.modules())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -203,7 +203,7 @@ def test_a_probability_that_underflows_gives_finite_copies(learner, batch):
     log_p = learner.log_probabilities(batch.x)
     assert (log_p.exp() == 0).any()
     assert log_p.isfinite().all()
-    copies = learner.attack(Batch(batch.x, batch.y, batch.index), log_p, BOUNDS, BOTH)
+    copies = learner.attack(Batch(batch.x, batch.y, batch.index), log_p, BOUNDS, objective=BOTH)
     assert copies.adversary.isfinite().all()
     assert copies.anti_adversary.isfinite().all()
 
@@ -214,7 +214,7 @@ def test_each_sample_takes_steps_of_its_own_length(learner, batch):
 
     def moved(step: Tensor | None) -> tuple[Tensor, Tensor]:
         learner.attack.rng.manual_seed(0)
-        copies = learner.attack(batch, None, bound, objective, step)
+        copies = learner.attack(batch, None, bound, objective=objective, step=step)
         return tuple(
             (copy - batch.x).abs().amax(dim=(1, 2, 3))
             for copy in (copies.adversary, copies.anti_adversary)
@@ -237,7 +237,7 @@ def test_while_the_radius_warms_up_a_step_stays_the_same_part_of_it(batch, share
     attack = TrainingAttack(model, threat, torch.Generator().manual_seed(1), share)
     objective = Objective(climbs="ce", start="normal", anti_adversary=True)
     for own in (None, torch.linspace(0.05, 0.3, 10)):
-        copies = attack(centred, None, torch.full((10,), 0.4), objective, own)
+        copies = attack(centred, None, torch.full((10,), 0.4), objective=objective, step=own)
         length = share * (torch.full((10,), 0.1) if own is None else own)
         for moved in (copies.adversary, copies.anti_adversary):
             distance = torch.linalg.vector_norm(moved - centred.x, dim=(1, 2, 3))
@@ -255,7 +255,7 @@ def test_a_batch_of_one_and_any_number_of_classes_are_perturbed(norm, num_classe
     objective = Objective(climbs=climbs, start="normal", anti_adversary=True)
     log_p = model(one.x).log_softmax(dim=1).detach()
     bound = torch.tensor([0.1])
-    copies = attack(one, log_p, bound, objective)
+    copies = attack(one, log_p, bound, objective=objective)
     loss = cross_entropy(model, one.y)
     adversary, anti_adversary = loss(copies.adversary), loss(copies.anti_adversary)
     assert (anti_adversary < adversary).item() == (num_classes > 1)  # one class has no loss
@@ -268,7 +268,7 @@ def test_a_batch_of_one_and_any_number_of_classes_are_perturbed(norm, num_classe
 def test_a_batch_may_be_drawn_to_one_side_only(learner, batch, kind):
     chance = torch.full((10,), 1 - 1e-7 if kind == "adversary" else 1e-7)
     objective = Objective(climbs="ce", start="normal", anti_adversary=True)
-    copies = learner.attack(batch, None, BOUNDS, objective, None, chance)
+    copies = learner.attack(batch, None, BOUNDS, objective=objective, step=None, probability=chance)
     assert copies.anti_adversary is None
     assert copies.draw.is_adversary.tolist() == [kind == "adversary"] * 10
     loss = cross_entropy(learner.model.eval(), batch.y)

@@ -28,7 +28,7 @@ def batch():
 def copies_of(method, learner, batch):
     bound = method._bound(batch.y)
     log_p = learner.log_probabilities(batch.x)
-    return learner.attack(batch, log_p, bound, method.objective), bound
+    return learner.attack(batch, log_p, bound, objective=method.objective), bound
 
 
 def normalised(x):

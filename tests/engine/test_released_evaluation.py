@@ -45,32 +45,32 @@ def released_attack(backbone, x, y, noise):
 
 
 def test_the_outcomes_are_those_of_the_released_procedure(model, images):
-    found = examine_as_released(model, images, Conditions(5, 200), CPU)
+    found = examine_as_released(model, images, Conditions(5, 200), device=CPU)
     x = (torch.from_numpy(images.images).float() / 255 - MEAN) / STD
     y = torch.from_numpy(images.labels)
     rng = torch_stream(5, "released attack", 0)
     noise = 8 / 255 * torch.empty_like(x).uniform_(-1, 1, generator=rng)
-    adversaries = released_attack(model.backbone, x, y, noise)
+    adversaries = released_attack(model.backbone, x, y, rng=noise)
     assert found.clean.tolist() == model.backbone(x).argmax(dim=1).tolist()
     assert found.attacked.tolist() == model.backbone(adversaries).argmax(dim=1).tolist()
     assert (found.attacked != found.clean).sum() > 20
 
 
 def test_its_clip_alone_changes_predictions_and_may_mend_mistakes(model, images):
-    found = examine_as_released(model, images, Conditions(5, 200), CPU)
+    found = examine_as_released(model, images, Conditions(5, 200), device=CPU)
     mended = (found.clean != found.label) & (found.attacked == found.label)
     assert mended.any()  # the clip moves a pixel further than the radius
 
 
 def test_a_clean_prediction_is_that_of_the_whole_image(model, images):
-    found = examine_as_released(model, images, Conditions(5, 7), CPU)
+    found = examine_as_released(model, images, Conditions(5, 7), device=CPU)
     x = torch.from_numpy(images.images).float() / 255
     assert found.clean.tolist() == model(x).argmax(dim=1).tolist()
 
 
 def test_its_card_says_plainly_that_its_radius_is_not_in_pixels(model, images):
     subject = Subject(images, 3, "test", 200, "last epoch", ThreatConfig(), "caat")
-    card = card_as_released(model, subject, Conditions(0, 200), 200)
+    card = card_as_released(model, subject, Conditions(0, 200), n=200)
     assert card.label == "PGD-20 as released"
     assert card.space.startswith("normalised tensors: radius, step and clip to [0, 1] apply to")
     assert "in pixels the radius is 3.20/255" in card.space  # 8 times the std of 0.4

@@ -35,7 +35,7 @@ def test_over_all_draws_loss_and_gradient_are_those_of_both_copies(model, batch)
     x_adv, x_anti = batch.x + 0.1, batch.x - 0.1
     weights = torch.tensor([[1.2, 3.0, 0.1], [0.4, 0.5, 0.8], [0.9, 2.0, 0.3]]).double()
     probability = torch.tensor([0.9, 0.2, 0.55], dtype=torch.float64)
-    exact = per_sample_losses(model, batch, Copies(x_adv, x_anti), OBJECTIVE)
+    exact = per_sample_losses(model, batch, Copies(x_adv, x_anti), objective=OBJECTIVE)
     exact_loss = (weights * exact).sum(dim=1).mean()
     loss = torch.zeros((), dtype=torch.float64)
     gradient = torch.zeros_like(flat_gradient(exact_loss, model))
@@ -44,11 +44,15 @@ def test_over_all_draws_loss_and_gradient_are_those_of_both_copies(model, batch)
         chance = torch.where(drawn, probability, 1 - probability).prod()
         moved = torch.where(drawn.view(-1, 1, 1, 1), x_adv, x_anti)
         copies = Copies(moved, None, Draw(drawn, probability))
-        sampled = (weights * per_sample_losses(model, batch, copies, OBJECTIVE)).sum(dim=1).mean()
+        sampled = (
+            (weights * per_sample_losses(model, batch, copies, objective=OBJECTIVE))
+            .sum(dim=1)
+            .mean()
+        )
         loss = loss + chance * sampled.detach()
         gradient += chance * flat_gradient(sampled, model)
     exact_loss = (
-        (weights * per_sample_losses(model, batch, Copies(x_adv, x_anti), OBJECTIVE))
+        (weights * per_sample_losses(model, batch, Copies(x_adv, x_anti), objective=OBJECTIVE))
         .sum(dim=1)
         .mean()
     )
@@ -67,7 +71,7 @@ def test_each_sample_climbs_or_descends_as_it_was_drawn(model, batch):
         return TrainingAttack(model, threat, torch.Generator().manual_seed(3))
 
     probability = torch.tensor([0.999999, 1e-6, 0.999999])
-    copies = attack()(batch, log_p, bound, OBJECTIVE, None, probability)
+    copies = attack()(batch, log_p, bound, objective=OBJECTIVE, step=None, probability=probability)
     assert copies.draw is not None
     assert copies.draw.is_adversary.tolist() == [True, False, True]
     assert copies.anti_adversary is None
@@ -90,7 +94,7 @@ def test_a_copy_that_was_not_drawn_counts_for_nothing(model, batch):
 
     draw = Draw(torch.tensor([True, False, True]), torch.tensor([0.5, 0.25, 0.8]).double())
     said = Logits(model(batch.x), model(batch.x + 0.1), None)
-    losses = losses_of(said, batch.y, OBJECTIVE, draw)
+    losses = losses_of(said, batch.y, OBJECTIVE, draw=draw)
     assert losses[1, 1] == 0
     assert losses[[0, 2], 2].tolist() == [0, 0]
     plain = nn.functional.cross_entropy(said.adversary, batch.y, reduction="none")

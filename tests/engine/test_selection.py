@@ -161,7 +161,9 @@ def scored(monkeypatch):
 
 def errors_on_test(state: dict[str, torch.Tensor], scenario: Any, prefix: str) -> np.ndarray:
     """Evaluate weights of a state on the test data, in a trainer of their own."""
-    trainer = Trainer(scenario, prepare(scenario.data, 0, None), Quiet(), torch.device("cpu"))
+    trainer = Trainer(
+        scenario, prepare(scenario.data, 0, None), Quiet(), device=torch.device("cpu")
+    )
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     trainer.model.load_state_dict(weights)
     return count_by_class(trainer._evaluate("test", 1), 10).robust

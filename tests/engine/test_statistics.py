@@ -64,7 +64,7 @@ def test_errors_are_counted_sample_by_sample():
     label = np.array([0, 0, 0, 1, 1])
     clean = np.array([0, 1, 1, 1, 1])
     attacked = np.array([1, 1, 0, 1, 0])  # of the third image the attack mends a mistake
-    found = errors_by_class(label, clean, attacked, 3)
+    found = errors_by_class(label, clean, attacked, num_classes=3)
     assert {name: counts.tolist() for name, counts in found.items()} == {
         "natural_error": [2, 0, 0],
         "boundary_error": [1, 1, 0],
@@ -180,7 +180,7 @@ def test_one_seed_has_no_interval_and_equal_seeds_have_a_point():
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.booleans()), min_size=1))
 def test_mcnemar_is_statsmodels_of_each_class(rows):
     label, wrong, other = (np.array(column) for column in zip(*rows, strict=True))
-    found = mcnemar(label, wrong, other, 3)
+    found = mcnemar(label, wrong, other, num_classes=3)
     for index in range(3):
         mine = label == index
         table = [

@@ -30,7 +30,7 @@ def suite_of(robust_model, digits):
 
 def test_a_subset_keeps_the_shares_of_the_classes_and_is_drawn_by_seed_and_size():
     labels = np.repeat(np.arange(4), [400, 300, 200, 100])
-    first, again, other = (stratified_subset(labels, 50, 4, seed) for seed in (3, 3, 4))
+    first, again, other = (stratified_subset(labels, 50, 4, seed=seed) for seed in (3, 3, 4))
     assert np.bincount(labels[first]).tolist() == [20, 15, 10, 5]
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -65,7 +65,7 @@ def test_every_attack_of_an_evaluation_looks_at_the_same_subset(suite_of):
 )
 def test_an_attack_on_a_subset_is_never_labelled_as_if_on_all(suite_of, attack, label, monkeypatch):
     config = ATTACKS[attack["name"]].model_validate(attack)
-    monkeypatch.setattr(type(config), "attacked", lambda self, model, images, clean, _: clean)
+    monkeypatch.setattr(type(config), "attacked", lambda self, model, images, clean, **_: clean)
     assert suite_of().assess(config).card.label == label
     part = suite_of(subset=30).assess(config).card
     assert part.label == f"{label}-subset(30)"
@@ -139,7 +139,9 @@ def test_a_subset_that_leaves_a_class_without_an_image_is_refused():
 @pytest.mark.parametrize("name", ["apgd", "autoattack", "square"])
 def test_a_missing_package_is_told_before_any_work(suite_of, name, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyautoattack", None)
-    monkeypatch.setattr("engine.evaluation.suite.examine", lambda *_: pytest.fail("work was done"))
+    monkeypatch.setattr(
+        "engine.evaluation.suite.examine", lambda *_, **__: pytest.fail("work was done")
+    )
     with pytest.raises(UserError, match=r"pip install 'caat-studio\[autoattack\]'"):
         suite_of().assess(ATTACKS[name]())
 

@@ -21,7 +21,7 @@ def columns() -> dict[str, np.ndarray]:
 
 
 def test_a_distribution_is_numpys_quantiles_of_the_class():
-    found = class_distributions(columns(), GIVEN, GIVEN, 4)
+    found = class_distributions(columns(), GIVEN, GIVEN, num_classes=4)
     assert len(found) == 3 * 4  # class 2 has no sample
     for one in found:
         values = columns()[one.quantity][one.class_index == GIVEN].astype(np.float64)
@@ -34,8 +34,8 @@ def test_a_distribution_is_numpys_quantiles_of_the_class():
 
 def test_characteristics_are_summarised_where_they_were_recorded():
     traits = {name: np.linspace(-1, 1, 6, dtype=np.float32) for name in NAMES}
-    without = {one.quantity for one in class_distributions(columns(), GIVEN, TRUE, 4)}
-    found = class_distributions(columns() | traits, GIVEN, TRUE, 4)
+    without = {one.quantity for one in class_distributions(columns(), GIVEN, TRUE, num_classes=4)}
+    found = class_distributions(columns() | traits, GIVEN, TRUE, num_classes=4)
     assert {one.quantity for one in found} == without | set(NAMES)
     (margin,) = [
         one
@@ -49,19 +49,24 @@ def test_quantiles_of_an_even_spread_are_its_values():
     values = np.arange(41.0)
     everywhere = dict.fromkeys(ASSIGNMENT, values)
     labels = np.zeros(41, dtype=np.int64)
-    assert class_distributions(everywhere, labels, labels, 1)[0].quantiles == values.tolist()
+    assert (
+        class_distributions(everywhere, labels, labels, num_classes=1)[0].quantiles
+        == values.tolist()
+    )
 
 
 def test_clean_and_flipped_labels_are_told_apart_only_where_there_is_noise():
     def groups(true: np.ndarray) -> set[str]:
-        return {one.label_group for one in class_distributions(columns(), GIVEN, true, 4)}
+        return {
+            one.label_group for one in class_distributions(columns(), GIVEN, true, num_classes=4)
+        }
 
     assert groups(GIVEN) == {"all"}
     assert groups(TRUE) == {"all", "clean", "flipped"}
 
 
 def test_groups_hold_the_samples_that_their_names_say():
-    found = class_distributions(columns(), GIVEN, TRUE, 4)
+    found = class_distributions(columns(), GIVEN, TRUE, num_classes=4)
     n = {(one.label_group, one.class_index): one.n for one in found}
     assert n == {
         ("all", 0): 3,

@@ -107,7 +107,7 @@ def test_for_equally_spread_classes_the_boundary_is_the_likelihood_ratio_s(setti
 @given(any_setting(), st.integers(0, 2**32 - 1))
 def test_drawn_samples_agree_within_four_standard_errors(setting, seed):
     found = solve(setting)
-    drawn = draw_errors(setting, found.b, 20_000, seed)
+    drawn = draw_errors(setting, found.b, 20_000, seed=seed)
     for name, exact in found.by_name().items():
         for share, counted in zip(exact, drawn.by_name()[name], strict=True):
             assert abs(counted - share) <= 4 * standard_error(share, drawn.n) + 4 / drawn.n

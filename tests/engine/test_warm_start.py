@@ -37,7 +37,7 @@ def test_a_warm_start_moves_the_model_as_plain_sgd_on_the_cross_entropy_does(run
         "trades", training={"epochs": 2, "warm_start_epochs": 1, "batch_size": 64}
     )
     state = run(scenario).epochs[0].state
-    trainer = Trainer(scenario, prepare(scenario.data, 0, None), None, torch.device("cpu"))
+    trainer = Trainer(scenario, prepare(scenario.data, 0, None), None, device=torch.device("cpu"))
     model = trainer.model.train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
     images = trainer.train_images

@@ -104,7 +104,9 @@ def _save(
 ) -> int:
     """Save epochs, the last one with a breaker, and return how it ended."""
     database = Database(plan.url)
-    recorder = Recorder(database, run_id, attempt, "digest", lambda: False)
+    recorder = Recorder(
+        database, run_id, attempt, scenario_digest="digest", should_stop=lambda: False
+    )
     for epoch in epochs[:-1]:
         recorder.on_epoch(epoch_report(epoch))
     if breaker is not None:
@@ -141,7 +143,9 @@ def _prepared(plan: Plan, situation: Situation) -> tuple[str, int]:
     run_id = queued_run(database)
     attempt = claimed(database, run_id, worker(1))
     if situation.by_others:
-        recorder = Recorder(database, run_id, attempt, "digest", lambda: False)
+        recorder = Recorder(
+            database, run_id, attempt, scenario_digest="digest", should_stop=lambda: False
+        )
         for epoch in situation.by_others:
             recorder.on_epoch(epoch_report(epoch))
         attempt = _replaced(database, run_id, attempt)
@@ -152,8 +156,8 @@ def _prepared(plan: Plan, situation: Situation) -> tuple[str, int]:
 def _replaced(database: Database, run_id: str, attempt: int) -> int:
     """Take the run from its attempt and return the next one's number."""
     with database.write() as session:
-        transitions.interrupt(session, run_id, attempt, "lost", "fault")
-        transitions.requeue(session, run_id, "fault", USER)
+        transitions.interrupt(session, run_id, attempt, reason="lost", message="fault")
+        transitions.requeue(session, run_id, "fault", reason=USER)
     return claimed(database, run_id, worker(attempt + 1))
 
 

@@ -95,7 +95,7 @@ def _one_wins(database: Database) -> bool:
     def claim() -> None:
         barrier.wait()
         with database.write() as session:
-            transitions.claim(session, run_id, worker(1, host_name()), 60)
+            transitions.claim(session, run_id, worker(1, host_name()), lease_seconds=60)
 
     claimer = threading.Thread(target=claim)
     claimer.start()

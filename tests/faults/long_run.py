@@ -61,7 +61,9 @@ class LongRun:
     def report(self, epoch: int) -> EpochReport:
         """Return a report of an epoch, its summaries made anew, as an engine makes them."""
         labels = self.images.labels
-        distributions = class_distributions(self.columns, labels, self.images.true_labels, CLASSES)
+        distributions = class_distributions(
+            self.columns, labels, self.images.true_labels, num_classes=CLASSES
+        )
         return EpochReport(
             epoch=epoch,
             step=epoch * STEPS,
@@ -92,14 +94,15 @@ def train(seed: int, num_batches: int) -> LongRun:
         if number == num_batches:
             break
         trainer._begin_step(1, number)
-        record.add(*trainer._step(1, number, batch))
+        batch, assignment, traits, losses = trainer._step(1, number, batch)
+        record.add(batch, assignment, traits, losses=losses)
     num_timed = num_batches - num_batches // 2
     seconds = (time.perf_counter() - began) / num_timed * STEPS
     with torch.no_grad():
         for batch in trainer.batches.epoch(2):
             _, traits = trainer._clean_view(batch)
             assignment = trainer.method.assign(batch, traits)
-            record.add(batch, assignment, traits, torch.zeros_like(assignment.weights))
+            record.add(batch, assignment, traits, losses=torch.zeros_like(assignment.weights))
     columns = {"sample": images.source, **record.as_numpy()}
     return LongRun(images, columns, seconds, num_timed, trainer.state())
 
@@ -116,7 +119,9 @@ def _trainer(images: ImageSet, seed: int) -> Trainer:
     )
     few = enlarged_digits(500, seed + 1)
     names = tuple(str(label) for label in range(CLASSES))
-    trainer = Trainer(scenario, Data(images, few, few, few, names), Silent(), torch.device("cpu"))
+    trainer = Trainer(
+        scenario, Data(images, few, few, few, names), Silent(), device=torch.device("cpu")
+    )
     trainer._begin(1)
     trainer.model.train()
     return trainer

@@ -77,7 +77,9 @@ class Kept:
         """Write and read one epoch in both forms."""
         samples = {"sample": self.run.images.source, "given_label": self.run.images.labels}
         with self.database.write() as session:
-            records.write_snapshot(session, self.run_id, self.attempt, 0, "samples", samples)
+            records.write_snapshot(
+                session, self.run_id, self.attempt, epoch=0, kind="samples", columns=samples
+            )
         written, size = best(self.times, self._write), self._size()
         read = best(self.times, self._read_snapshot)
         ready = best(self.times, self._read_summary)
@@ -111,7 +113,9 @@ class Kept:
     def epoch_figure(self) -> Figure:
         """Say which share of an epoch goes into what the recorder does."""
         database: Any = self.database
-        owner = Recorder(database, self.run_id, self.attempt, "digest", lambda: False)
+        owner = Recorder(
+            database, self.run_id, self.attempt, scenario_digest="digest", should_stop=lambda: False
+        )
         epoch = best(self.times, lambda number: owner.on_epoch(self.run.report(number)))
         progress = best(self.times, lambda number: self._tell(owner, number, 0))
         silent = best(self.times, lambda number: self._tell(owner, number, time.monotonic()))
@@ -136,7 +140,9 @@ class Kept:
     def _write(self, epoch: int) -> None:
         with self.database.write() as session:
             columns = self.run.columns
-            records.write_snapshot(session, self.run_id, self.attempt, epoch, "assignment", columns)
+            records.write_snapshot(
+                session, self.run_id, self.attempt, epoch=epoch, kind="assignment", columns=columns
+            )
 
     def _size(self) -> int:
         found = select(func.length(Snapshot.data)).where(Snapshot.kind == "assignment")
@@ -145,15 +151,21 @@ class Kept:
 
     def _read_snapshot(self, epoch: int) -> None:
         with self.database.read() as session:
-            columns = series.snapshot(session, self.run_id, epoch, "assignment", [QUANTITY])
-            samples = series.snapshot(session, self.run_id, 0, "samples", ["given_label"])
+            columns = series.snapshot(
+                session, self.run_id, epoch, kind="assignment", names=[QUANTITY]
+            )
+            samples = series.snapshot(
+                session, self.run_id, 0, kind="samples", names=["given_label"]
+            )
         assert columns is not None
         assert samples is not None
         _quantiles(columns[QUANTITY][samples["given_label"] == CLASS])
 
     def _read_summary(self, epoch: int) -> None:
         with self.database.read() as session:
-            series.class_summaries(session, self.run_id, epoch, QUANTITY, "all")
+            series.class_summaries(
+                session, self.run_id, epoch, quantity=QUANTITY, label_group="all"
+            )
 
     # -- one row a sample
 

@@ -43,7 +43,7 @@ def worker(number: int, host: str = "elsewhere") -> WorkerIdentity:
 def claimed(database: Database, run_id: str, who: WorkerIdentity, lease: float = 60) -> int:
     """Claim a queued run and return the attempt."""
     with database.write() as session:
-        attempt = transitions.claim(session, run_id, who, lease)
+        attempt = transitions.claim(session, run_id, who, lease_seconds=lease)
     if attempt is None:
         raise RuntimeError(f"run {run_id} was not queued")
     return attempt
@@ -68,7 +68,7 @@ def epoch_report(epoch: int) -> EpochReport:
         class_counts=[SAMPLES // CLASSES] * CLASSES,
         snapshot=Snapshot(
             columns=columns,
-            distributions=class_distributions(columns, LABELS, LABELS, CLASSES),
+            distributions=class_distributions(columns, LABELS, LABELS, num_classes=CLASSES),
             gallery={"sample": np.arange(4), "image": np.zeros((4, 1, 2, 2), "u1")},
         ),
         state=state_of(epoch),

@@ -113,7 +113,9 @@ class Sessions(RuleBasedStateMachine):
     @rule(place=RUNS)
     def claim(self, place: int) -> None:
         with self.database.write() as session:
-            number = transitions.claim(session, self._of(place), worker(1, host_name()), 60)
+            number = transitions.claim(
+                session, self._of(place), worker(1, host_name()), lease_seconds=60
+            )
         assert self._follows("claim", self._of(place), CLAIM) == (number is not None)
 
     @precondition(lambda self: self.runs)
@@ -121,7 +123,7 @@ class Sessions(RuleBasedStateMachine):
     def finish(self, place: int, end: str) -> None:
         run_id, number = self._of(place), self._attempt(self._of(place))
         with self.database.write() as session:
-            done = transitions.finish(session, run_id, number, RunStatus(end))
+            done = transitions.finish(session, run_id, number, status=RunStatus(end))
         assert self._follows("finish", run_id, FINISH[end]) == done
 
     @precondition(lambda self: self.runs)
@@ -129,7 +131,7 @@ class Sessions(RuleBasedStateMachine):
     def interrupt(self, place: int) -> None:
         run_id, number = self._of(place), self._attempt(self._of(place))
         with self.database.write() as session:
-            done = transitions.interrupt(session, run_id, number, "lost", None)
+            done = transitions.interrupt(session, run_id, number, reason="lost", message=None)
         assert self._follows("interrupt", run_id, INTERRUPT) == done
 
     @precondition(lambda self: self.runs)
@@ -138,7 +140,7 @@ class Sessions(RuleBasedStateMachine):
         """Its worker is silent; the same sweep may queue it again already, and queues others."""
         run_id = self._of(place)
         with self.database.write() as session:
-            transitions.heartbeat(session, run_id, self._attempt(run_id), -1)
+            transitions.heartbeat(session, run_id, self._attempt(run_id), lease_seconds=-1)
         reconcile.sweep(self.database)
         for other in self.runs:
             table = LOST if other == run_id else {}
@@ -166,7 +168,7 @@ class Sessions(RuleBasedStateMachine):
             commands.stop(run_id, "session 1")
             with self.database.write() as session:
                 number = self._attempt(run_id)
-                transitions.finish(session, run_id, number, RunStatus.CANCELLED)
+                transitions.finish(session, run_id, number, status=RunStatus.CANCELLED)
 
 
 def walk(steps: int, first_seed: int) -> Counter[str]:

@@ -97,7 +97,7 @@ class Storm:
                 continue
             run_id = rng.choice(queued)
             with self.database.write() as session:
-                attempt = transitions.claim(session, run_id, me, 60)
+                attempt = transitions.claim(session, run_id, me, lease_seconds=60)
             if attempt is not None:
                 self.claims.append((run_id, attempt))
                 self._end(rng, run_id, attempt)
@@ -107,11 +107,11 @@ class Storm:
         way = rng.choice([*ENDS, "interrupted", "silent"])
         with self.database.write() as session:
             if way == "silent":
-                transitions.heartbeat(session, run_id, attempt, -1)
+                transitions.heartbeat(session, run_id, attempt, lease_seconds=-1)
             elif way == "interrupted":
-                transitions.interrupt(session, run_id, attempt, "lost", None)
-            elif not transitions.finish(session, run_id, attempt, RunStatus(way)):
-                transitions.heartbeat(session, run_id, attempt, -1)
+                transitions.interrupt(session, run_id, attempt, reason="lost", message=None)
+            elif not transitions.finish(session, run_id, attempt, status=RunStatus(way)):
+                transitions.heartbeat(session, run_id, attempt, lease_seconds=-1)
 
     def _sweeps(self) -> None:
         while not self._over.wait(0.02):

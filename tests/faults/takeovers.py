@@ -53,8 +53,14 @@ def _finish(owner: Recorder) -> None:
 def _fail(owner: Recorder) -> None:
     """As a trainer says that it failed."""
     with owner.database.write() as session:
-        failed = (RunStatus.FAILED, "error", "on purpose")
-        if not transitions.finish(session, owner.run_id, owner.attempt, *failed):
+        if not transitions.finish(
+            session,
+            owner.run_id,
+            owner.attempt,
+            status=RunStatus.FAILED,
+            reason="error",
+            message="on purpose",
+        ):
             raise ReplacedError
 
 
@@ -67,7 +73,7 @@ def _checked_before(owner: Recorder) -> None:
         raise ReplacedError
     with owner.database.write() as session:
         row = MetricRow("train", "loss", 99, 2, 0.5)
-        records.write_metrics(session, owner.run_id, owner.attempt, [row])
+        records.write_metrics(session, owner.run_id, owner.attempt, rows=[row])
 
 
 WRITES: tuple[Callable[[Recorder], None], ...] = (_progress, _epoch, _finish, _fail)
@@ -144,7 +150,9 @@ class Race:
             self.attempt = claimed(database, self.run_id, who, lease)
         self.paused = Paused(database, place)
         stopped: Any = self.paused
-        self.owner = Recorder(stopped, self.run_id, self.attempt, "digest", lambda: False)
+        self.owner = Recorder(
+            stopped, self.run_id, self.attempt, scenario_digest="digest", should_stop=lambda: False
+        )
         self.answer: BaseException | None = None
         self.thread = threading.Thread(target=self._own)
 
@@ -173,7 +181,7 @@ class Race:
         for _ in range(2):
             reconcile.sweep(database)
             with self.database.write() as session:
-                if transitions.claim(session, self.run_id, worker(2), 60) is not None:
+                if transitions.claim(session, self.run_id, worker(2), lease_seconds=60) is not None:
                     return
 
     def status(self) -> tuple[str, int]:
@@ -193,7 +201,13 @@ class Race:
 
     def write_again(self) -> bool:
         """Let the replaced owner write once more; return whether it was told."""
-        plain = Recorder(self.database, self.run_id, self.attempt, "digest", lambda: False)
+        plain = Recorder(
+            self.database,
+            self.run_id,
+            self.attempt,
+            scenario_digest="digest",
+            should_stop=lambda: False,
+        )
         try:
             self.write(plain)
         except ReplacedError:
@@ -203,7 +217,7 @@ class Race:
     def close(self) -> None:
         """End the run, so that no later sweep looks at it."""
         with self.database.write() as session:
-            transitions.finish(session, self.run_id, self.status()[1], RunStatus.SUCCEEDED)
+            transitions.finish(session, self.run_id, self.status()[1], status=RunStatus.SUCCEEDED)
 
 
 def measure(plan: Plan) -> list[Figure]:

@@ -90,7 +90,7 @@ def test_a_full_disk_keeps_the_old_checkpoint_names_it_and_waits_for_a_person(
     sweep_after_a_pause(sqlite_studio)
     assert sqlite_studio.run(run_id).status == "interrupted"
     with sqlite_studio.database.write() as session:
-        assert transitions.requeue(session, run_id, "tester", transitions.USER)
+        assert transitions.requeue(session, run_id, "tester", reason=transitions.USER)
     here(run_id)
     assert sqlite_studio.run(run_id).status == "succeeded"
 
@@ -217,15 +217,17 @@ def test_a_person_s_resume_forgets_what_memory_cost_before_it(request, kind):
         run_id, _ = transitions.create_run(session, new, "tester")
     for number, actor, reason in [(1, "reconciler", "retry"), (2, "tester", "user"), (3, "", "")]:
         with database.write() as session:
-            assert transitions.claim(session, run_id, identity(), 60) == number
-            assert transitions.epoch_done(session, run_id, number, number) is None
-            assert transitions.interrupt(session, run_id, number, causes.OOM, "no memory")
+            assert transitions.claim(session, run_id, identity(), lease_seconds=60) == number
+            assert transitions.epoch_done(session, run_id, number, epoch=number) is None
+            assert transitions.interrupt(
+                session, run_id, number, reason=causes.OOM, message="no memory"
+            )
         time.sleep(0.05)
         with database.write() as session:
             (waiting,) = interruption.resumable(session, 0)
             assert waiting.times == (2 if number == 2 else 1)
             if actor:
-                assert transitions.requeue(session, run_id, actor, reason)
+                assert transitions.requeue(session, run_id, actor, reason=reason)
     with database.read() as session:
         assert queries.runs_with_status(session, RunStatus.INTERRUPTED) == [run_id]
 
@@ -249,8 +251,8 @@ def test_a_run_is_queued_again_while_its_cause_has_tries_left(
     with sqlite_database.write() as session:
         new = NewRun("n", {}, "0" * 64, "caat", "digits", 0, 5)
         run_id, _ = transitions.create_run(session, new, "tester")
-        transitions.claim(session, run_id, identity(), 60)
-        transitions.interrupt(session, run_id, 1, reason, None)
+        transitions.claim(session, run_id, identity(), lease_seconds=60)
+        transitions.interrupt(session, run_id, 1, reason=reason, message=None)
         reconcile.queue_again(session, Interrupted(run_id, reason, lost, times))
         run = queries.get_run(session, run_id)
     assert run is not None

@@ -32,7 +32,7 @@ def row(folder: Path, written: checkpoints.Written, epoch: int) -> CheckpointRow
 
 
 def test_a_checkpoint_restores_every_bit(tmp_path):
-    written = checkpoints.write(tmp_path, 3, 1, STATE, "digest")
+    written = checkpoints.write(tmp_path, 3, 1, state=STATE, scenario_digest="digest")
     found = checkpoints.newest_good(tmp_path, [row(tmp_path, written, 3)])
     assert found is not None
     assert found[0] == 3
@@ -71,7 +71,7 @@ def test_a_file_is_flushed_then_named_and_then_its_folder_is_flushed(tmp_path, m
 
     monkeypatch.setattr(os, "fsync", flushed)
     monkeypatch.setattr(Path, "replace", renamed)
-    checkpoints.write(tmp_path, 1, 1, STATE, "digest")
+    checkpoints.write(tmp_path, 1, 1, state=STATE, scenario_digest="digest")
     assert done == [".tmp", "name", "folder"]
     done.clear()
     with atomic_write(tmp_path / "out.csv", 0o600) as path:
@@ -86,21 +86,21 @@ def test_what_stays_of_checkpoints_is_the_newest_usable_and_what_is_later_elsewh
     rows = [at(7, 1), at(6, 1), at(5, 2), at(4, 2), at(3, 1), at(2, 1)]  # 6 and 7 were unusable
 
     def epochs(keep: int) -> list[int]:
-        return [row.epoch for row in checkpoints.kept(rows, 2, 3, keep)]
+        return [row.epoch for row in checkpoints.kept(rows, 2, 3, keep=keep)]
 
     assert epochs(2) == [7, 6, 5, 4]
     assert epochs(3) == [7, 6, 5, 4, 3]
     assert epochs(1) == [5]  # room is needed
-    assert checkpoints.kept([at(7, 1)], 2, 0, 2) == [at(7, 1)]
+    assert checkpoints.kept([at(7, 1)], 2, 0, keep=2) == [at(7, 1)]
     passed = [at(8, 2), at(7, 2), at(6, 1)]
-    assert [row.epoch for row in checkpoints.kept(passed, 2, 3, 2)] == [8, 7]
+    assert [row.epoch for row in checkpoints.kept(passed, 2, 3, keep=2)] == [8, 7]
 
 
 def test_equal_states_give_equal_files(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    one = checkpoints.write(tmp_path / "a", 1, 1, STATE, "digest")
-    two = checkpoints.write(tmp_path / "b", 1, 1, STATE, "digest")
+    one = checkpoints.write(tmp_path / "a", 1, 1, state=STATE, scenario_digest="digest")
+    two = checkpoints.write(tmp_path / "b", 1, 1, state=STATE, scenario_digest="digest")
     assert one.path.read_bytes() == two.path.read_bytes()
 
 
@@ -108,8 +108,10 @@ def test_equal_states_give_equal_files(tmp_path):
 @hypothesis.settings(deadline=None)
 def test_any_flipped_byte_is_found_and_the_checkpoint_before_is_used(tmp_path_factory, at, change):
     folder = tmp_path_factory.mktemp("run")
-    older = checkpoints.write(folder, 1, 1, STATE, "digest")
-    newer = checkpoints.write(folder, 2, 1, {**STATE, "more": torch.ones(9)}, "digest")
+    older = checkpoints.write(folder, 1, 1, state=STATE, scenario_digest="digest")
+    newer = checkpoints.write(
+        folder, 2, 1, state={**STATE, "more": torch.ones(9)}, scenario_digest="digest"
+    )
     content = bytearray(newer.path.read_bytes())
     content[at % len(content)] ^= change
     newer.path.write_bytes(content)
@@ -119,9 +121,9 @@ def test_any_flipped_byte_is_found_and_the_checkpoint_before_is_used(tmp_path_fa
 
 
 def test_a_truncated_and_a_missing_checkpoint_are_passed_over(tmp_path):
-    older = checkpoints.write(tmp_path, 1, 1, STATE, "digest")
-    cut = checkpoints.write(tmp_path, 2, 1, STATE, "digest")
-    gone = checkpoints.write(tmp_path, 3, 1, STATE, "digest")
+    older = checkpoints.write(tmp_path, 1, 1, state=STATE, scenario_digest="digest")
+    cut = checkpoints.write(tmp_path, 2, 1, state=STATE, scenario_digest="digest")
+    gone = checkpoints.write(tmp_path, 3, 1, state=STATE, scenario_digest="digest")
     cut.path.write_bytes(cut.path.read_bytes()[:-10])
     gone.path.unlink()
     rows = [row(tmp_path, gone, 3), row(tmp_path, cut, 2), row(tmp_path, older, 1)]
@@ -131,14 +133,14 @@ def test_a_truncated_and_a_missing_checkpoint_are_passed_over(tmp_path):
 
 
 def test_a_failed_write_leaves_no_file_and_the_one_before(tmp_path, monkeypatch):
-    older = checkpoints.write(tmp_path, 1, 1, STATE, "digest")
+    older = checkpoints.write(tmp_path, 1, 1, state=STATE, scenario_digest="digest")
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        checkpoints.write(tmp_path, 2, 1, STATE, "digest")
+        checkpoints.write(tmp_path, 2, 1, state=STATE, scenario_digest="digest")
     assert list(tmp_path.iterdir()) == [older.path]
 
 
@@ -153,7 +155,7 @@ def test_what_no_row_names_is_deleted_but_nothing_of_a_later_attempt(tmp_path):
 
 
 def test_a_file_that_cannot_be_deleted_does_not_end_a_run(tmp_path, monkeypatch, caplog):
-    old = checkpoints.write(tmp_path, 1, 1, STATE, "digest").path
+    old = checkpoints.write(tmp_path, 1, 1, state=STATE, scenario_digest="digest").path
 
     def failing(path: Path, *, missing_ok: bool) -> None:
         raise OSError(5, "Input/output error")

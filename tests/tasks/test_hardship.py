@@ -233,7 +233,7 @@ def test_old_leftover_files_of_known_runs_are_deleted_and_nothing_else(studio):
             os.utime(path, (1, 1))
     with studio.database.write() as session:
         place = str(kept.relative_to(studio.folder))
-        records.write_checkpoint(session, run_id, 1, 1, place, 1, "0" * 64)
+        records.write_checkpoint(session, run_id, 1, epoch=1, path=place, size=1, sha256="0" * 64)
     assert leftover_files.delete_leftover_files(studio.database) == 2
     assert not leftover.exists()
     assert not temporary.exists()
@@ -252,10 +252,10 @@ def test_files_of_a_run_at_work_are_no_leftovers_however_old_a_clock_takes_them_
             assert leftover_files.delete_leftover_files(studio.database) == 0
     else:
         with studio.database.write() as session:
-            assert transitions.claim(session, run_id, identity(), 60) == 1
+            assert transitions.claim(session, run_id, identity(), lease_seconds=60) == 1
         assert leftover_files.delete_leftover_files(studio.database) == 0
         with studio.database.write() as session:
-            assert transitions.interrupt(session, run_id, 1, "lost", None)
+            assert transitions.interrupt(session, run_id, 1, reason="lost", message=None)
     assert temporary.exists()
     assert leftover_files.delete_leftover_files(studio.database) == 1
 
@@ -265,7 +265,7 @@ def test_an_epoch_done_again_with_other_numbers_is_noticed(studio):
     row = records.MetricRow("validation", "robust_error", 7, 1, 0.5)
     other = records.MetricRow("validation", "robust_error", 7, 1, 0.5000001)
     with studio.database.write() as session:
-        records.write_metrics(session, run_id, 1, [row])
-        assert records.changed_since(session, run_id, 2, [row]) == []
-        assert records.changed_since(session, run_id, 1, [other]) == []  # its own
-        assert records.changed_since(session, run_id, 2, [other]) == ["robust_error"]
+        records.write_metrics(session, run_id, 1, rows=[row])
+        assert records.changed_since(session, run_id, 2, rows=[row]) == []
+        assert records.changed_since(session, run_id, 1, rows=[other]) == []  # its own
+        assert records.changed_since(session, run_id, 2, rows=[other]) == ["robust_error"]

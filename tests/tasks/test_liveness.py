@@ -68,7 +68,7 @@ def claimed(studio, *, lease: float = 60, **changed: str) -> str:
     run_id = submit(read_scenario(studio.scenario, []), actor="tester").run_id
     with lock.held(studio.folder / "runs" / run_id), studio.database.write() as session:
         who = replace(worker_here(studio), **changed)
-        assert transitions.claim(session, run_id, who, lease) == 1
+        assert transitions.claim(session, run_id, who, lease_seconds=lease) == 1
     return run_id
 
 
@@ -180,7 +180,7 @@ def test_without_a_lock_to_see_a_worker_is_gone_after_its_lease_by_a_clock_nobod
         clock.now += 59
         assert not is_gone(holder(database, run_id), database)
         with database.write() as session:
-            assert transitions.heartbeat(session, run_id, 1, hours * HOURS)
+            assert transitions.heartbeat(session, run_id, 1, lease_seconds=hours * HOURS)
             session.execute(leases.Attempt.__table__.update().values(lease_seconds=60))
         clock.now += 59
         assert not is_gone(holder(database, run_id), database)  # it has just reported

@@ -46,7 +46,7 @@ def row(epoch: int, attempt: int) -> CheckpointRow:
 def test_what_the_living_attempt_wrote_last_is_always_kept(known, start):
     rows = [row(epoch, attempt) for epoch, attempt in sorted(known, reverse=True)]
     for keep in (1, 2):
-        kept = checkpoints.kept(rows, 3, start, keep)
+        kept = checkpoints.kept(rows, 3, start, keep=keep)
         written = [item for item in rows if item.attempt == 3]
         usable = [item for item in rows if item.attempt == 3 or item.epoch <= start]
         if written and written[0].epoch > start:  # an attempt goes on from its start

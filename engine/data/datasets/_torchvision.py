@@ -51,7 +51,7 @@ class TorchvisionDataset(Dataset):
         self.ensure(folder)
         parts = {"train": self.train_counts, "test": self.test_counts}
         train, test = (
-            self._checked(folder, *self.read(folder, part), sum(counts))
+            self._checked(folder, *self.read(folder, part), num_images=sum(counts))
             for part, counts in parts.items()
         )
         return train, test
@@ -61,7 +61,7 @@ class TorchvisionDataset(Dataset):
         """Return images (N, channels, height, width) and labels (N,) of ``train`` or ``test``."""
 
     def _checked(
-        self, folder: Path, images: ByteArray, labels: npt.NDArray[Any], num_images: int
+        self, folder: Path, images: ByteArray, labels: npt.NDArray[Any], *, num_images: int
     ) -> ImageSet:
         expected = (num_images, self.channels, self.size, self.size)
         if images.shape != expected or images.dtype != np.uint8 or labels.shape != (num_images,):

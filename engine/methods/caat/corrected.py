@@ -135,7 +135,7 @@ class Caat(Weighting):
     def _training_losses(self, step: Step) -> LossOfParameters:
         def losses(parameters: Parameters) -> Tensor:
             predict = prediction_with(self.learner.model, parameters, train=True)
-            return per_sample_losses(predict, step.batch, step.copies, self.objective)
+            return per_sample_losses(predict, step.batch, step.copies, objective=self.objective)
 
         return losses
 
@@ -145,12 +145,14 @@ class Caat(Weighting):
         bound = self._bound(batch, None)
         steps = self.meta_num_steps
         length = None if steps is None else bound * (2.5 / steps)  # Madry et al. 2018
-        copies = self.learner.attack(batch, log_p, bound, self.meta_objective, length)
+        copies = self.learner.attack(
+            batch, log_p, bound, objective=self.meta_objective, step=length
+        )
         w0, w1 = self._class_weights(batch)
 
         def loss(parameters: Parameters) -> Tensor:
             predict = prediction_with(self.learner.model, parameters, train=False)
-            losses = per_sample_losses(predict, batch, copies, self.meta_objective)
+            losses = per_sample_losses(predict, batch, copies, objective=self.meta_objective)
             natural = (w0 * losses[:, 0]).sum() / w0.sum()
             return natural + self.beta * (w1 * losses[:, 1]).sum() / w1.sum()
 

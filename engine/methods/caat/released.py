@@ -117,12 +117,12 @@ class CaatAsReleased(Weighting):
         total = torch.zeros(3, self.learner.num_classes, device=device)
         model = NormalisedSpace(self.learner.model)
         epsilon, step = self.learner.epsilon, self.learner.step_size
-        rng = torch_stream(self.learner.seed, "released validation attack", epoch, device)
+        rng = torch_stream(self.learner.seed, "released validation attack", epoch, device=device)
         with eval_mode(self.learner.model):
             for index in torch.arange(len(images), device=device).split(AT_A_TIME):
                 batch = images.batch(index)
                 x, y = model.enter(batch.x), batch.y
-                x_adv = released_attack(model, x, y, rng, epsilon=epsilon, step=step)
+                x_adv = released_attack(model, x, y, rng=rng, epsilon=epsilon, step=step)
                 wrong = _is_wrong(model, x, y), _is_wrong(model, x_adv, y)
                 one_hot = F.one_hot(y, total.shape[1]).to(total.dtype)
                 total = total + torch.stack([*wrong, torch.ones_like(wrong[0])]) @ one_hot
@@ -157,7 +157,7 @@ class CaatAsReleased(Weighting):
         weights = self._weights(batch, _traits_of(logits, batch.y, traits))
         pseudo.eval()
         copies = self._copies(pseudo, batch, self._bound(batch.y))
-        perturbed = per_sample_losses(pseudo, batch, copies, self.objective)[:, 1:]
+        perturbed = per_sample_losses(pseudo, batch, copies, objective=self.objective)[:, 1:]
         natural = F.cross_entropy(logits, batch.y, reduction="none")
         losses = torch.cat([natural[:, None], perturbed], dim=1)
         return weights, (weights * losses).sum(dim=1).mean()
@@ -193,7 +193,9 @@ class CaatAsReleased(Weighting):
             logits: Tensor = functional_call(moved, landed, (x,))
             return logits
 
-        natural, boundary, anti = per_sample_losses(predict, meta, copies, self.objective).T
+        natural, boundary, anti = per_sample_losses(
+            predict, meta, copies, objective=self.objective
+        ).T
         w0, w1 = self._class_weights(labelled)
         fair = (w0 * natural).sum() / w0.sum() + self.beta * (w1 * boundary).sum() / w1.sum()
         loss: Tensor = fair + anti.mean()
@@ -203,7 +205,7 @@ class CaatAsReleased(Weighting):
         """Attack a copy of the model that is in eval mode."""
         with torch.no_grad():
             log_p = model(batch.x).log_softmax(dim=1)
-        return self.learner.attack.on(model)(batch, log_p, bound, self.objective)
+        return self.learner.attack.on(model)(batch, log_p, bound, objective=self.objective)
 
 
 def _first(batch: Batch, size: int) -> Batch:
