@@ -139,7 +139,9 @@ DEEDS: dict[str, Callable[[Any, str], Any]] = {
     "card": lambda s, run_id: records.write_evaluation_card(s, run_id, {"new": 1}),
     "dropping": lambda s, run_id: records.drop_checkpoints(s, run_id, [2, 3]),
     "evaluation": evaluated_again,
-    "interruption": lambda s, run_id: transitions.interrupt(s, run_id, 1, "lost", "gone"),
+    "interruption": lambda s, run_id: transitions.interrupt(
+        s, run_id, 1, reason="lost", message="gone"
+    ),
     "resume": lambda s, run_id: transitions.requeue(s, run_id, "tester", reason="user"),
     "sending": lambda s, _: transitions.take_unsent(s, 30),
     "claim": lambda s, run_id: transitions.claim(s, run_id, WORKER, lease_seconds=60),

@@ -179,7 +179,7 @@ def test_what_is_silent_cannot_be_revived_while_it_is_being_taken(postgresql_dat
         late.join(timeout=0.3)
         with postgresql_database.write() as other:
             assert not lock_if_silent(other, holder)
-        assert interrupt(session, run_id, attempt, "lost", None, actor="reconciler")
+        assert interrupt(session, run_id, attempt, reason="lost", message=None, actor="reconciler")
     late.join(timeout=10)
     assert answers == [None]
 

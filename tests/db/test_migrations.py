@@ -96,7 +96,7 @@ def test_what_revision_0006_renames_keeps_its_content_there_and_back(database, q
     with database.write() as session:
         transitions.take_unsent(session, 30)
         attempt = transitions.claim(session, run_id, worker, lease_seconds=60)
-        transitions.interrupt(session, run_id, attempt, "lost", None)
+        transitions.interrupt(session, run_id, attempt, reason="lost", message=None)
         transitions.give_up(
             session, run_id, "reconciler", reason="lost_too_often", message="3 times"
         )

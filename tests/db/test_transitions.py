@@ -243,7 +243,7 @@ def test_the_message_of_a_requeued_run_is_sent_at_once(database, running):
     run_id, attempt = running(database)
     with database.write() as session:
         take_unsent(session, 30)
-        interrupt(session, run_id, attempt, DRAIN, None)
+        interrupt(session, run_id, attempt, reason=DRAIN, message=None)
         requeue(session, run_id, "worker-1", reason=DRAIN)
         assert take_unsent(session, 30) == [run_id]
 

@@ -50,7 +50,7 @@ def test_the_outcomes_are_those_of_the_released_procedure(model, images):
     y = torch.from_numpy(images.labels)
     rng = torch_stream(5, "released attack", 0)
     noise = 8 / 255 * torch.empty_like(x).uniform_(-1, 1, generator=rng)
-    adversaries = released_attack(model.backbone, x, y, rng=noise)
+    adversaries = released_attack(model.backbone, x, y, noise)
     assert found.clean.tolist() == model.backbone(x).argmax(dim=1).tolist()
     assert found.attacked.tolist() == model.backbone(adversaries).argmax(dim=1).tolist()
     assert (found.attacked != found.clean).sum() > 20

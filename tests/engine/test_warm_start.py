@@ -101,6 +101,6 @@ def test_the_gallery_of_a_warm_start_walks_nowhere(conv_net, batch, monkeypatch)
     attack = TrainingAttack(conv_net, ThreatConfig(), torch.Generator().manual_seed(0))
     monkeypatch.setattr(torch.autograd, "grad", None)  # any step would call it
     objective = Objective(climbs="ce", start="uniform", anti_adversary=True)
-    copies = attack(batch, None, torch.zeros(len(batch)), objective)
+    copies = attack(batch, None, torch.zeros(len(batch)), objective=objective)
     assert torch.equal(copies.adversary, batch.x)
     assert torch.equal(copies.anti_adversary, batch.x)

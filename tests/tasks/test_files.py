@@ -145,9 +145,9 @@ def test_a_failed_write_leaves_no_file_and_the_one_before(tmp_path, monkeypatch)
 
 
 def test_what_no_row_names_is_deleted_but_nothing_of_a_later_attempt(tmp_path):
-    kept = checkpoints.write(tmp_path, 2, 1, STATE, "digest").path
-    checkpoints.write(tmp_path, 1, 1, STATE, "digest")
-    later = checkpoints.write(tmp_path, 3, 3, STATE, "digest").path
+    kept = checkpoints.write(tmp_path, 2, 1, state=STATE, scenario_digest="digest").path
+    checkpoints.write(tmp_path, 1, 1, state=STATE, scenario_digest="digest")
+    later = checkpoints.write(tmp_path, 3, 3, state=STATE, scenario_digest="digest").path
     (tmp_path / "e000003-a02-01234567.tmp").write_bytes(b"half")
     (tmp_path / "log.txt").touch()
     checkpoints.delete_unreferenced(tmp_path, 2, {kept.name})
