@@ -4,8 +4,9 @@
     python benchmarks/mutation.py cover [TEST ...]   which test runs which line: of a short run, or
                                                      of these files, beside what is known already
     python benchmarks/mutation.py draw [--mutants 440] [--seed 0]
-    python benchmarks/mutation.py run [--again]      every mutant that has no result yet, or those
-                                                     too that were missed
+    python benchmarks/mutation.py run [--again] [--tests-seconds 40]
+                                                     every mutant that has no result yet, or those
+                                                     too that were missed; in an order by chance
     python benchmarks/mutation.py page               write docs/mutation.md
 
 The faults are cosmic-ray's, drawn in equal parts from the four packages. Of each, the tests that
@@ -17,6 +18,7 @@ docs/mutation.json, a result at a time: a run that was broken off goes on.
 import argparse
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -49,7 +51,8 @@ COVERED = STATE / "coverage"
 SECONDS = 60.0
 """A mutant's tests have so long."""
 CHOSEN = 40.0
-"""Tests are chosen that took so long together, so that the rest is for the start."""
+"""Tests are chosen that took so long together: the rest is for the start. With less, a first
+run is over sooner, and ``--again`` asks more tests of what it missed."""
 MISSED = "missed"
 OPTIONS = f"""
 [run]
@@ -72,9 +75,12 @@ def cover(tests: list[str]) -> None:
     options.write_text(OPTIONS)
     command = [sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", "-q"]
     command += ["--cov", f"--cov-config={options}", "--cov-context=test", "--cov-report="]
-    command += ["-p", "no:cacheprovider", *(["--cov-append", *tests] if tests else ["--short"])]
+    command += ["-p", "no:cacheprovider", "--short", *(["--cov-append", *tests] if tests else [])]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=ROOT, env=environment, check=False)
+    unknown = sorted(Tests().files_without_lines())
+    if unknown:  # a process of pytest-xdist may end before its lines are kept
+        print("No line is known of the tests in", *unknown, "; cover them too", flush=True)
 
 
 class Tests:
@@ -94,8 +100,13 @@ class Tests:
             for tests in self._lines[file].values():
                 self.reach.update(tests)
 
-    def of(self, mutant: Mutant) -> list[str]:
-        """Return the tests to try, most specific first.
+    def files_without_lines(self) -> set[str]:
+        """Return the files of tests of which no test is known to run a line of the product."""
+        files = {test.partition("::")[0] for test in self.seconds}
+        return files - {test.partition("::")[0] for test in self.reach}
+
+    def of(self, mutant: Mutant, seconds: float) -> list[str]:
+        """Return the tests to try, so long together, most specific first.
 
         A line that runs when its file is loaded has no test of its own: there, those of the file.
         """
@@ -107,7 +118,7 @@ class Tests:
         taken, chosen = 0.0, []
         for test in sorted(able, key=lambda test: (self.seconds.get(test, 1.0), -here[test], test)):
             taken += self.seconds.get(test, 1.0) + 0.02
-            if chosen and taken > CHOSEN:
+            if chosen and taken > seconds:
                 break
             chosen.append(test)
         return sorted(chosen, key=lambda test: -here[test] / self.reach[test])
@@ -215,7 +226,7 @@ class Found:
         temporary.replace(FOUND)
 
 
-def run(found: Found, processes: int, *, again: bool) -> None:
+def run(found: Found, processes: int, *, again: bool, seconds: float) -> None:
     """Examine mutants, several at once, each in a tree of its own."""
     tests = Tests()
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
@@ -226,7 +237,7 @@ def run(found: Found, processes: int, *, again: bool) -> None:
         def one(place: int, mutant: Mutant) -> None:
             tree = trees.get()
             try:
-                result = examine(tree, mutant, tests.of(mutant))
+                result = examine(tree, mutant, tests.of(mutant, seconds))
             finally:
                 trees.put(tree)
             found.note(place, result)
@@ -234,7 +245,9 @@ def run(found: Found, processes: int, *, again: bool) -> None:
                   f"{result['after']}", flush=True)  # fmt: skip
 
         with ThreadPoolExecutor(processes) as pool:
-            begun = [pool.submit(one, *item) for item in found.mutants(again=again)]
+            wanted = list(found.mutants(again=again))
+            random.Random(0).shuffle(wanted)  # so that a part of it tells of all
+            begun = [pool.submit(one, *item) for item in wanted]
             for future in begun:
                 future.result()
 
@@ -247,13 +260,14 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--processes", type=int, default=2)
     options.add_argument("--again", action="store_true")
+    options.add_argument("--tests-seconds", type=float, default=CHOSEN)
     chosen = options.parse_args()
     if chosen.what == "cover":
         cover(chosen.tests)
     elif chosen.what == "draw":
         Found().draw(chosen.mutants, chosen.seed)
     elif chosen.what == "run":
-        run(Found(), chosen.processes, again=chosen.again)
+        run(Found(), chosen.processes, again=chosen.again, seconds=chosen.tests_seconds)
     else:
         write_page(FOUND)
 
