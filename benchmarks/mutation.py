@@ -210,7 +210,7 @@ class Found:
 
     def draw(self, number: int, seed: int) -> None:
         mutants = [asdict(mutant) for mutant in sample(ROOT, number, seed)]
-        self.told = {"seed": seed, "mutants": mutants}
+        self.told = {"seed": seed, "tests_seconds": 0.0, "mutants": mutants}
         self.store()
 
     def note(self, place: int, result: dict[str, object]) -> None:
@@ -250,6 +250,8 @@ def run(found: Found, processes: int, *, again: bool, seconds: float) -> None:
             begun = [pool.submit(one, *item) for item in wanted]
             for future in begun:
                 future.result()
+    found.told["tests_seconds"] = seconds  # every fault that was missed was asked so much by now
+    found.store()
 
 
 def main() -> None:

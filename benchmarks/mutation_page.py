@@ -14,9 +14,10 @@ HEAD = """# Would the tests notice?
     python benchmarks/mutation.py page
 
 Faults that cosmic-ray puts in, one at a time, drawn by a seed in equal parts from the four
-packages; of each, the tests of the short run that reach its line, for 60 seconds in all. A fault is
-called equivalent only with the input or the reason that shows it (benchmarks/equivalent.toml).
-Written by the command.
+packages. Of each, the nearest tests of the short run that reach its line are tried, as many as take
+{tests_seconds:g} seconds together when nothing else runs, for at most 60 seconds. A fault is called
+equivalent only with the input or the reason that shows it (benchmarks/equivalent.toml). Written by
+the command.
 
 | package | faults | noticed | equivalent | missed | noticed of those that are faults |
 | --- | --- | --- | --- | --- | --- |
@@ -32,7 +33,7 @@ def write_page(found: Path) -> None:
         if "outcome" in mutant:
             groups[mutant["file"].partition("/")[0]].append(mutant)
     everything = [mutant for group in groups.values() for mutant in group]
-    text = HEAD.format(number=len(told["mutants"]), seed=told["seed"])
+    text = HEAD.format(number=len(told["mutants"]), **told)
     for name, group in [*groups.items(), ("all", everything)]:
         text += _row(name, group, equivalent)
     text += "\n## Missed\n\n" + _list(everything, equivalent, called=False)
