@@ -53,6 +53,7 @@ SECONDS = 60.0
 CHOSEN = 40.0
 """Tests are chosen that took so long together: the rest is for the start. With less, a first
 run is over sooner, and ``--again`` asks more tests of what it missed."""
+STOPS_WITHIN = 10.0
 MISSED = "missed"
 OPTIONS = f"""
 [run]
@@ -152,6 +153,9 @@ class Tree:
         process = started(self.folder, tests, output)
         process.join(SECONDS)
         in_time = process.exitcode is not None
+        if not in_time and process.pid:
+            os.kill(process.pid, signal.SIGINT)  # so that servers of its tests are stopped
+            process.join(STOPS_WITHIN)
         _end_session(process.pid or 0)
         process.join()
         if not in_time:
