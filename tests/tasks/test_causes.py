@@ -186,6 +186,7 @@ def test_what_means_that_memory_ran_out_or_that_the_disk_is_full():
         ("0::/outside\n", "memory.events", "oom 9\noom_kill 2\n"),
         ("4:cpu,memory:/x\n0::/\n", "memory/x/memory.oom_control", "under_oom 0\noom_kill 2\n"),
         ("4:memory:/outside\n", "memory/memory.oom_control", "under_oom 0\noom_kill 2\n"),
+        ("0::/a:b\n", "a:b/memory.events", "oom 9\noom_kill 2\n"),
         ("4:cpu:/x\n", "vmstat", "pgfault 9\noom_kill 2\n"),
     ],
 )
