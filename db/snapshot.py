@@ -64,7 +64,7 @@ def _checked(name: str, array: np.ndarray) -> str:
 
 
 def _to_arrow(array: np.ndarray) -> Any:
-    if array.ndim == 1 and array.dtype.kind == "U":
+    if array.dtype.kind == "U":
         return pa.array(array.tolist(), pa.string())
     if array.ndim == 1 and array.dtype.name in _PLAIN:
         return pa.array(np.ascontiguousarray(array))

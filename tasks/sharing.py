@@ -144,8 +144,8 @@ def _fix_mode(path: Path, gid: int | None, *, shared: bool) -> None:
         is_ours = about.st_uid == os.geteuid() and not stat.S_ISLNK(about.st_mode)
         if not is_ours or _has_right_mode(about, gid, shared=shared):
             return
-        if gid not in (None, about.st_gid):
-            os.chown(path, -1, gid or 0)  # before the mode: it takes the setgid bit away
+        if gid is not None and gid != about.st_gid:
+            os.chown(path, -1, gid)  # before the mode: it takes the setgid bit away
         path.chmod(fitting(about.st_mode, shared=shared))
     except OSError:
         return  # gone meanwhile, or we are not in the group: the doctor says what stays

@@ -171,3 +171,17 @@ def test_a_remark_is_an_event_that_changes_no_status_and_only_its_holder_makes_o
     with database.write() as session:
         assert finish(session, run_id, attempt, status=RunStatus.SUCCEEDED)
         assert not remark(session, run_id, attempt, reason="damaged", message="too late")
+
+
+def test_a_remark_is_its_own_runs_workers_however_many_runs_are_at_work(database, running, queued):
+    running(database)
+    mine = queued(database)
+    other = WorkerIdentity("worker-2", "host-2", "boot-2", 7, "cpu")
+    with database.write() as session:
+        attempt = claim(session, mine, other, lease_seconds=60)
+    running(database)
+    with database.write() as session:
+        assert remark(session, mine, attempt, reason="damaged", message="said")
+    with database.read() as session:
+        *_, event = events(session, mine)
+    assert (event.message, event.actor) == ("said", "worker-2")

@@ -20,6 +20,7 @@ from db.writes.transitions import (
     heartbeat,
     interrupt,
     progress,
+    request_stop,
     requeue,
     take_unsent,
 )
@@ -230,3 +231,12 @@ def test_interruptions_are_counted_per_run_and_reason(database, queued):
     with database.read() as session:
         assert interrupted(session, mine).times == 2
         assert interrupted(session, mine).lost == 3
+
+
+def test_a_heartbeat_is_told_the_status_of_its_own_run_and_of_no_other(database, running):
+    first, second, third = (running(database)[0] for _ in range(3))
+    with database.write() as session:
+        assert request_stop(session, second, "tester") is RunStatus.STOPPING
+    for run_id, status in ((first, "running"), (second, "stopping"), (third, "running")):
+        with database.write() as session:
+            assert heartbeat(session, run_id, 1, lease_seconds=60) == status

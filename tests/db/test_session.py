@@ -49,6 +49,7 @@ def test_a_reader_is_not_kept_waiting_by_a_writer(database, new_run):
         ((3, 40, 1), False),
         ((3, 44, 5), False),
         ((3, 44, 6), True),
+        ((3, 44, 7), True),
         ((3, 45, 0), False),
         ((3, 50, 6), False),
         ((3, 50, 7), True),

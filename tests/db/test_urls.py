@@ -131,6 +131,7 @@ def test_a_sqlite_file_of_any_name_is_the_one_that_is_opened(name):
     [
         "sqlite:////data/what?.db",
         "postgresql://h/db?hunter2=1",
+        "postgresql://h/db?hunter2=",
         "postgresql://h:99999/db",
         "postgresql://h/db?port=hunter2",
         "postgresql://h:1/db?host=a&host=b:x",
@@ -181,3 +182,15 @@ def test_a_short_secret_does_not_shred_a_text():
 def test_a_url_that_is_not_set_is_shown_as_nothing():
     assert display_url("") == ""
     assert "cannot be read" in display_url("no url")
+
+
+@pytest.mark.parametrize(
+    "url", ["redis+socket://:pa/ss@/run/broker.sock", "redis:///p@ss", "unix://:pa?ss@/run/b.sock"]
+)
+def test_an_at_sign_that_may_be_a_passwords_is_refused(url):
+    with pytest.raises(UrlError, match="@"):
+        split(url)
+
+
+def test_the_path_of_a_socket_may_hold_an_at_sign():
+    assert split("redis+socket:///run/a@b.sock").path == "/run/a@b.sock"

@@ -6,6 +6,7 @@ import pytest
 import redis
 from kombu.exceptions import OperationalError
 
+import tasks
 from app.cli.embedded_broker import Broker
 from app.cli.processes import Child
 from db.reads import queries
@@ -107,3 +108,9 @@ def test_what_ends_again_and_again_is_started_at_growing_pauses(capsys):
     child.stop()
     starts = capsys.readouterr().err.count("starting it again")
     assert 2 <= starts <= 9  # 0.02 + 0.04 + ... seconds
+
+
+def test_celerys_own_commands_find_the_app_and_nothing_else_under_its_name():
+    assert tasks.celery is celery_app
+    with pytest.raises(AttributeError, match="module 'tasks' has no attribute 'celeri'"):
+        _ = tasks.celeri

@@ -16,13 +16,14 @@ from db.models import RunStatus
 from db.reads import queries
 from db.writes import interruption, transitions
 from db.writes.interruption import Interrupted
+from db.writes.records import write_checkpoint
 from db.writes.transitions import NewRun
 from tasks.processes import memory
 from tasks.processes.host import identity
 from tasks.queue.submit import submit
 from tasks.recording import causes, checkpoints
 from tasks.settings import open_database, settings
-from tasks.worker import reconcile
+from tasks.worker import reconcile, supervise
 from tasks.worker.supervise import run_attempt
 
 TRAINER = "import os, sys\nif 'tasks.trainer' in getattr(sys, 'orig_argv', []):\n"
@@ -186,6 +187,7 @@ def test_what_means_that_memory_ran_out_or_that_the_disk_is_full():
         ("0::/outside\n", "memory.events", "oom 9\noom_kill 2\n"),
         ("4:cpu,memory:/x\n0::/\n", "memory/x/memory.oom_control", "under_oom 0\noom_kill 2\n"),
         ("4:memory:/outside\n", "memory/memory.oom_control", "under_oom 0\noom_kill 2\n"),
+        ("0::/a:b\n", "a:b/memory.events", "oom 9\noom_kill 2\n"),
         ("4:cpu:/x\n", "vmstat", "pgfault 9\noom_kill 2\n"),
     ],
 )
@@ -291,3 +293,17 @@ def test_a_disk_too_full_for_the_log_of_a_trainer_waits_for_a_person(here, launc
     run = sqlite_studio.run(run_id)
     assert (run.status, run.reason) == ("interrupted", "disk_full")
     assert run.message.startswith("Stopped: disk full. No checkpoint was written yet. Free ")
+
+
+def test_a_trainer_that_finds_no_room_tells_the_newest_epoch_that_is_kept(studio):
+    run_id = studio.queue()
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with studio.database.write() as session:
+        number = transitions.claim(session, run_id, identity(), lease_seconds=60)
+        for epoch in (3, 7):
+            write_checkpoint(
+                session, run_id, number, epoch=epoch, path=f"e{epoch}", size=1, sha256="0" * 64
+            )
+        reason, message = supervise._no_trainer(session, run_id, full)
+    assert (reason, "epoch 7" in message) == ("disk_full", True)
+    assert "epoch 3" not in message

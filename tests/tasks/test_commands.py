@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import tomllib
 
 import pandas as pd
 import pyarrow.parquet
@@ -18,8 +19,10 @@ from db.reads import queries
 from db.writes import deletion, transitions
 from engine.data.datasets.base import datasets
 from engine.errors import UserError
+from engine.scenario import Scenario
 from engine.types import under
-from tasks import commands
+from tasks import commands, study
+from tasks.queue.submit import NOT_SENT
 from tasks.settings import open_database
 from tasks.worker import reconcile
 from tasks.worker.supervise import run_attempt
@@ -286,3 +289,54 @@ def test_the_database_can_be_checked_upgraded_and_backed_up(sqlite_studio):
     assert sqlite_studio.caat("db", "backup", "--out", str(copy)).returncode == 0
     assert copy.read_bytes().startswith(b"SQLite format 3")
     assert sqlite_studio.caat("db", "backup", "--out", str(copy)).returncode == 1
+
+
+def test_an_id_that_fits_no_run_or_several_is_told_with_how_many_it_fits(caat_here, sqlite_studio):
+    first_letters = [sqlite_studio.queue()[0] for _ in range(17)]  # of 16 there are
+    often = max(first_letters, key=first_letters.count)
+    with pytest.raises(UserError) as several:
+        commands.find_run(often)
+    number = first_letters.count(often)
+    assert str(several.value).startswith(f"RUN: {number} runs start with {often!r}; ")
+    with pytest.raises(UserError, match=r"^RUN: no run starts with 'xyz'; "):
+        commands.find_run("xyz")
+
+
+def test_a_deletion_cut_short_is_ended_by_asking_for_it_again(caat_here, sqlite_studio):
+    run_id = sqlite_studio.queue()
+    with open_database().write() as session:
+        transitions.request_stop(session, run_id, "tester")
+        assert deletion.start_deletion(session, run_id, "tester")
+    told = commands.delete(run_id, "tester")
+    assert told == "Deleted, with its weights, checkpoints and curves"
+    with open_database().read() as session:
+        assert queries.get_run(session, run_id) is None
+
+
+def test_a_run_resumed_without_a_broker_is_said_to_wait_for_it(caat_here, sqlite_studio):
+    run_id = sqlite_studio.queue()
+    assert commands.stop(run_id, "tester") == "Cancelled; nothing of it was at work"
+    assert commands.resume(run_id, "tester") == NOT_SENT
+    assert commands.resume(run_id, "tester") == "Nothing to resume: the run is queued"
+
+
+def test_what_a_study_is_told_to_do_is_answered_with_how_many_runs_do_it(caat_here, sqlite_studio):
+    scenario = Scenario.model_validate(tomllib.loads(sqlite_studio.scenario.read_text()))
+    seeds = [scenario.model_copy(update={"seed": seed}) for seed in range(4)]
+    found = study.submit_study("S", seeds, actor="tester", idempotency_key="key")
+    worker = transitions.WorkerIdentity("far", "another-host", "boot", 1, "cpu")
+    with open_database().write() as session:
+        assert transitions.claim(session, found.run_ids[2], worker, lease_seconds=600) == 1
+    assert study.resume_study("S", "tester") == (
+        "Nothing to resume: no run of it was stopped or failed"
+    )
+    assert study.stop_study("S", "tester") == (
+        "1 stopping at the next step, 3 cancelled before a start; what was recorded stays"
+    )
+    assert study.stop_study("S", "tester") == "Nothing to stop: no run of it waits or trains"
+    assert study.resume_study("S", "tester") == (
+        "3 queued again; the broker is unreachable, they start by themselves"
+    )
+    assert study.stop_study("S", "tester") == (
+        "0 stopping at the next step, 3 cancelled before a start; what was recorded stays"
+    )

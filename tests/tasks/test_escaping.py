@@ -140,6 +140,8 @@ def test_accents_are_names_written_as_one_letter_or_as_two(text):
 
 @some
 @given(texts)
+@example("[a")
+@example("*")
 def test_latex_prints_the_name_and_obeys_nothing_in_it(text):
     assert from_latex(for_latex(text)) == visible(text)
     assert not re.match(r"\s*[\[*]", for_latex(text))

@@ -11,6 +11,7 @@ from db.evaluations import evaluations, outcomes
 from db.models import FINAL, Run
 from db.reads import queries
 from engine.errors import UserError
+from engine.scenario import Scenario
 from tasks.results import evaluate as evaluating
 from tasks.results.evaluate import EvaluationRequest, evaluate
 from tasks.settings import open_database
@@ -208,3 +209,22 @@ def test_nothing_is_stored_of_a_run_that_was_changed_meanwhile(train, monkeypatc
     with pytest.raises(UserError, match="was resumed or deleted meanwhile"):
         evaluate(open_database(), run_id, EvaluationRequest(subset=10))
     assert set(stored(run_id)) == {FINAL}
+
+
+def test_only_an_asked_for_radius_or_number_of_steps_is_held_against_the_step():
+    own = {"epsilon": 0.1, "num_steps": 4, "step_size": 0.02}  # too short to reach the edge
+    scenario = Scenario.model_validate({"evaluation": own})
+
+    def asked(attack: str = "pgd", **knobs: float) -> object:
+        return evaluating._attack(scenario, EvaluationRequest(attack, knobs))
+
+    kept = asked()
+    assert (kept.epsilon, kept.num_steps, kept.step_size) == (0.1, 4, 0.02)
+    wider = asked(epsilon=0.2)
+    assert (wider.epsilon, wider.num_steps, wider.step) == (0.2, 4, 0.05)
+    longer = asked(num_steps=40)
+    assert (longer.epsilon, longer.num_steps, longer.step_size) == (0.1, 40, 0.02)
+    with pytest.raises(UserError, match=r"^--steps: 3 of .* do not reach"):
+        asked(num_steps=3)
+    apgd = asked("apgd", epsilon=0.3)
+    assert (apgd.name, apgd.epsilon) == ("apgd", 0.3)

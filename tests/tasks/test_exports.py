@@ -227,3 +227,24 @@ def test_output_that_cannot_be_written_ends_in_order(sqlite_studio):
     done = methods(stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("what", ["metrics", "classes", "samples", "evaluations"])
+def test_a_table_without_a_row_is_refused_and_makes_no_file(what, caat_here, sqlite_studio):
+    run_id = sqlite_studio.queue()
+    out = sqlite_studio.folder / "out.csv"
+    code, line = caat_here("export", run_id, "--what", what, "--out", str(out))
+    assert (code, line) == (2, "caat: RUN: nothing of the kind is recorded yet\n")
+    assert not out.exists()
+
+
+def test_an_error_while_a_file_is_written_names_the_file_that_it_is_about(tmp_path):
+    target = tmp_path / "out.csv"
+    for about, named in ((None, target), ("its own", target), ("/else/where", "/else/where")):
+        with pytest.raises(OSError, match="No space") as error, atomic_write(target, 0o600) as path:
+            raise OSError(errno.ENOSPC, "No space", str(path) if about == "its own" else about)
+        assert error.value.filename == str(named)
+    missing = tmp_path / "missing" / "out.csv"
+    with pytest.raises(FileNotFoundError) as error, atomic_write(missing, 0o600):
+        raise AssertionError("there is no such folder")
+    assert error.value.filename == str(missing)

@@ -200,3 +200,16 @@ def test_a_deep_data_directory_still_has_a_usable_socket_path():
     deep = socket_path(Path("/" + "d" * 200))
     assert len(str(deep)) <= LONGEST_SOCKET_PATH
     assert deep != socket_path(Path("/" + "e" * 200))
+
+
+@pytest.mark.parametrize(
+    ("data_dir", "place"), [("/srv/caat", "far, in /srv/caat"), ("", "far")], ids=["known", "old"]
+)
+def test_a_checkpoint_elsewhere_is_told_with_its_host_and_the_folder_if_that_is_known(
+    data_dir, place
+):
+    there = CheckpointRow(3, 1, "e3", 10, "0" * 64, None, host="far", data_dir=data_dir)
+    found = checkpoints.Search(None, [checkpoints.Unusable(there, checkpoints.Why.ELSEWHERE)])
+    assert found.why_none() == (
+        f"its checkpoints are not on this host but on {place}: run this command there"
+    )

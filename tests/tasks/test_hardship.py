@@ -221,6 +221,7 @@ def test_a_trainer_that_hangs_is_told_from_one_that_gets_on_and_stop_ends_it(sql
 def test_old_leftover_files_of_known_runs_are_deleted_and_nothing_else(studio):
     run_id = launch(studio)
     folder, other = (settings().run_dir(name) for name in (run_id, "f" * 32))
+    settings().run_dir("0" * 32).mkdir(parents=True)  # looked at first, and nothing is in it
     kept, leftover, temporary, young = (
         folder / name
         for name in ("e000001-a01-k.safetensors", "e000001-a02-s.safetensors", "a.tmp", "b.tmp")

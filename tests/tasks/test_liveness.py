@@ -1,5 +1,6 @@
 """Whether the worker of a run lives is told by its own evidence, and a look changes nothing."""
 
+import errno
 import json
 import os
 import shutil
@@ -321,3 +322,13 @@ def sweeping(faketime: str, other: SimpleNamespace):
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_lock_domain_is_made_where_the_file_system_has_no_hard_links(tmp_path, monkeypatch):
+    def link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    made = ensure_domain(tmp_path)
+    assert made == domain_of(tmp_path) == ensure_domain(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]

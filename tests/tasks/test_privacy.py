@@ -144,3 +144,37 @@ def test_a_process_started_here_leaves_the_umask_of_this_one(caat_here):
     with umask(0o027):
         assert caat_here("status")[0] == 0
         assert sharing.user_umask() == 0o027
+
+
+def test_folders_above_the_data_directory_are_made_as_its_persons_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(sharing, "_earlier_umask", 0o027)
+    sharing.fix_modes(tmp_path / "above" / "below" / "data", None)
+    assert mode(tmp_path / "above") == mode(tmp_path / "above" / "below") == 0o750
+    assert mode(tmp_path / "above" / "below" / "data") == 0o700
+
+
+def test_the_persons_umask_is_the_one_before_the_first_change(monkeypatch):
+    monkeypatch.setattr(sharing, "_earlier_umask", None)
+    before = os.umask(0o027)
+    try:
+        assert sharing.user_umask() == 0o027
+        sharing.set_umask(0o077)
+        sharing.set_umask(0o007)
+        assert sharing.user_umask() == 0o027
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to any group")
+def test_a_file_of_another_group_is_told_only_where_a_group_shares(tmp_path):
+    for shared, bits in ((True, 0o2770), (False, 0o700)):
+        folder = tmp_path / f"{shared}"
+        folder.mkdir()
+        own, other = folder / "own", folder / "other"
+        for file, gid in ((own, 12), (other, 13)):
+            file.touch()
+            os.chown(file, -1, gid)
+            file.chmod(0o660 if shared else 0o600)
+        os.chown(folder, -1, 12)
+        folder.chmod(bits)
+        assert sharing.wrong_modes(folder) == ([other] if shared else [])

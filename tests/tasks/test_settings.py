@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cli.main import main
+from app.server.dashboard import dashboard_address
 from db.settings import read_settings
+from engine.errors import UserError
 from tasks import doctor
 from tasks.settings import Settings
 from tests.tasks.environment import forget, mistakes
@@ -228,3 +230,18 @@ def test_the_doctor_survives_every_mistake_and_names_it(variable, value, monkeyp
     assert len(bad) == 1
     assert bad[0].startswith(variable)
     assert "er2" not in said
+
+
+def test_an_address_beyond_this_machine_needs_consent(no_settings_from_outside, monkeypatch):
+    monkeypatch.setenv("CAAT_DASHBOARD_ADDRESS", "0.0.0.0")
+    with pytest.raises(UserError, match="CAAT_DASHBOARD_PUBLIC=true"):
+        dashboard_address(8501)
+    forget()
+    monkeypatch.setenv("CAAT_DASHBOARD_PUBLIC", "true")
+    assert dashboard_address(8501).port == 8501
+
+
+def test_a_data_directory_that_is_not_there_yet_is_nobody_elses(no_settings_from_outside):
+    found = read_settings(Settings)
+    assert not found.data_dir.exists()
+    assert not found.is_shared

@@ -1,11 +1,125 @@
-"""How a trainer ends, and whose fault it says it was."""
+"""What a trainer records, how it ends, and whose fault it says it was."""
 
 import sys
 
+import numpy as np
+import pytest
+import torch
+
 from db.errors import DatabaseUnreachableError
+from db.models import USER
+from db.reads import queries, series
 from db.writes import transitions
+from engine.data.datasets.base import datasets
+from engine.errors import UserError
+from engine.evaluation.evaluate import Evaluation
+from engine.scenario import Scenario
+from engine.training.observer import EpochReport, Progress
 from tasks import trainer
 from tasks.processes.host import identity
+from tasks.recording.recorder import Recorder, class_evaluation_rows
+
+ERRORS = Evaluation(np.array([4, 0, 5]), np.array([1, 0, 2]), np.array([2, 0, 1]))
+
+
+def recorder(studio, run_id: str) -> Recorder:
+    """Begin the next attempt of a run here."""
+    with studio.database.write() as session:
+        number = transitions.claim(session, run_id, identity(), lease_seconds=600)
+    return Recorder(
+        studio.database, run_id, number, scenario_digest="digest", should_stop=lambda: False
+    )
+
+
+def end(studio, recording: Recorder) -> None:
+    """End an attempt half way, and queue its run again."""
+    run_id, number = recording.run_id, recording.attempt
+    with studio.database.write() as session:
+        assert transitions.interrupt(session, run_id, number, reason="lost", message=None)
+        assert transitions.requeue(session, run_id, "tester", reason=USER)
+
+
+def epoch(number: int, loss: float) -> EpochReport:
+    state = {"model.weight": torch.ones(2)}
+    return EpochReport(number, 7 * number, {"loss": loss}, ERRORS, {}, [], None, state)
+
+
+def test_the_errors_of_a_class_are_shares_of_its_own_images_and_none_of_no_image():
+    rows = class_evaluation_rows("test", ERRORS, 3)
+    found = {(row.name, row.class_index): (row.epoch, row.value, row.n) for row in rows}
+    assert found == {
+        ("natural_error", 0): (3, 0.25, 4),
+        ("natural_error", 1): (3, None, 0),
+        ("natural_error", 2): (3, 0.4, 5),
+        ("boundary_error", 0): (3, 0.5, 4),
+        ("boundary_error", 1): (3, None, 0),
+        ("boundary_error", 2): (3, 0.2, 5),
+        ("robust_error", 0): (3, 0.75, 4),
+        ("robust_error", 1): (3, None, 0),
+        ("robust_error", 2): (3, 0.6, 5),
+    }
+
+
+def test_an_epoch_done_again_with_other_numbers_is_told_once_and_with_the_same_never(
+    sqlite_studio, caat_here
+):
+    run_id = sqlite_studio.queue()
+
+    def alarms() -> list[str]:
+        with sqlite_studio.database.read() as session:
+            found = queries.events(session, run_id)
+        return [event.message for event in found if event.reason == "determinism"]
+
+    for _ in range(2):
+        same = recorder(sqlite_studio, run_id)
+        same.on_epoch(epoch(1, 0.5))
+        same.on_epoch(epoch(2, 0.25))
+        end(sqlite_studio, same)
+    assert alarms() == []
+    other = recorder(sqlite_studio, run_id)
+    other.on_epoch(epoch(1, 0.75))
+    other.on_epoch(epoch(2, 0.75))
+    assert alarms() == ["Epoch 1 was done again and differs in loss"]
+
+
+def test_every_batch_loss_is_recorded_however_fast_the_steps_follow(sqlite_studio, caat_here):
+    run_id = sqlite_studio.queue()
+    recording = recorder(sqlite_studio, run_id)
+    for step, loss in ((1, 0.5), (2, 0.25), (3, None), (4, 0.125)):
+        recording.on_progress(Progress("training", 2, step, 10, loss))
+    recording.on_progress(Progress("validating", 2, 10, 10))
+    with sqlite_studio.database.read() as session:
+        found = series.metrics(session, run_id)
+    assert list(zip(found["name"], found["step"], found["value"], strict=True)) == [
+        ("batch_loss", 11, 0.5),
+        ("batch_loss", 12, 0.25),
+        ("batch_loss", 14, 0.125),
+    ]
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["r", "1", "cpu"], ["r", "1", "cpu", "2", "x"], ["r", "one", "cpu", "2"]]
+)
+def test_a_trainer_that_no_worker_starts_says_so_in_one_line(
+    words, no_settings_from_outside, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys, "argv", ["trainer", *words])
+    monkeypatch.setattr(trainer, "main", lambda: 0)
+    assert trainer._checked_main() == 2
+    line = capsys.readouterr().err
+    assert line.startswith("caat: a worker starts it: ")
+    assert line.count("\n") == 1
+
+
+def test_a_dataset_that_is_missing_where_it_trains_is_named(no_settings_from_outside, monkeypatch):
+    def offline(self: object, folder: object) -> None:
+        raise UserError("not on this machine")
+
+    monkeypatch.setattr(type(datasets()["fashion-mnist"]), "ensure", offline)
+    scenario = Scenario.model_validate({"data": {"dataset": "fashion-mnist"}})
+    with pytest.raises(UserError) as told:
+        trainer._require_its_data(scenario, "0" * 64)
+    assert str(told.value) == "Dataset fashion-mnist is missing: not on this machine"
 
 
 def test_a_database_that_stays_away_ends_the_trainer_but_does_not_fail_its_run(
