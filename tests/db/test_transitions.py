@@ -1,7 +1,6 @@
 import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from itertools import chain
 
 import pytest
@@ -10,7 +9,6 @@ from sqlalchemy import select, update
 from db.models import Attempt, Metric, Run, RunEvent, RunStatus
 from db.reads.queries import (
     checkpoints,
-    claimable,
     events,
     get_run,
     queue_length,
@@ -18,7 +16,6 @@ from db.reads.queries import (
     workers,
 )
 from db.session import Database
-from db.types import db_now
 from db.workers import WorkerReport, upsert_worker, worker_stopped
 from db.writes.deletion import finish_deletion, start_deletion
 from db.writes.records import MetricRow, write_checkpoint, write_metrics
@@ -31,7 +28,6 @@ from db.writes.transitions import (
     epoch_done,
     fence,
     finish,
-    give_up,
     heartbeat,
     interrupt,
     request_stop,
@@ -314,59 +310,3 @@ def test_a_worker_is_one_row_however_often_it_reports(database):
     with database.write() as session:
         worker_stopped(session, "worker-1")
         assert [worker.state for worker in workers(session)] == ["stopped"]
-
-
-def test_a_run_started_when_it_was_first_claimed(database, queued):
-    run_id, long_ago = queued(database), datetime(2020, 1, 1, tzinfo=UTC)
-    with database.write() as session:
-        assert get_run(session, run_id).started_at is None
-        first = claim(session, run_id, WORKER, lease_seconds=60)
-        assert get_run(session, run_id).started_at is not None
-        session.execute(update(Run).values(started_at=long_ago))
-        interrupt(session, run_id, first, reason=DRAIN, message=None)
-        requeue(session, run_id, "tester", reason=DRAIN)
-        assert claim(session, run_id, WORKER, lease_seconds=60) == 2
-        run = get_run(session, run_id)
-    assert run.started_at == long_ago
-    assert run.attempt_started_at > long_ago
-
-
-def test_a_run_has_an_end_from_its_last_status_on_and_no_sooner(database, running):
-    ends = {}
-    for name in ("stopping", "stopped", "failed", "drained", "given up"):
-        run_id, attempt = running(database)
-        with database.write() as session:
-            if name in ("stopping", "stopped"):
-                request_stop(session, run_id, "tester")
-            if name in ("stopped", "failed"):
-                status = RunStatus.CANCELLED if name == "stopped" else RunStatus.FAILED
-                finish(session, run_id, attempt, status=status)
-            if name in ("drained", "given up"):
-                interrupt(session, run_id, attempt, reason=DRAIN, message=None)
-            if name == "given up":
-                assert give_up(
-                    session, run_id, "reconciler", reason="lost_too_often", message="three times"
-                )
-        with database.read() as session:
-            (held,) = get_run(session, run_id).attempts
-            has_ended = get_run(session, run_id).ended_at is not None
-        ends[name] = (has_ended, held.ended_at is not None, held.outcome)
-    assert ends == {
-        "stopping": (False, False, None),
-        "stopped": (True, True, "cancelled"),
-        "failed": (True, True, "failed"),
-        "drained": (False, True, "drain"),
-        "given up": (True, True, "drain"),
-    }
-
-
-def test_a_resumed_run_waits_behind_those_that_were_queued_before_it(database, running, queued):
-    run_id, attempt = running(database)
-    with database.write() as session:
-        session.execute(update(Run).values(queued_at=datetime(2020, 1, 1, tzinfo=UTC)))
-    other = queued(database)
-    with database.write() as session:
-        session.execute(update(Run).where(Run.id == other).values(queued_at=db_now(-60)))
-        interrupt(session, run_id, attempt, reason=DRAIN, message=None)
-        requeue(session, run_id, "tester", reason=DRAIN)
-        assert claimable(session) == [other, run_id]
