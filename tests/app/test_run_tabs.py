@@ -72,6 +72,8 @@ def test_the_attack_tab_lists_every_evaluation_and_draws_the_one_in_the_link(stu
     listed = page.dataframe[-1].value
     assert listed["name"].tolist() == ["At the end of training", "PGD-1"]
     assert listed["robust"].tolist() == pytest.approx([40.0, 35.0])
+    assert listed["worst"].tolist() == pytest.approx([70.0, 50.0])
+    assert listed["n"].tolist() == [100, 100]
     assert "Worst class: class f, 50 % robust error" in words(page)
 
 

@@ -5,11 +5,13 @@ import torch
 from torch import nn
 
 from engine import runtime
+from engine.data.preparation import prepare
 from engine.errors import UserError
 from engine.meta.virtual_step import prediction_with
 from engine.methods.base import METHODS
 from engine.models.classifier import Classifier
 from engine.models.modes import arithmetic
+from engine.training.build import initial_model
 from engine.training.trainer import Trainer
 
 
@@ -103,6 +105,13 @@ def test_bf16_is_refused_where_the_device_has_none(run, scenario_of, new_record,
         "AVX-512 BF16), and cpu here has none; allowed here: float32"
     )
     assert record.facts is None
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
+def test_a_backbone_is_rounded_only_where_bf16_is_asked_for(precision, scenario_of):
+    scenario = scenario_of(training={"precision": precision})
+    model = initial_model(scenario, prepare(scenario.data, 0, None))
+    assert model.bf16 is (precision == "bf16")
 
 
 def test_bf16_rounds_the_backbone_only_and_not_in_an_evaluation():

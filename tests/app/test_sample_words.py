@@ -1,0 +1,37 @@
+"""What the sample pages say in words: who got what, and how a weight moves along a trait."""
+
+import pandas as pd
+import pytest
+
+from app.samples.words import followed
+
+
+def along(*weights: float) -> pd.DataFrame:
+    """The mean weight at a loss of 0.5, 1.5, ..., in the order of a database, which is none."""
+    x = [0.5 + place for place in range(len(weights))]
+    table = pd.DataFrame({"layer": "mean", "x": x, "y": weights})
+    cloud = pd.DataFrame({"layer": "samples", "x": [9.0], "y": [9.0]})
+    return pd.concat([cloud, table.iloc[::-1]])
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ((0.2, 0.3, 0.4), "rises from 0.2 to 0.4"),
+        ((0.4, 0.3, 0.1), "falls from 0.4 to 0.1"),
+        ((0.2, 0.5, 0.4), "rises from 0.2 to 0.4, not steadily"),
+        ((0.4, 0.1, 0.2), "falls from 0.4 to 0.2, not steadily"),
+    ],
+)
+def test_a_weight_rises_or_falls_by_its_ends_and_steadily_only_if_it_never_turns(weights, said):
+    line = followed(along(*weights), "anti_adversary_weight", "loss")
+    assert (
+        line
+        == f"With loss from 0.5 to {len(weights) - 0.5:g} the mean anti-adversary weight {said}"
+    )
+
+
+@pytest.mark.parametrize("weights", [(0.3, 0.3, 0.3), (0.3,), (0.0, 0.0)])
+def test_a_weight_that_is_alike_everywhere_or_known_once_does_not_change(weights):
+    line = followed(along(*weights), "anti_adversary_weight", "loss")
+    assert line == "Anti-adversary weight does not change with loss"
