@@ -3,9 +3,10 @@
 import ast
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -67,6 +68,16 @@ def sample(root: Path, number: int, seed: int) -> list[Mutant]:
         for place in rng.sample(sorted(places), number // len(PACKAGES)):
             drawn.append(rng.choice(places[place]))
     return drawn
+
+
+def located(told: Mapping[str, Any], code: str) -> Mutant | None:
+    """Return a change that was made of earlier code in today's, by what it does to its line."""
+    lines = [line.strip() for line in code.splitlines()]
+    for mutant in _mutants(told["file"], code):
+        is_like = mutant.operator == told["operator"] and lines[mutant.line - 1] == told["before"]
+        if is_like and mutant.lines(code) == (told["before"], told["after"]):
+            return mutant
+    return None
 
 
 def _mutants(file: str, code: str) -> Iterator[Mutant]:

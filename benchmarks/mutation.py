@@ -42,7 +42,7 @@ sys.path = [str(ROOT), *(entry for entry in sys.path if Path(entry).resolve() !=
 from coverage import CoverageData
 
 from benchmarks.mutant_tests import started
-from benchmarks.mutants import PACKAGES, Mutant, sample
+from benchmarks.mutants import PACKAGES, Mutant, located, sample
 from benchmarks.mutation_page import write_page
 
 FOUND = ROOT / "docs" / "mutation.json"
@@ -207,10 +207,16 @@ class Found:
 
     def mutants(self, *, again: bool) -> Iterable[tuple[int, Mutant]]:
         """Give those that have no result yet, or were missed too."""
-        fields = Mutant.__dataclass_fields__
         for place, told in enumerate(self.told["mutants"]):
-            if "outcome" not in told or (again and told["outcome"] == MISSED):
-                yield place, Mutant(**{name: told[name] for name in fields})
+            if "outcome" not in told:
+                yield place, Mutant(**told)
+            elif again and told["outcome"] == MISSED:
+                path = ROOT / told["file"]
+                mutant = located(told, path.read_text("utf-8")) if path.exists() else None
+                if mutant is None:
+                    print(f"no more there: {told['file']} {told['before']}", flush=True)
+                else:
+                    yield place, mutant
 
     def draw(self, number: int, seed: int) -> None:
         mutants = [asdict(mutant) for mutant in sample(ROOT, number, seed)]
