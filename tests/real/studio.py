@@ -174,7 +174,7 @@ class Studio:
         """Wait until an attempt takes steps, or has ended."""
         self.wait_in(run_id, attempt, lambda: self.attempt(run_id, attempt.number).num_steps > 0)
 
-    def wait_for(self, is_there: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    def wait_for(self, is_there: Callable[[], bool], what: str, seconds: float = 300) -> None:
         """Wait until something is so.
 
         Raises:
@@ -186,7 +186,7 @@ class Studio:
                 raise TimeoutError(f"{what}: not within {seconds} s\n{self.output()}")
             time.sleep(0.02)
 
-    def wait_for_status(self, run_id: str, *statuses: str, seconds: float = 90) -> RunDetail:
+    def wait_for_status(self, run_id: str, *statuses: str, seconds: float = 300) -> RunDetail:
         self.wait_for(lambda: self.run(run_id).status in statuses, f"{run_id} {statuses}", seconds)
         return self.run(run_id)
 
