@@ -36,12 +36,12 @@ def atomic_write(target: Path, mode: int) -> Iterator[Path]:
     try:
         with _named(target, temporary):
             yield temporary
-            _flush(temporary)
+            flush(temporary)
             temporary.replace(real)
     finally:
         temporary.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # it is there; some folders cannot be flushed or read
-        _flush(real.parent)
+        flush(real.parent)
 
 
 def _beside(target: Path, mode: int) -> Path:
@@ -73,7 +73,8 @@ def _named(target: Path, written: Path | None) -> Iterator[None]:
         raise OSError(number, os.strerror(number), str(target)) from error
 
 
-def _flush(place: Path) -> None:
+def flush(place: Path) -> None:
+    """Flush a file, or the names of a folder's files, to the disk."""
     handle = os.open(place, os.O_RDONLY)
     try:
         os.fsync(handle)

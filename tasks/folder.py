@@ -1,11 +1,11 @@
 """A run's folder: made so that a power cut does not lose it, deleted so that nothing stays."""
 
 import logging
-import os
 import shutil
 from pathlib import Path
 
 from db import modes
+from db.atomic_write import flush
 from tasks import sharing
 from tasks.settings import settings
 
@@ -22,15 +22,6 @@ def make(folder: Path) -> None:
         make(folder.parent)
         modes.make(folder)
     flush(folder.parent)
-
-
-def flush(folder: Path) -> None:
-    """Flush the names of a folder's files to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def delete(folder: Path) -> bool:

@@ -9,8 +9,9 @@ import os
 import uuid
 from pathlib import Path
 
+from db.atomic_write import flush
 from db.modes import opener
-from tasks.folder import flush, make
+from tasks.folder import make
 
 NAME = "lock-domain"
 

@@ -12,10 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from db.atomic_write import flush
 from db.modes import create
 from db.reads.rows import AttemptRow, CheckpointRow
 from engine.runtime import versions
-from tasks.folder import flush
 from tasks.processes.host import host_name
 from tasks.processes.lock_domain import domain_of, files_of
 
