@@ -286,7 +286,7 @@ def _write_test(session: Session, run_id: str, shape: Shape, rng: Any, method: s
     rows = _overall("test", EPOCHS * STEPS, EPOCHS, errors)
     records.write_metrics(session, run_id, 1, rows=rows)
     n = shape.test // shape.classes
-    records.write_class_metrics(session, run_id, 1, rows=_by_class("test", EPOCHS, errors, names=n))
+    records.write_class_metrics(session, run_id, 1, rows=_by_class("test", EPOCHS, errors, n))
     card = _card(method, shape)
     records.write_evaluation_card(session, run_id, card)
     new = NewEvaluation(FINAL, "attack", shape.test, card, outcomes=said)

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import sys
-import threading
+from collections.abc import Callable
 
 from db.errors import DatabaseBusyError, DatabaseUnreachableError, SettingsError
 from db.models import RunStatus
@@ -31,12 +31,35 @@ EXIT_STOPPED = 75
 log = logging.getLogger("caat.trainer")
 
 
+class StopRequest:
+    """A request to stop: heeded before the next step, and at once before the first one.
+
+    Until then nothing is trained that could be lost, and reading data or loading a library may take
+    longer than anybody who stops a run or a worker wants to wait.
+    """
+
+    def __init__(self) -> None:
+        self._is_training = False
+        self._is_received = False
+
+    def receive(self) -> None:
+        """Note the request; while nothing is trained, end this process."""
+        self._is_received = True
+        if not self._is_training:
+            os._exit(EXIT_STOPPED)
+
+    def is_heeded(self) -> bool:
+        """Tell before a step whether to stop; whoever asks it is training."""
+        self._is_training = True
+        return self._is_received
+
+
 def main() -> int:
     """Train as attempt N of a run: ``python -m tasks.trainer RUN ATTEMPT DEVICE PARENT``."""
     run_id, attempt, device, parent = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     die_with_parent(parent)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    request = StopRequest()
+    signal.signal(signal.SIGTERM, lambda *_: request.receive())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -44,7 +67,7 @@ def main() -> int:
     os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
     database = retry_transient(open_database, RETRY_SECONDS)
     try:
-        _train(database, run_id, attempt, device=device, stop=stop)
+        _train(database, run_id, attempt, device=device, should_stop=request.is_heeded)
     except Stopped:
         log.info("Stopped as asked")
         return EXIT_STOPPED
@@ -66,7 +89,12 @@ def main() -> int:
 
 
 def _train(
-    database: Database, run_id: str, attempt: int, *, device: str, stop: threading.Event
+    database: Database,
+    run_id: str,
+    attempt: int,
+    *,
+    device: str,
+    should_stop: Callable[[], bool],
 ) -> None:
     run, rows = retry_transient(lambda: _stored(database, run_id), RETRY_SECONDS)
     if run is None:
@@ -81,7 +109,7 @@ def _train(
         run_id,
         attempt,
         scenario_digest=scenario.digest(),
-        should_stop=stop.is_set,
+        should_stop=should_stop,
         start=start,
     )
     log.info("Attempt %d on %s, from epoch %d", attempt, device, start.epoch)

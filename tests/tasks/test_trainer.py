@@ -1,5 +1,6 @@
 """What a trainer records, how it ends, and whose fault it says it was."""
 
+import signal
 import sys
 
 import numpy as np
@@ -138,3 +139,29 @@ def test_a_database_that_stays_away_ends_the_trainer_but_does_not_fail_its_run(
     monkeypatch.setattr(trainer, "train", train)
     assert trainer.main() == 1
     assert sqlite_studio.run(run_id).status == "running"  # its supervisor says that it was lost
+
+
+SLOW_DATA = """
+import os, sys, time
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "sklearn" and "tasks.trainer" in getattr(sys, "orig_argv", []):
+            open(os.path.join(os.environ["CAAT_DATA_DIR"], "loading"), "w").close()
+            time.sleep(600)
+sys.meta_path.insert(0, Slow())
+"""
+
+
+def test_before_its_first_step_a_trainer_that_is_told_to_stop_leaves_at_once(
+    sqlite_studio, tmp_path
+):
+    (tmp_path / "sitecustomize.py").write_text(SLOW_DATA)
+    sqlite_studio.environment["PYTHONPATH"] = str(tmp_path)
+    run_id = sqlite_studio.queue()
+    worker = sqlite_studio.start_worker()
+    sqlite_studio.wait_for((sqlite_studio.folder / "loading").exists, "the data to be read")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(60) == 0  # the data would take ten minutes, its kill ten times as long
+    run = sqlite_studio.run(run_id)
+    assert (run.status, run.reason, run.attempts[0].outcome) == ("interrupted", "drain", "drain")
+    assert not sqlite_studio.trainers(run_id)
