@@ -1,0 +1,93 @@
+"""What a person chooses stands in the link, and what a link names is looked for."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.samples.choice import Look
+from tests.app.shown import words
+
+PETS = {"c": "cat", "d": "dog"}
+
+
+def one_of(options: dict[str, str], none: str | None) -> None:
+    """A page with one choice."""
+    from app.compare.choice import choose_one
+
+    choose_one("Pet", "pet", options, none=none)
+
+
+def a_range(low: float, high: float) -> None:
+    """A page with one range of values, which says what was chosen."""
+    import numpy as np
+    import streamlit as st
+
+    from app.samples.choice import choose_range
+
+    values = np.array([high, low, (low + high) / 2])
+    st.text(str(choose_range("Weight", "weight", values)))
+
+
+def opened(page, *given: object, **link: str) -> AppTest:
+    test = AppTest.from_function(page, args=given)
+    for name, value in link.items():
+        test.query_params[name] = value
+    assert not test.run().exception
+    return test
+
+
+@pytest.mark.parametrize(
+    ("options", "link", "is_lost"),
+    [
+        (PETS, {}, False),
+        (PETS, {"pet": "c"}, False),
+        (PETS, {"pet": "d"}, False),
+        (PETS, {"pet": ""}, False),
+        (PETS, {"pet": "fish"}, True),
+        ({}, {}, False),
+        ({}, {"pet": "c"}, True),
+    ],
+)
+@pytest.mark.parametrize("none", [None, "No pet"])
+def test_a_link_is_said_to_name_what_is_not_here_only_where_it_does(options, link, is_lost, none):
+    said = words(opened(one_of, options, none, **link))
+    assert ("What this link names for *Pet* is not here" in said) is is_lost
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-3.0, 5.0), (0.0, 8 / 255), (0.0, 4e4)])
+def test_a_range_goes_from_the_smallest_value_to_the_largest_in_two_hundred_steps(low, high):
+    page = opened(a_range, low, high)
+    (slider,) = page.slider
+    assert (slider.min, slider.max, slider.value) == (low, high, (low, high))
+    assert slider.step == pytest.approx((high - low) / 200)
+    assert page.text[0].value == "None"
+
+
+def test_a_narrower_range_stands_in_the_link_and_the_whole_one_does_not():
+    page = opened(a_range, 0.0, 1.0)
+    page.slider[0].set_value((0.25, 0.5)).run()
+    assert page.query_params["weight"] == "0.25..0.5"
+    assert page.text[0].value == "(0.25, 0.5)"
+    page.slider[0].set_value((0.0, 1.0)).run()
+    assert "weight" not in page.query_params
+    assert page.text[0].value == "None"
+
+
+UNEVEN = ("head", "head", "tail", "tail")
+
+
+@pytest.mark.parametrize(
+    ("size_of", "size", "chosen", "meant"),
+    [
+        (UNEVEN, "all", (), ()),
+        (UNEVEN, "all", (0, 3), (0, 3)),
+        (UNEVEN, "head", (), (0, 1)),
+        (UNEVEN, "tail", (), (2, 3)),
+        (UNEVEN, "tail", (0, 3), (3,)),
+        (UNEVEN, "tail", (0, 1), (2, 3)),
+        ((), "head", (), ()),
+        ((), "head", (0, 3), (0, 3)),
+    ],
+)
+def test_classes_are_meant_by_size_and_by_name_where_both_leave_some(size_of, size, chosen, meant):
+    look = Look(None, 1, "bound", "all", size=size, chosen=chosen, size_of=size_of)
+    assert look.classes == look.samples.classes == meant
