@@ -1,11 +1,14 @@
 """What a page says when what it shows is gone: a run, a comparison, the database."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from app.data import cached, resilient
+from app.navigation import PAGES
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
+from db.session import Database
 from tests.app.shown import words
 
 
@@ -45,14 +48,17 @@ def test_a_comparison_of_deleted_runs_alone_leads_home(studio, open_page):
     assert [link.proto.label for link in links] == ["All runs"]
 
 
-def test_a_database_that_is_gone_is_told_in_one_line(open_page, monkeypatch):
-    def gone():
+@pytest.mark.parametrize(
+    "name", [Path(page.file).stem for page in PAGES if page.path not in ("/theory", "/system")]
+)
+def test_a_database_that_is_gone_is_told_in_one_line(open_page, monkeypatch, name):
+    def gone(database):
         raise DatabaseUnreachableError("cannot use the database at x: no route")
 
-    monkeypatch.setattr(cached, "database", gone)
-    page = open_page("runs")
-    assert "cannot use the database" in words(page)
-    assert not page.exception
+    monkeypatch.setattr(Database, "read", gone)
+    page = open_page(name, id="0" * 32)
+    assert "cannot use the database at x" in page.error[0].value.replace("\\", "")
+    assert "Nothing was changed" in words(page)
 
 
 @pytest.mark.parametrize(
