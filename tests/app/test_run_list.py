@@ -104,3 +104,22 @@ def test_an_idle_list_notices_a_run_that_was_launched_elsewhere(studio, open_pag
     cached.forget_runs()
     assert cached.overview().token > before
     assert page.run().dataframe[0].value["name"].tolist() == ["From elsewhere"]
+
+
+@pytest.mark.parametrize("state", ["finished", "running"])
+def test_a_run_that_comes_while_a_page_is_drawn_redraws_it_where_no_list_looks_by_itself(
+    studio, open_page, monkeypatch, state
+):
+    getattr(studio, state)("Here")
+    read = cached.run_curves
+
+    def read_late(*reached):
+        """Read after the rows of the table, of which the new run is none."""
+        if len(studio.runs()) == 1:
+            studio.queued("From elsewhere")
+            cached.forget_runs()
+        return read(*reached)
+
+    monkeypatch.setattr(cached, "run_curves", read_late)
+    names = open_page("runs").dataframe[0].value["name"].tolist()
+    assert names == {"finished": ["From elsewhere", "Here"], "running": ["Here"]}[state]
