@@ -27,6 +27,16 @@ def a_range(low: float, high: float) -> None:
     st.text(str(choose_range("Weight", "weight", values)))
 
 
+def some_samples(run_id: str, labels: str, chosen: tuple[int, ...]) -> None:
+    """The samples of a run that meet a choice of labels and classes."""
+    from app.data import cached
+    from app.samples import browse
+    from app.samples.choice import Look
+
+    run = cached.run(run_id)
+    browse.draw(Look(run, 3, "bound", labels, size="all", chosen=chosen, size_of=()), None)
+
+
 def opened(page, *given: object, **link: str) -> AppTest:
     test = AppTest.from_function(page, args=given)
     for name, value in link.items():
@@ -86,3 +96,17 @@ UNEVEN = ("head", "head", "tail", "tail")
 def test_classes_are_meant_by_size_and_by_name_where_both_leave_some(size_of, size, chosen, meant):
     look = Look(None, 1, "bound", "all", size=size, chosen=chosen, size_of=size_of)
     assert look.classes == look.samples.classes == meant
+
+
+def test_a_number_of_samples_is_said_to_meet_the_choice_where_labels_or_classes_were_chosen(studio):
+    run_id = studio.finished("Done")  # of its 200 samples every fifth has a wrong label
+    whole = "of 200 training samples in epoch 3"
+    for labels, chosen, said in [
+        ("both", (), f"**200** {whole}"),
+        ("all", (), f"**200** {whole}"),
+        ("clean", (), f"**160** {whole} meet the choice"),
+        ("both", (0, 1), f"**40** {whole} meet the choice"),
+        ("flipped", (0, 1), f"**20** {whole} meet the choice"),
+    ]:
+        page = opened(some_samples, run_id, labels, chosen)
+        assert said in [element.value for element in page.markdown]
