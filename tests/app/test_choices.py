@@ -1,11 +1,15 @@
 """What a person chooses stands in the link, and what a link names is looked for."""
 
+import ast
+from pathlib import Path
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.samples.choice import Look
 from tests.app.shown import words
 
+APP = Path(__file__).parents[2] / "app"
 PETS = {"c": "cat", "d": "dog"}
 
 
@@ -110,3 +114,14 @@ def test_a_number_of_samples_is_said_to_meet_the_choice_where_labels_or_classes_
     ]:
         page = opened(some_samples, run_id, labels, chosen)
         assert said in [element.value for element in page.markdown]
+
+
+def test_of_choices_that_stand_in_a_row_one_is_always_chosen_on_every_page():
+    rows = [
+        {word.arg: ast.unparse(word.value) for word in call.keywords}
+        for file in APP.rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "st.segmented_control"
+    ]
+    assert len(rows) > 5
+    assert {row.get("required") for row in rows} == {"True"}

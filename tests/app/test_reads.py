@@ -72,12 +72,15 @@ def test_what_was_read_is_kept_for_the_next_drawing_and_no_spinner_shows_that_it
     monkeypatch.setattr(
         DeltaGenerator, "spinner", lambda _, text, **__: spinners.append(text) or nullcontext()
     )
-    kept = {}
-    for name, ask in asked.items():
+
+    def is_kept(ask: Callable[[], object]) -> bool:
         ask()
         before = len(looks)
         ask()
-        kept[name] = len(looks) == before
+        return len(looks) == before
+
+    # Some are kept for a second, which a busy machine may lose between two of them.
+    kept = {name: any(is_kept(ask) for _ in range(3)) for name, ask in asked.items()}
     assert len(kept) > 25
     assert kept == dict.fromkeys(asked, True)
     assert looks
