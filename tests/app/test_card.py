@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from app.runs.table import threat_in_short
-from app.text.evaluation_card import card_in_words, threat_of, under_if_attacked
+from app.text.evaluation_card import (
+    card_in_words,
+    threat_of,
+    threat_of_run,
+    under_if_attacked,
+)
 from engine.attacks.base import ATTACKS, Conditions
 from engine.evaluation.card import Subject, card_of
 from engine.evaluation.error_names import ERRORS
@@ -62,6 +67,18 @@ def test_a_card_is_said_in_one_line(attack, n, said):
 )
 def test_the_ball_of_a_robust_number_is_the_cards_else_the_scenarios(scenario, card, said):
     assert threat_of(scenario, card) == said
+
+
+@pytest.mark.parametrize(
+    ("split", "said"), [("test", "l2 0.2"), ("validation", "linf 0.1"), (None, "linf 0.1")]
+)
+def test_the_card_tells_the_ball_of_errors_on_test_data_alone(split, said):
+    scenario = {"threat": {"norm": "linf", "epsilon": 0.1}}
+    card = {"norm": "l2", "epsilon": 0.2}
+    run = SimpleNamespace(scenario=scenario, evaluation_card=card, result_split=split)
+    assert threat_of_run(run) == said
+    run.evaluation_card = None
+    assert threat_of_run(run) == "linf 0.1"
 
 
 def test_the_list_of_runs_tells_norms_and_another_radius_of_the_test_apart():

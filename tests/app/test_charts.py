@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.charts.base import CONFIG, band, charts
 from app.run.curves import _script_url
@@ -116,8 +117,23 @@ def test_a_band_runs_along_the_upper_ends_and_back_along_the_lower_ones():
     assert (area["fill"], area["showlegend"]) == ("toself", False)
 
 
+def a_chart() -> None:
+    """A page with one chart."""
+    from app.charts.base import nothing_yet
+    from app.components.page import show_chart
+
+    show_chart(nothing_yet(), key="one", alt="Nothing")
+
+
 def test_nothing_can_be_sent_to_a_cloud():
     assert CONFIG["showSendToCloud"] is False
+
+
+def test_a_chart_of_a_page_offers_no_cloud_shows_no_brand_and_is_as_wide_as_its_place():
+    (chart,) = AppTest.from_function(a_chart).run().get("plotly_chart")
+    told = json.loads(chart.proto.config)
+    switched = {name: told[name] for name in ("showSendToCloud", "displaylogo", "responsive")}
+    assert switched == {"showSendToCloud": False, "displaylogo": False, "responsive": True}
 
 
 def test_plotlys_script_is_offered_by_this_server():

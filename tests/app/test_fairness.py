@@ -43,6 +43,8 @@ def test_without_a_choice_the_newest_finished_run_is_answered_for(studio, open_p
     newest = studio.finished("Newer")
     page = open_page("fairness")
     assert page.multiselect(key="choice-runs").value == [newest]
+    assert page.button_group(key="error").value == "robust_error"
+    assert page.button_group(key="error").proto.required  # another may be chosen, but not none
     said = words(page)
     assert "Worst class: class j, 70 % robust error, +30 points over the average" in said
     assert "95 % interval 40 % to 89 % (Wilson, n = 10)" in said

@@ -5,7 +5,9 @@ import re
 import pytest
 
 from app.data import cached, resilient
+from app.navigation import PAGES
 from db.errors import DatabaseBusyError, DatabaseUnreachableError
+from db.session import Database
 from tests.app.shown import words
 
 
@@ -45,14 +47,17 @@ def test_a_comparison_of_deleted_runs_alone_leads_home(studio, open_page):
     assert [link.proto.label for link in links] == ["All runs"]
 
 
-def test_a_database_that_is_gone_is_told_in_one_line(open_page, monkeypatch):
-    def gone():
+def test_every_page_tells_in_one_line_that_the_database_is_gone(open_page, monkeypatch):
+    def gone(database):
         raise DatabaseUnreachableError("cannot use the database at x: no route")
 
-    monkeypatch.setattr(cached, "database", gone)
-    page = open_page("runs")
-    assert "cannot use the database" in words(page)
-    assert not page.exception
+    monkeypatch.setattr(Database, "read", gone)
+    page = open_page("run", id="0" * 32)
+    for file in (page.file for page in PAGES if page.path not in ("/theory", "/system")):
+        page = page.switch_page(file).run()
+        assert not page.exception, file
+        assert "cannot use the database at x" in page.error[0].value.replace("\\", ""), file
+        assert "Nothing was changed" in words(page)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from app.data import cached
 from app.text.format import now
 from db.models import Attempt, RunStatus
 from db.reads import queries
@@ -26,14 +27,20 @@ def write_log(studio, data_dir):
 def resumed(studio) -> str:
     """A run that lost its first attempt after three epochs, and has just begun its second."""
     run_id = studio.running("Twice", 3, training={"epochs": 10})
+    lose(studio, run_id, 1)
     with studio.database.write() as session:
-        message = "Interrupted at epoch 4: worker-1 is gone"
-        transitions.interrupt(
-            session, run_id, 1, reason="lost", message=message, actor="reconciler"
-        )
-        transitions.requeue(session, run_id, "reconciler", reason="retry")
         transitions.claim(session, run_id, studio.worker, lease_seconds=3600)
     return run_id
+
+
+def lose(studio, run_id: str, attempt: int) -> None:
+    """Queue a run again whose worker went away in the epoch after its third."""
+    message = "Interrupted at epoch 4: worker-1 is gone"
+    with studio.database.write() as session:
+        transitions.interrupt(
+            session, run_id, attempt, reason="lost", message=message, actor="reconciler"
+        )
+        transitions.requeue(session, run_id, "reconciler", reason="retry")
 
 
 def test_the_tab_tells_each_change_with_who_made_it_and_why(studio, open_page):
@@ -56,6 +63,19 @@ def test_the_tab_tells_each_change_with_who_made_it_and_why(studio, open_page):
 def test_the_header_of_a_resumed_run_says_where_it_goes_on_and_what_happened(studio, open_page):
     said = words(open_page("run", id=resumed(studio)))
     assert "Attempt 2, on from epoch 4. Interrupted at epoch 4: worker-1 is gone." in said
+
+
+def test_the_header_of_a_run_queued_again_names_the_attempt_that_comes(studio, open_page):
+    run_id = resumed(studio)
+    page = open_page("run", id=run_id, tab="Setup")
+    for attempt in (2, 3, 4):
+        lose(studio, run_id, attempt)
+        cached.forget_runs()
+        assert f"Attempt {attempt + 1}, on from epoch 4. Interrupted" in words(page.run())
+        with studio.database.write() as session:
+            transitions.claim(session, run_id, studio.worker, lease_seconds=3600)
+        cached.forget_runs()
+        assert f"Attempt {attempt + 1}, on from epoch 4. Interrupted" in words(page.run())
 
 
 def test_the_time_left_after_a_resume_comes_from_the_attempt_in_work(studio):

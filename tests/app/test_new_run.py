@@ -13,6 +13,24 @@ def test_a_run_that_is_gone_fills_nothing_and_leaves_the_form_ready(open_page):
     assert page.text_input(key="scenario.name").value == PRESETS["demo"].scenario().name
 
 
+def test_a_link_fills_the_form_once_and_drawn_again_the_page_leaves_it_alone(open_page):
+    for like in ("0" * 32, ""):
+        page = open_page("new_run", like=like)
+        assert len(page.warning) == 1
+        page.text_input(key="scenario.name").set_value("Mine").run()
+        assert not page.warning
+        assert page.text_input(key="scenario.name").value == "Mine"
+
+
+def test_of_several_runs_the_first_is_shown_beside_the_form(open_page):
+    page = open_page("new_run")
+    for methods, meta in ((["pgd-at", "caat"], False), (["caat", "pgd-at"], True)):
+        page.multiselect(key="scenario.method.names").set_value(methods).run()
+        told = page.dataframe[0].value["what"].tolist()
+        assert "Images per step" in told
+        assert ("Meta steps per epoch" in told) is meta
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_fills_the_form(studio, open_page, preset):
     page = open_page("new_run")

@@ -4,14 +4,16 @@ import json
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from app.cli.main import cli
 from app.compare import runs as comparison
 from app.report.comparison import comparison_report
-from app.report.document import Document, Section
+from app.report.document import Document, Section, table_of
 from app.report.run import run_report
+from app.text.format import NOTHING
 from db.evaluations import NewEvaluation, write_evaluation
 from db.models import FINAL
 from db.writes import records
@@ -180,3 +182,21 @@ def test_a_report_opens_without_a_network_and_runs_no_strangers_script(hostile, 
 def test_sections_keep_their_order_and_their_text_is_escaped():
     page = Read(Document("T", "s", [Section("One", ["a < b"]), Section("Two")]).html())
     assert page.text.index("One") < page.text.index("a < b") < page.text.index("Two")
+
+
+def test_a_table_writes_every_value_and_a_dash_where_there_is_none():
+    frame = pd.DataFrame(
+        {
+            "worst_class": ["cat", None],
+            "robust_error": [0.25, np.nan],
+            "loss": [0.0, np.nan],
+            "n": pd.Series([0, None], dtype=object),
+            "right": [False, True],
+        }
+    )
+    table = table_of(frame, shares=["robust_error"])
+    assert table.columns == ["Worst class", "Robust error", "Loss", "N", "Right"]
+    assert table.rows == [
+        ["cat", "25.0 %", "0", "0", "False"],
+        [NOTHING, NOTHING, NOTHING, NOTHING, "True"],
+    ]

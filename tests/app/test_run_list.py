@@ -1,8 +1,10 @@
 """The list of runs: what stands in a row, what narrows it, who works, and where a choice leads."""
 
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.data import cached
 from tests.app.shown import words
@@ -49,6 +51,27 @@ def test_a_worker_that_is_too_old_is_named_and_not_counted_on(studio, open_page,
     assert told in words(page).replace("\\", "")
     assert "No worker is running and 1 run waits" in words(page)
     assert list(page.dataframe[1].value["state"]) == ["▲ too old"]
+
+
+def the_workers() -> None:
+    """A page of workers alone."""
+    from app.components.workers import worker_panel
+
+    worker_panel(0)
+
+
+def test_a_worker_is_there_now_for_five_seconds_and_silent_after_thirty(studio, monkeypatch):
+    studio.report_worker()
+    (known,) = cached.workers()
+    ages = {4.9: "now", 5.0: "5 s ago", 29.4: "29 s ago", 30.0: "30 s ago"}
+    ages |= {86_399.0: "23 h 59 min ago"}  # after a day it is not listed
+    seen = [replace(known, id=str(age), seconds_since_seen=age) for age in (*ages, 86_400.0)]
+    monkeypatch.setattr(cached, "workers", lambda: seen)
+    page = AppTest.from_function(the_workers).run()
+    table = page.dataframe[0].value
+    assert table["seen"].tolist() == list(ages.values())
+    assert table["state"].tolist() == ["○ idle"] * 3 + ["▲ silent"] * 2
+    assert "3 workers, 0 busy" in words(page)
 
 
 def test_workers_stand_with_what_they_do(studio, open_page):
@@ -104,3 +127,22 @@ def test_an_idle_list_notices_a_run_that_was_launched_elsewhere(studio, open_pag
     cached.forget_runs()
     assert cached.overview().token > before
     assert page.run().dataframe[0].value["name"].tolist() == ["From elsewhere"]
+
+
+@pytest.mark.parametrize("state", ["finished", "running"])
+def test_a_run_that_comes_while_a_page_is_drawn_redraws_it_where_no_list_looks_by_itself(
+    studio, open_page, monkeypatch, state
+):
+    getattr(studio, state)("Here")
+    read = cached.run_curves
+
+    def read_late(*reached):
+        """Read after the rows of the table, of which the new run is none."""
+        if len(studio.runs()) == 1:
+            studio.queued("From elsewhere")
+            cached.forget_runs()
+        return read(*reached)
+
+    monkeypatch.setattr(cached, "run_curves", read_late)
+    names = open_page("runs").dataframe[0].value["name"].tolist()
+    assert names == {"finished": ["From elsewhere", "Here"], "running": ["Here"]}[state]

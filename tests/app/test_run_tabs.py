@@ -1,6 +1,10 @@
 """The tabs of a run: each is drawn alone, and says its numbers in words."""
 
+import re
+
 import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from app.run_tabs.tabs import TABS
 from tests.app.shown import words
@@ -132,3 +136,55 @@ def test_the_gallery_shows_images_of_the_chosen_class(studio, open_page):
     assert "**class a** :gray[· sample 0]" in said
     assert "**class b**" not in said
     assert len(page.get("image")) == 2 * 5
+
+
+def one_tab(run_id: str, name: str) -> None:
+    """A page that is one tab of a run and nothing else."""
+    from app.data import cached
+    from app.run_tabs.tabs import TABS
+
+    TABS[name](cached.run(run_id))
+
+
+@pytest.fixture
+def tab(studio, monkeypatch):
+    """Draw one tab of a finished run alone."""
+    monkeypatch.setattr(st, "page_link", lambda *_, **__: None)  # there is no other page
+
+    def drawn(run_id: str, name: str) -> AppTest:
+        page = AppTest.from_function(one_tab, args=(run_id, name)).run()
+        assert not page.exception
+        return page
+
+    return drawn
+
+
+def test_every_file_of_a_run_is_called_by_the_first_eight_letters_of_its_id(
+    studio, tab, monkeypatch
+):
+    run_id, names = studio.finished(), []
+    draw = st.download_button
+
+    def noted(*given, file_name, **options):
+        names.append(file_name)
+        return draw(*given, file_name=file_name, **options)
+
+    monkeypatch.setattr(st, "download_button", noted)
+    for name in ("Classes", "Samples", "Attack"):
+        tab(run_id, name)
+    assert {name.partition("-")[0] for name in names} >= {"classes", "samples", "attack"}
+    for name in names:
+        assert run_id[:8] in re.split(r"[-.]", name), name
+
+
+def test_of_choices_that_stand_in_a_row_one_is_always_chosen(studio, tab):
+    run_id = studio.finished()
+    rows = [row for name in ("Classes", "Samples") for row in tab(run_id, name).button_group]
+    assert [row.label for row in rows] == ["Measured on", "Labels"]
+    assert all(row.proto.required for row in rows)
+
+
+def test_the_list_of_attacks_has_average_and_worst_class_in_percent(studio, tab):
+    listed = tab(studio.finished(), "Attack").dataframe[-1].value
+    assert listed["robust"].tolist() == pytest.approx([40.0])
+    assert listed["worst"].tolist() == pytest.approx([70.0])

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from app.samples.words import followed
+from app.samples.words import followed, headline
 
 
 def along(*weights: float) -> pd.DataFrame:
@@ -35,3 +35,28 @@ def test_a_weight_rises_or_falls_by_its_ends_and_steadily_only_if_it_never_turns
 def test_a_weight_that_is_alike_everywhere_or_known_once_does_not_change(weights):
     line = followed(along(*weights), "anti_adversary_weight", "loss")
     assert line == "Anti-adversary weight does not change with loss"
+
+
+UNEVEN = pd.DataFrame(
+    {
+        "label_group": "all",
+        "class": ["plane", "car", "bird", "cat"],
+        "part": ["head", "head", "tail", "tail"],
+        "n": [100, 50, 10, 30],
+        "mean": [0.1, 0.4, 0.9, 0.5],
+        "quantiles": [[0.0, 1.0]] * 4,
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        (["head", "tail"], "Tail classes get mean anti-adversary weight 0.6, head classes 0.2"),
+        (["head"], "Mean anti-adversary weight 0.2"),
+        (["tail"], "Mean anti-adversary weight 0.6"),
+    ],
+)
+def test_head_and_tail_are_set_against_each_other_where_classes_of_both_are_looked_at(sizes, said):
+    shown = UNEVEN[UNEVEN["part"].isin(sizes)]
+    assert headline(shown, "anti_adversary_weight", "caat", found=None) == said

@@ -259,3 +259,11 @@ def test_the_command_names_the_studies_that_there_are(studio):
     studio.queued("A", study="Mine")
     printed = CliRunner().invoke(cli, ["table", "Other"])
     assert "no finished run belongs to 'Other'; the newest are 'Mine'" in str(printed.exception)
+
+
+def test_of_many_studies_the_command_names_the_five_newest(studio):
+    for number in range(7):
+        studio.queued("A", study=f"Study {number}")
+    printed = CliRunner().invoke(cli, ["table", "Other"])
+    newest = ", ".join(f"'Study {number}'" for number in (6, 5, 4, 3, 2))
+    assert str(printed.exception).endswith(f"the newest are {newest}")

@@ -149,6 +149,42 @@ def test_what_a_claim_s_status_says_is_what_its_checks_find():
     assert verdicts("restored", prior_ratio=0.001, eta=0.1) == [False]
 
 
+@pytest.mark.parametrize("key", CLAIMS)
+def test_a_claim_starts_at_one_of_the_ways_to_train_that_it_compares(key):
+    claim = CLAIMS[key]
+    rows = [typed(row) for row in claim.rows(claim.start).values()]
+    assert typed(claim.start) in rows
+
+
+@pytest.mark.parametrize(
+    ("way", "plus", "minus"),
+    [
+        ("No perturbation", 0, 0),
+        ("Adversary on both", 1, 1),
+        ("Adversary on +, anti on -", 1, -1),
+        ("Anti on +, adversary on -", -1, 1),
+        ("Adversary on + alone", 1, 0),
+        ("Anti on - alone", 0, -1),
+        ("Adversary on all", 1, 1),
+    ],
+)
+def test_a_way_to_train_has_the_bounds_that_its_name_says(way, plus, minus):
+    size = 0.07
+    named = [
+        claim.rows(claim.start.model_copy(update={"epsilon": size})) for claim in CLAIMS.values()
+    ]
+    found = {(rows[way].rho_plus, rows[way].rho_minus) for rows in named if way in rows}
+    assert found == {(plus * size, minus * size)}
+
+
+def typed(setting: Setting) -> dict[str, object]:
+    """A setting with its numbers as a person types them."""
+    return {
+        name: round(value, 6) if isinstance(value, float) else value
+        for name, value in setting.model_dump().items()
+    }
+
+
 def test_the_two_published_bounds_turn_round_where_the_classes_overlap():
     claim = CLAIMS["frl-cfa"]
     moves = []

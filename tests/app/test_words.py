@@ -60,6 +60,13 @@ def test_time_left_after_a_resume_follows_the_pace_of_the_new_attempt():
     assert format.eta_seconds(started, 0.801, before=0.8) is None
 
 
+@pytest.mark.parametrize(("progress", "before"), [(0, 0), (0.8, 0.8), (0.803, 0.8), (1, 1)])
+def test_no_time_left_is_said_of_an_attempt_that_has_done_next_to_nothing_or_has_nothing_to_do(
+    progress, before
+):
+    assert format.eta_seconds(datetime.now(UTC), progress, before) is None
+
+
 def test_a_worker_is_said_to_be_cut_off_once_its_lease_was_not_renewed_for_fifteen_seconds():
     assert [labels.cut_off(silent, 60) for silent in (0, 14)] == ["", ""]
     assert labels.cut_off(15, 60) == "Worker cannot reach the database"
