@@ -56,7 +56,7 @@ CHOSEN = 40.0
 """Tests are chosen that took so long together: the rest is for the start. With less, a first
 run is over sooner, and ``--again`` asks more tests of what it missed."""
 STOPS_WITHIN = 10.0
-STANDING = ["tests/test_habits.py", "tests/test_architecture.py", "tests/test_reference.py"]
+STANDING = ["tests/test_habits.py", "tests/test_architecture.py"]
 """They read the code, or hold documents against it, and run no line of most faults: all are asked
 of each, after the others."""
 MISSED = "missed"
@@ -114,8 +114,8 @@ class Tests:
     def of(self, mutant: Mutant, seconds: float) -> list[str]:
         """Return the tests to try, so long together, most specific first.
 
-        A line that runs when its file is loaded has no tests of its own: there, those of the file
-        and of the files of tests that import it.
+        A line that runs when its file is loaded has no tests of its own: there, all in the files
+        of tests that run some of the file, or import it.
         """
         lines = self._lines.get(mutant.file, {})
         here: Counter[str] = Counter()
@@ -123,7 +123,7 @@ class Tests:
             here.update(tests)
         code = (ROOT / mutant.file).read_text("utf-8")
         able = set().union(*(lines.get(line, ()) for line in run_with(code, mutant.line)))
-        able = able or set(here) | self._importing(mutant.file)
+        able = able or self._beside(mutant.file, here)
         taken, chosen = 0.0, []
         for test in sorted(able, key=lambda test: (self.seconds.get(test, 1.0), -here[test], test)):
             taken += self.seconds.get(test, 1.0) + 0.02
@@ -132,10 +132,10 @@ class Tests:
             chosen.append(test)
         return [*sorted(chosen, key=lambda test: -here[test] / self.reach[test]), *STANDING]
 
-    def _importing(self, file: str) -> set[str]:
-        """Return the tests of the files of tests that import a file of the product."""
+    def _beside(self, file: str, here: Iterable[str]) -> set[str]:
+        """Return the tests in the files of some tests, or in those that import a file."""
         module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        files = importers(module, ROOT / "tests")
+        files = {test.partition("::")[0] for test in here} | importers(module, ROOT / "tests")
         return {test for test in self.reach if test.partition("::")[0] in files}
 
 
