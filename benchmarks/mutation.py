@@ -55,6 +55,8 @@ SECONDS = 60.0
 CHOSEN = 40.0
 """Tests are chosen that took so long together: the rest is for the start. With less, a first
 run is over sooner, and ``--again`` asks more tests of what it missed."""
+NEW = 0.2
+"""What a test counts whose time is not recorded: it is new, and most likely quick."""
 STOPS_WITHIN = 10.0
 STANDING = ["tests/test_habits.py", "tests/test_architecture.py"]
 """They read the code, or hold documents against it, and run no line of most faults: all are asked
@@ -126,8 +128,8 @@ class Tests:
         able = set().union(*(lines.get(line, ()) for line in run_with(code, mutant.line)))
         able = able or self._beside(mutant.file, here)
         taken, chosen = 0.0, []
-        for test in sorted(able, key=lambda test: (self.seconds.get(test, 1.0), -here[test], test)):
-            taken += self.seconds.get(test, 1.0) + 0.02
+        for test in sorted(able, key=lambda test: (self.seconds.get(test, NEW), -here[test], test)):
+            taken += self.seconds.get(test, NEW) + 0.02
             if chosen and taken > seconds:
                 break
             chosen.append(test)
