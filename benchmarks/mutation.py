@@ -10,9 +10,10 @@
     python benchmarks/mutation.py page               write docs/mutation.md
 
 The faults are cosmic-ray's, drawn in equal parts from the four packages. Of each, the tests that
-run its line are tried, the most specific first, for at most 60 seconds in all. It is noticed if one
-fails, or if they do not end in time and do without the fault. What is found stands in
-docs/mutation.json, a result at a time: a run that was broken off goes on.
+run its line are tried, the most specific first, and then those that read the code or hold documents
+against it, for at most 60 seconds in all. It is noticed if one fails, or if they do not end in time
+and do without the fault. What is found stands in docs/mutation.json, a result at a time: a run that
+was broken off goes on.
 """
 
 import argparse
@@ -44,6 +45,7 @@ from coverage import CoverageData
 from benchmarks.mutant_tests import started
 from benchmarks.mutants import PACKAGES, Mutant, located, sample
 from benchmarks.mutation_page import write_page
+from benchmarks.statements import importers, run_with
 
 FOUND = ROOT / "docs" / "mutation.json"
 STATE = ROOT / "build" / "mutation"
@@ -53,7 +55,12 @@ SECONDS = 60.0
 CHOSEN = 40.0
 """Tests are chosen that took so long together: the rest is for the start. With less, a first
 run is over sooner, and ``--again`` asks more tests of what it missed."""
+NEW = 0.2
+"""What a test counts whose time is not recorded: it is new, and most likely quick."""
 STOPS_WITHIN = 10.0
+STANDING = ["tests/test_habits.py", "tests/test_architecture.py"]
+"""They read the code, or hold documents against it, and run no line of most faults: all are asked
+of each, after the others."""
 MISSED = "missed"
 OPTIONS = f"""
 [run]
@@ -93,9 +100,10 @@ class Tests:
         self.seconds: dict[str, float] = json.loads((ROOT / "tests/durations.json").read_text())
         self.reach: Counter[str] = Counter()
         self._lines: dict[str, dict[int, set[str]]] = {}
+        there = collected()
         for file in self.covered.measured_files():
             self._lines[file] = {
-                line: {test for test in map(_test_of, contexts) if test}
+                line: {test for test in map(_test_of, contexts) if test in there}
                 for line, contexts in self.covered.contexts_by_lineno(file).items()
             }
             for tests in self._lines[file].values():
@@ -109,20 +117,36 @@ class Tests:
     def of(self, mutant: Mutant, seconds: float) -> list[str]:
         """Return the tests to try, so long together, most specific first.
 
-        A line that runs when its file is loaded has no test of its own: there, those of the file.
+        A line that runs when its file is loaded has no tests of its own: there, all in the files
+        of tests that run some of the file, or import it.
         """
         lines = self._lines.get(mutant.file, {})
         here: Counter[str] = Counter()
         for tests in lines.values():
             here.update(tests)
-        able = lines.get(mutant.line, set()) or set(here)
+        code = (ROOT / mutant.file).read_text("utf-8")
+        able = set().union(*(lines.get(line, ()) for line in run_with(code, mutant.line)))
+        able = able or self._beside(mutant.file, here)
         taken, chosen = 0.0, []
-        for test in sorted(able, key=lambda test: (self.seconds.get(test, 1.0), -here[test], test)):
-            taken += self.seconds.get(test, 1.0) + 0.02
+        for test in sorted(able, key=lambda test: (self.seconds.get(test, NEW), -here[test], test)):
+            taken += self.seconds.get(test, NEW) + 0.02
             if chosen and taken > seconds:
                 break
             chosen.append(test)
-        return sorted(chosen, key=lambda test: -here[test] / self.reach[test])
+        return [*sorted(chosen, key=lambda test: -here[test] / self.reach[test]), *STANDING]
+
+    def _beside(self, file: str, here: Iterable[str]) -> set[str]:
+        """Return the tests in the files of some tests, or in those that import a file."""
+        module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        files = {test.partition("::")[0] for test in here} | importers(module, ROOT / "tests")
+        return {test for test in self.reach if test.partition("::")[0] in files}
+
+
+def collected() -> set[str]:
+    """Return today's tests: one that is gone since its lines were noted would fail every fault."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return {line for line in told.splitlines() if "::" in line}
 
 
 def _test_of(context: str) -> str:

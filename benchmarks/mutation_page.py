@@ -15,9 +15,9 @@ HEAD = """# Would the tests notice?
 
 Faults that cosmic-ray puts in, one at a time, drawn by a seed in equal parts from the four
 packages. Of each, the nearest tests of the short run that reach its line are tried, as many as take
-{tests_seconds:g} seconds together when nothing else runs, for at most 60 seconds. A fault is called
-equivalent only with the input or the reason that shows it (benchmarks/equivalent.toml). Written by
-the command.
+{tests_seconds:g} seconds together when nothing else runs, and those that read the code or hold
+documents against it, for at most 60 seconds. A fault is called equivalent only with the input or
+the reason that shows it (benchmarks/equivalent.toml). Written by the command.
 
 | package | faults | noticed | equivalent | missed | noticed of those that are faults |
 | --- | --- | --- | --- | --- | --- |

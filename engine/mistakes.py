@@ -126,8 +126,10 @@ def allowed_values(field: FieldInfo) -> str:
     if low is not None and high is not None:
         return f"{kind}{low} to {high}"
     if low is not None:
-        return f"{kind}at least {low}"
-    return f"{kind}at most {high}" if high is not None else kind.removesuffix(", ")
+        return kind + (low if low.startswith("more") else f"at least {low}")
+    if high is not None:
+        return kind + (high if high.startswith("less") else f"at most {high}")
+    return kind.removesuffix(", ")
 
 
 def bounds(field: FieldInfo) -> tuple[str | None, str | None]:

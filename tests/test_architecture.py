@@ -70,3 +70,9 @@ def test_the_table_of_methods_is_what_the_methods_say_of_themselves():
     page = (ROOT / "docs" / "methods.md").read_text()
     assert "| `trades` |" in page
     assert script("write_methods").with_table(page) == page, "run: python docs/write_methods.py"
+
+
+def test_the_reference_is_what_the_fields_and_settings_say_of_themselves():
+    page = (ROOT / "docs" / "reference.md").read_text()
+    assert "| `CAAT_DATA_DIR` |" in page
+    assert script("write_reference").written() == page, "run: python docs/write_reference.py"

@@ -49,3 +49,47 @@ def test_a_parameter_from_the_fourth_on_is_given_by_its_name():
 )
 def test_which_functions_take_too_many_by_their_place(text, names):
     assert [name for _, name in too_many_by_place(text)] == names
+
+
+CHANGING = {
+    "app/cli/processes.py": ["Child"],
+    "app/data/resilient.py": ["_Memory"],
+    "app/new_run/launch.py": ["_Memory"],
+    "app/server/gate.py": ["Gate"],
+    "db/studies.py": ["StudyRow"],
+    "engine/methods/base.py": ["Learner"],
+    "engine/perturbation/training.py": ["TrainingAttack"],
+    "tasks/worker/supervise.py": ["Supervisor"],
+}
+"""Records that change while they live, or that a test fits to its case; no other one does."""
+
+
+def unfrozen(text):
+    """Give the name of each dataclass of a file that may be changed."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ClassDef):
+            for decorator in node.decorator_list:
+                written = ast.unparse(decorator)
+                if written.startswith("dataclass") and "frozen=True" not in written:
+                    yield node.name
+
+
+def test_a_record_is_frozen_unless_it_is_one_of_those_that_change():
+    found = {str(path.relative_to(ROOT)): list(unfrozen(path.read_text())) for path in FILES}
+    assert {file: names for file, names in found.items() if names} == CHANGING
+
+
+@pytest.mark.parametrize(
+    ("decorator", "names"),
+    [
+        ("@dataclass", ["C"]),
+        ("@dataclass()", ["C"]),
+        ("@dataclass(frozen=False)", ["C"]),
+        ("@dataclass(kw_only=True)", ["C"]),
+        ("@dataclass(frozen=True)", []),
+        ("@dataclass(kw_only=True, frozen=True)", []),
+        ("", []),
+    ],
+)
+def test_which_records_are_not_frozen(decorator, names):
+    assert list(unfrozen(f"{decorator}\nclass C: ...")) == names

@@ -24,7 +24,7 @@ from tasks.settings import settings
 Row = TypeVar("Row", bound=RunRow)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Watch:
     """Since when each attempt has said nothing, as this process saw it."""
 

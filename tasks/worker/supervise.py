@@ -34,7 +34,7 @@ TICK = 0.1
 log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Claimed:
     """An attempt that this process has claimed.
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from db.evaluations import NewEvaluation, evaluations, outcomes, write_evaluation
 from db.models import FINAL, Evaluation, Run, RunStatus
@@ -76,3 +76,13 @@ def test_a_run_rests_once_its_newest_attempt_has_ended(database, running, status
         finish(session, run_id, attempt, status=status)
         assert ended_with(session, run_id, attempt)
         assert not ended_with(session, run_id, attempt + 1)
+
+
+def test_what_an_evaluation_has_not_found_is_null_to_whoever_asks_in_sql(database, running):
+    run_id, attempt = running(database)
+    with database.write() as session:
+        write_evaluation(session, run_id, attempt, new=NEW)
+        write_evaluation(session, run_id, attempt, new=replace(NEW, name="b", findings={"n": 1}))
+    with database.read() as session:
+        null = session.execute(text("SELECT name FROM evaluation WHERE findings IS NULL"))
+        assert null.scalars().all() == [FINAL]

@@ -1,8 +1,8 @@
 """When a run was queued, started and ended, and in which order waiting runs are claimed."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from db.models import Run, RunStatus
 from db.reads.queries import (
@@ -78,3 +78,14 @@ def test_a_resumed_run_waits_behind_those_that_were_queued_before_it(database, r
         interrupt(session, run_id, attempt, reason=DRAIN, message=None)
         requeue(session, run_id, "tester", reason=DRAIN)
         assert claimable(session) == [other, run_id]
+
+
+def test_a_question_about_moments_is_compiled_once_whatever_the_moments(database):
+    compiled: dict[object, object] = {}
+    with database.read() as session:
+        connection = session.connection().execution_options(compiled_cache=compiled)
+        for seconds in range(3):
+            at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+            asked = select(Run.id).where(Run.queued_at > at, Run.created_at < db_now(-seconds))
+            assert connection.execute(asked).all() == []
+    assert len(compiled) == 1

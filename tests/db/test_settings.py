@@ -82,3 +82,13 @@ def test_the_kind_of_a_rule_and_not_its_first_word_decides_how_its_line_goes_on(
         "CAAT_DOOR: 'shut' cannot be used: must is in it, and mould",
         "CAAT_LAMP: 'off' ought to be on",
     ]
+
+
+def test_a_data_directory_that_cannot_be_looked_at_is_told_in_one_line(monkeypatch, tmp_path):
+    (tmp_path / "link").symlink_to("x" * 300)  # longer than any name on a disk
+    monkeypatch.setenv("CAAT_DATA_DIR", str(tmp_path / "link"))
+    with pytest.raises(SettingsError) as error:
+        read_settings(DatabaseSettings)
+    (told,) = error.value.mistakes
+    assert told.startswith("CAAT_DATA_DIR: ")
+    assert told.endswith("File name too long; name another folder")

@@ -30,7 +30,7 @@ def test_a_taken_name_gets_a_number_that_is_free(database, new_run):
     assert submitted(database, new_run, "50 %_ 2", "d").name == "50 %_ 2 2"
     long = [submitted(database, new_run, "x" * 300, key).name for key in "ef"]
     assert len(set(long)) == 2
-    assert max(map(len, long)) <= studies.NAME_LENGTH
+    assert max(map(len, long)) <= studies.NAME_LENGTH == Run.study.type.length
 
 
 def test_one_key_makes_one_study_however_often_and_from_how_many_places(database, new_run):

@@ -1,5 +1,8 @@
+import math
+
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from engine.models.backbones.base import BACKBONES
 from engine.models.classifier import Classifier, channel_statistics
@@ -15,6 +18,48 @@ def test_a_backbone_maps_any_images_to_logits(name, channels, size, num_classes,
     assert net(x).shape == (3, num_classes)
     net(x).sum().backward()
     assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+@pytest.mark.parametrize("size", [8, 28])
+@pytest.mark.parametrize("name", BACKBONES.names())
+def test_a_convolution_keeps_the_size_of_its_images_but_for_its_stride(name, size, small_backbone):
+    def keeps_size(layer, given, made):
+        assert made.shape[-1] == math.ceil(given[0].shape[-1] / layer.stride[0])
+
+    net = small_backbone(name).build(1, size, 10)
+    for layer in net.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(keeps_size)
+    net(torch.rand(2, 1, size, size))
+
+
+class Convolutions(TorchFunctionMode):
+    """Keeps the channels and the stride of each convolution that torch is asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is torch.nn.functional.conv2d:
+            self.asked.append((args[0].shape[1], args[3] if len(args) > 3 else (1, 1)))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("channels", [1, 4, 8, 12, 16])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_torch_takes_the_stride_of_a_shortcut_only_where_channels_are_a_multiple_of_8(
+    channels, stride
+):
+    from engine.models.backbones._blocks import Shortcut
+
+    layer, x = Shortcut(channels, 8, 1, stride, bias=False), torch.rand(2, channels, 6, 6)
+    with Convolutions() as seen:
+        found = layer(x)
+    own = stride if channels % 8 == 0 else 1
+    assert seen.asked == [(channels, (own, own))]
+    expected = torch.nn.functional.conv2d(x, layer.weight, None, (stride, stride))
+    torch.testing.assert_close(found, expected)
 
 
 PUBLISHED = {

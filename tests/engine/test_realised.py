@@ -92,6 +92,12 @@ def test_the_meta_batch_and_steps_are_shown_as_they_are():
     assert "meta_batch_size" not in realised_of(method={"name": "trades"})
 
 
+@pytest.mark.parametrize("name", METHODS.names())
+def test_a_method_learns_from_meta_images_exactly_if_it_takes_batches_of_them(name):
+    takes_batches = "meta_batch_size" in METHODS[name].model_fields
+    assert (METHODS[name]().meta_steps(100) > 0) == takes_batches
+
+
 def test_a_few_steps_of_an_evaluation_reach_the_edge_of_its_ball():
     assert Pgd(epsilon=0.1, num_steps=2).reaching().step == 0.05
     assert Pgd(epsilon=0.1, num_steps=40).reaching().step == pytest.approx(0.025)

@@ -34,6 +34,13 @@ def test_a_device_that_torch_does_not_have_is_not_found_for_the_same_reason(name
     assert str(found.value) == str(picked.value)
 
 
+@pytest.mark.parametrize(("processor", "told"), [("Xeon 6", "Xeon 6"), ("", "riscv64")])
+def test_a_cpu_is_called_by_its_processor_or_else_by_its_machine(processor, told, monkeypatch):
+    monkeypatch.setattr("platform.processor", lambda: processor)
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    assert device_name(torch.device("cpu")) == told
+
+
 def test_versions_name_what_a_number_depends_on():
     assert set(versions()) == {"caat-studio", "torch", "numpy", "python"}
     assert versions()["torch"] == torch.__version__

@@ -35,6 +35,11 @@ WRONG = {
         "threat.epsilon",
         "'8 px' * at least 0",
     ),
+    "a step of no length": (
+        {"threat": {"step_size": 0}},
+        "threat.step_size",
+        "0 is not valid; allowed: more than 0",
+    ),
     "no epochs": ({"training": {"epochs": 0}}, "training.epochs", "0 * whole number, 1 to 1000"),
     "half an epoch": ({"training": {"epochs": 1.5}}, "training.epochs", "1.5 * 1 to 1000"),
     "momentum of one": ({"training": {"momentum": 1}}, "training.momentum", "1 * less than 1"),

@@ -178,3 +178,37 @@ def test_a_file_of_another_group_is_told_only_where_a_group_shares(tmp_path):
         os.chown(folder, -1, 12)
         folder.chmod(bits)
         assert sharing.wrong_modes(folder) == ([other] if shared else [])
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_a_data_directory_as_it_should_be_is_looked_through_only_where_that_is_asked(
+    thorough, tmp_path
+):
+    top = tmp_path / "data"
+    sharing.fix_modes(top, None)
+    (top / "runs").mkdir(mode=0o755)
+    sharing.fix_modes(top, None, **({"thorough": True} if thorough else {}))
+    assert mode(top / "runs") == (0o700 if thorough else 0o755)
+
+
+@pytest.mark.parametrize(
+    ("bits", "said"),
+    [
+        (0o700, "is closed to"),
+        (0o755, "is closed to"),
+        (0o2770, "is shared with the group"),
+    ],
+)
+@pytest.mark.parametrize("name", ["", "caat.db"])
+def test_whoever_is_kept_out_is_told_whose_it_is_and_whether_a_group_shares_it(
+    bits, said, name, tmp_path, monkeypatch
+):
+    top = tmp_path / "data"
+    top.mkdir()
+    top.chmod(bits)
+    (top / "caat.db").touch()
+    monkeypatch.setattr(os, "access", lambda place, _: Path(place) != top / name)
+    told = sharing.denied(top / "caat.db")
+    assert told is not None
+    assert told.startswith(f"{top / name} belongs to {pwd.getpwuid(os.geteuid()).pw_name} and ")
+    assert (said if not name else "is closed to") in told

@@ -12,13 +12,13 @@ from db.models import USER
 from db.reads import queries, series
 from db.writes import transitions
 from engine.data.datasets.base import datasets
-from engine.errors import UserError
+from engine.errors import Diverged, Stopped, UserError
 from engine.evaluation.evaluate import Evaluation
 from engine.scenario import Scenario
 from engine.training.observer import EpochReport, Progress
 from tasks import trainer
 from tasks.processes.host import identity
-from tasks.recording.recorder import Recorder, class_evaluation_rows
+from tasks.recording.recorder import Recorder, ReplacedError, class_evaluation_rows
 
 ERRORS = Evaluation(np.array([4, 0, 5]), np.array([1, 0, 2]), np.array([2, 0, 1]))
 
@@ -123,11 +123,31 @@ def test_a_dataset_that_is_missing_where_it_trains_is_named(no_settings_from_out
     assert str(told.value) == "Dataset fashion-mnist is missing: not on this machine"
 
 
-def test_a_database_that_stays_away_ends_the_trainer_but_does_not_fail_its_run(
-    sqlite_studio, caat_here, monkeypatch
+@pytest.mark.parametrize(
+    ("error", "code", "end"),
+    [
+        pytest.param(
+            DatabaseUnreachableError("away"), 1, ("running", None, None), id="no database"
+        ),
+        pytest.param(ReplacedError("attempt 2"), 0, ("running", None, None), id="replaced"),
+        pytest.param(Stopped(), trainer.EXIT_STOPPED, ("running", None, None), id="stopped"),
+        pytest.param(Diverged("NaN"), 0, ("failed", "diverged", "NaN"), id="diverged"),
+        pytest.param(UserError("no such GPU"), 0, ("failed", "input", "no such GPU"), id="input"),
+        pytest.param(
+            ValueError("too long\nby two"),
+            1,
+            ("failed", "error", "ValueError: too long"),
+            id="error",
+        ),
+    ],
+)
+def test_a_trainer_ends_its_run_only_where_the_run_itself_is_at_fault(
+    error, code, end, sqlite_studio, caat_here, monkeypatch
 ):
+    """Of any other end its supervisor says what it was."""
+
     def train(*_args, **_knobs):
-        raise DatabaseUnreachableError("away")
+        raise error
 
     run_id = sqlite_studio.queue()
     with sqlite_studio.database.write() as session:
@@ -137,8 +157,9 @@ def test_a_database_that_stays_away_ends_the_trainer_but_does_not_fail_its_run(
     monkeypatch.setattr(trainer, "die_with_parent", lambda parent: None)
     monkeypatch.setattr(trainer.signal, "signal", lambda *_: None)
     monkeypatch.setattr(trainer, "train", train)
-    assert trainer.main() == 1
-    assert sqlite_studio.run(run_id).status == "running"  # its supervisor says that it was lost
+    assert trainer.main() == code
+    run = sqlite_studio.run(run_id)
+    assert (run.status, run.reason, run.message) == end
 
 
 SLOW_DATA = """
