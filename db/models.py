@@ -109,6 +109,8 @@ class Run(Base):
     queued_at: Mapped[datetime] = mapped_column(server_default=db_now())
     sent_at: Mapped[datetime | None]
     """When its message was last sent to the broker."""
+    times_queued: Mapped[int] = mapped_column(default=1, server_default="1")
+    """How many times it was queued; with its id it is the id of its task at the broker."""
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
 

@@ -143,8 +143,8 @@ def worker(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N")] = None,
 ) -> None:
     """Serve queued runs until stopped."""
+    from tasks import serve
     from tasks.settings import settings
-    from tasks.worker import serve
 
     if device is not None:
         settings().device = device

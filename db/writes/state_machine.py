@@ -1,10 +1,10 @@
 """The legal edges between statuses, and the one statement that moves a run along one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.orm import Session
 
 from db.migrate import head_revision
@@ -44,14 +44,27 @@ def change(
     edge: tuple[RunStatus, RunStatus],
     *,
     note: Note,
+    only: Sequence[ColumnElement[bool]] = (),
     **values: Any,
 ) -> int | None:
-    """Move a run along one edge and return its attempt, or nothing if it was not there."""
+    """Move a run along one edge and return its attempt, or nothing if it was not there.
+
+    Args:
+        session: A writing one.
+        run_id: Which run.
+        edge: From where to where.
+        note: Who says so, and why.
+        only: What else must hold of the run.
+        **values: Columns that change with it.
+
+    Raises:
+        ValueError: The edge is not legal.
+    """
     source, target = edge
     if target not in LEGAL_EDGES[source]:
         raise ValueError(f"{source} -> {target} is not legal")
     values |= {"status": target, "reason": note.reason, "message": tidy_text(note.message)}
-    conditions = [Run.id == run_id, Run.status == source]
+    conditions = [Run.id == run_id, Run.status == source, *only]
     if target is RunStatus.RUNNING:
         conditions.append(Run.min_worker_rev <= head_revision())
     statement = update(Run).where(*conditions).values(**values).returning(Run.attempt)

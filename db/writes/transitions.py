@@ -79,14 +79,29 @@ def create_run(session: Session, new: NewRun, actor: str) -> tuple[str, bool]:
 
 
 def claim(
-    session: Session, run_id: str, worker: WorkerIdentity, *, lease_seconds: float
+    session: Session,
+    run_id: str,
+    worker: WorkerIdentity,
+    *,
+    lease_seconds: float,
+    times_queued: int | None = None,
 ) -> int | None:
-    """Take a queued run and return the number of the new attempt, or nothing: too late."""
+    """Take a queued run and return the number of the new attempt, or nothing: too late.
+
+    Args:
+        session: A writing one.
+        run_id: Which run.
+        worker: Who takes it.
+        lease_seconds: How long the attempt may say nothing.
+        times_queued: How many times it was queued when its message was sent; the message of an
+            earlier time takes nothing. None takes it anyway.
+    """
     number = change(
         session,
         run_id,
         (RunStatus.QUEUED, RunStatus.RUNNING),
         note=Note(worker.id),
+        only=() if times_queued is None else (Run.times_queued == times_queued,),
         attempt=Run.attempt + 1,
         started_at=func.coalesce(Run.started_at, db_now()),
     )
@@ -157,7 +172,7 @@ def request_stop(
     target = STOPS_AS.get(status) if status else None
     if status is None or target is None:
         return None
-    ended = {"ended_at": db_now()} if target is RunStatus.CANCELLED else {}
+    ended: dict[str, Any] = {"ended_at": db_now()} if target is RunStatus.CANCELLED else {}
     changed = change(session, run_id, (status, target), note=Note(actor, USER, message), **ended)
     return target if changed is not None else None
 
@@ -215,6 +230,7 @@ def requeue(session: Session, run_id: str, actor: str, *, reason: str) -> bool:
     if source is None or source not in (RESUMABLE if by_user else (RunStatus.INTERRUPTED,)):
         return False
     values: dict[str, Any] = {"queued_at": db_now(), "sent_at": None, "ended_at": None}
+    values["times_queued"] = Run.times_queued + 1
     if by_user:
         values["infra_attempts"] = 0
     edge = (source, RunStatus.QUEUED)

@@ -1,6 +1,6 @@
 """The Celery object. A message holds a run's id and nothing else; the database is the queue."""
 
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
 from celery import Celery
@@ -8,7 +8,8 @@ from celery import Celery
 from db.errors import SettingsError
 from tasks.processes.secrecy import hide_in_logs
 from tasks.queue import transport
-from tasks.queue.messages import PREFIX, QUEUE
+from tasks.queue.message import QUEUE
+from tasks.queue.messages import PREFIX
 from tasks.settings import settings
 
 transport.install()
@@ -32,14 +33,20 @@ def _broker() -> dict[str, Any]:
         raise SettingsMistake(str(error)) from None
 
 
-celery_app = Celery("caat", include=["tasks.queue.task"])
+def _refuse(**_: Any) -> NoReturn:
+    raise SettingsMistake("a worker is more than Celery's part of it: start it by `caat worker`")
+
+
+celery_app = Celery("caat", include=["tasks.worker.task"])
+celery_app.Worker = _refuse
 celery_app.add_defaults(_broker)
 celery_app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    # Early acknowledgement: a lost message is sent again from the database, and a message that is
-    # delivered twice finds no queued row.
-    task_acks_late=False,
+    # A message that comes again, after the visibility timeout or the end of its worker, finds no
+    # queued row; one that is lost is sent again from the database.
+    task_acks_late=True,
+    task_acks_on_failure_or_timeout=True,
     task_reject_on_worker_lost=False,
     task_ignore_result=True,
     result_backend=None,
@@ -48,20 +55,22 @@ celery_app.conf.update(
     task_default_queue=QUEUE,
     task_create_missing_queues=False,
     task_queues={QUEUE: {}},
-    # Solo: the task only wakes the worker's main thread, which supervises (see `worker.serve`).
-    worker_pool="solo",
+    # The task supervises a run's trainer, which is a process of its own (see `worker.task`).
+    worker_pool="tasks.worker.slot:Pool",
     worker_concurrency=1,
     worker_prefetch_multiplier=1,
     worker_disable_prefetch=True,  # no message waits behind a ten-hour run
-    worker_send_task_events=False,
-    # Who reaches the broker could end every worker by it; `caat` needs none of it.
-    worker_enable_remote_control=False,
+    worker_send_task_events=True,
+    worker_enable_remote_control=True,  # as much of it as `worker.remote` leaves
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_enable_prefetch_count_reduction=False,
     worker_hijack_root_logger=False,
     broker_transport_options={
-        "ack_emulation": False,  # nothing is kept in the broker that could be redelivered
+        "visibility_timeout": 3600,
         "priority_steps": [0],
         # Who sends waits this long at most: the run is queued, and its message is sent again.
         "socket_connect_timeout": 2,
+        "socket_timeout": 5,  # a broker that says nothing holds nobody up for longer
         "max_retries": 1,
         "interval_start": 0.1,
         "interval_step": 0,

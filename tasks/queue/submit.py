@@ -15,6 +15,7 @@ from engine.errors import UserError
 from engine.names import require_name
 from engine.scenario import Scenario
 from tasks.queue import messages
+from tasks.queue.message import task_id
 from tasks.settings import open_database, settings
 
 NOT_SENT = "Queued \u2013 broker unreachable, will start by itself"
@@ -102,9 +103,10 @@ def send_messages(database: Database) -> bool:
     """
     with database.write() as session:
         due = transitions.take_unsent(session, settings().resend_after_seconds)
+        tasks = _tasks(queries.times_queued(session, due))
         num_waiting = queries.queue_length(session)
     try:
-        messages.send(due)
+        messages.send(tasks)
         messages.remove_surplus(num_waiting, lambda: _waiting(database))
     except (redis.exceptions.RedisError, OSError):
         return False  # sent again by a later sweep
@@ -113,4 +115,9 @@ def send_messages(database: Database) -> bool:
 
 def _waiting(database: Database) -> list[str]:
     with database.read() as session:
-        return queries.runs_with_status(session, RunStatus.QUEUED)
+        waiting = queries.runs_with_status(session, RunStatus.QUEUED)
+        return _tasks(queries.times_queued(session, waiting))
+
+
+def _tasks(times_queued: dict[str, int]) -> list[str]:
+    return [task_id(run_id, times) for run_id, times in times_queued.items()]

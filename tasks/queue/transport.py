@@ -1,33 +1,55 @@
-"""Celery's transport for Redis, narrowed: of a message nothing but a run's id is read.
+"""Celery's transport for Redis, narrowed: of what is read nothing but ids and names is believed.
 
-All that is in the broker under our names is one list. Everything else that Celery would keep there
-and read back (bindings, priorities, unacknowledged messages, remote control) is left out, so that
-nothing can be put into it.
+All that is in the broker under our names is a list of messages, those that a worker has not
+acknowledged yet, and answers to Celery's commands. Everything else that Celery would keep there and
+read back (bindings, priorities) is left out, so that nothing can be put into it.
 """
 
 import functools
+import json
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import redis
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.redis import Channel as RedisChannel
-from kombu.transport.redis import PrefixedStrictRedis
+from kombu.transport.redis import PrefixedRedisPubSub, PrefixedStrictRedis
+from kombu.transport.redis import QoS as RedisQoS
 from kombu.transport.redis import Transport as RedisTransport
 
-from tasks.queue.messages import (
-    PREFIX,
-    QUEUE,
-    UnreadableError,
-    message,
-    repair_key,
-    run_id_in,
-    set_aside,
-)
+from tasks.queue.command_message import COMMANDS, REPLIES, command_in
+from tasks.queue.message import QUEUE, UnreadableError, message, task_id_in
+from tasks.queue.messages import PREFIX, repair_key, set_aside
+
+REPLY_SECONDS = 60
+"""How long an answer waits for who asked."""
+
+
+class PubSub(PrefixedRedisPubSub):
+    """What commands to all workers are read with."""
+
+    def parse_response(self, *given: Any, **named: Any) -> Any:
+        """Return what was published; a command only in our own words."""
+        answer = super().parse_response(*given, **named)
+        if not answer or bytes(answer[0]) != b"pmessage" or COMMANDS.encode() not in answer[2]:
+            return answer
+        *where, entry = answer
+        return [*where, self._in_our_words(entry)]
+
+    def _in_our_words(self, entry: bytes) -> bytes:
+        try:
+            return command_in(entry)
+        except UnreadableError as error:
+            set_aside(redis.Redis(connection_pool=self.connection_pool), entry, str(error))
+            return b""
 
 
 class Client(PrefixedStrictRedis):
     """What the worker's consumer reads with."""
+
+    def pubsub(self, **named: Any) -> PubSub:
+        return PubSub(self.connection_pool, global_keyprefix=PREFIX, **named)
 
     def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
         """Return the answer; a message that was popped only in our own words."""
@@ -38,19 +60,21 @@ class Client(PrefixedStrictRedis):
         except redis.exceptions.ResponseError as error:
             repair_key(self._plain(), error)
             return None
-        return popped and self._in_our_words(*popped)
+        if not popped or popped[0] != QUEUE.encode():  # an answer, for who asked
+            return popped
+        return self._in_our_words(*popped)
 
     def _answer(self, *words: Any, **options: Any) -> Any:
-        return super().parse_response(*words, **options)  # type: ignore[no-untyped-call]
+        return super().parse_response(*words, **options)
 
     def _in_our_words(self, key: bytes, entry: bytes) -> tuple[bytes, bytes] | None:
         try:
-            run_id = run_id_in(entry)
+            task = task_id_in(entry)
         except UnreadableError as error:
             set_aside(self._plain(), entry, str(error))
             return None
-        mine = message(run_id).replace(
-            f'"delivery_tag": "{run_id}"'.encode(), f'"delivery_tag": "{uuid4()}"'.encode()
+        mine = message(task).replace(
+            f'"delivery_tag": "{task}"'.encode(), f'"delivery_tag": "{uuid4()}"'.encode()
         )
         return key, mine
 
@@ -58,22 +82,59 @@ class Client(PrefixedStrictRedis):
         return redis.Redis(connection_pool=self.connection_pool)
 
 
+class QoS(RedisQoS):
+    """What was delivered and not acknowledged; it comes back after the visibility timeout."""
+
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        """Put one back into the queue, in our own words; set it aside if it is none of ours."""
+
+        def restore(pipe: Any) -> None:
+            kept = pipe.hget(self.unacked_key, tag)
+            pipe.multi()
+            self._remove_from_indices(tag, pipe)
+            if kept:
+                self._restore(pipe, kept, leftmost=leftmost)
+
+        with self.channel.conn_or_acquire(client) as client:
+            client.transaction(restore, self.unacked_key)
+
+    def _restore(self, pipe: Any, kept: bytes, *, leftmost: bool) -> None:
+        try:
+            entry, *_ = json.loads(kept)
+            mine = message(task_id_in(json.dumps(entry).encode()))
+        except (ValueError, TypeError, RecursionError) as error:
+            set_aside(redis.Redis(connection_pool=self.channel.pool), kept, str(error)[:150])
+        else:
+            (pipe.lpush if leftmost else pipe.rpush)(QUEUE, mine)
+
+
 class Channel(RedisChannel):
     """One queue, under one key."""
 
-    def _get_client(self) -> Any:
+    QoS = QoS
+
+    def _get_client(self) -> Callable[..., Client]:
         return functools.partial(Client, global_keyprefix=PREFIX)
 
-    def _queue_bind(self, *_: Any) -> None:
-        """Keep no table of bindings."""
+    def _queue_bind(self, exchange: str, routing_key: str, *names: str) -> None:
+        """Keep no table of bindings in the broker."""
+        _pattern, queue = names
+        if self.typeof(exchange).type == "fanout":
+            self._fanout_queues[queue] = (exchange, routing_key.replace("#", "*"))
 
-    def get_table(self, exchange: str) -> list[tuple[str, str, str]]:
-        """Return the one binding that there is, whatever a table in the broker says."""
-        return [(QUEUE, "", QUEUE)] if exchange in ("", QUEUE) else []
+    def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
+        """Return the one queue that there is, or that of who asked for an answer."""
+        return [f"{routing_key}.{REPLIES}" if exchange == REPLIES else QUEUE]
+
+    def _put(self, queue: str, *given: Any, **named: Any) -> None:
+        super()._put(queue, *given, **named)
+        if queue.endswith(REPLIES):
+            with self.conn_or_acquire() as client:
+                client.pexpire(queue, 1000 * REPLY_SECONDS)
 
     def _size(self, queue: str) -> int:
         try:
-            return int(super()._size(queue))  # type: ignore[no-untyped-call]
+            return int(super()._size(queue))
         except redis.exceptions.ResponseError as error:
             repair_key(redis.Redis(connection_pool=self.pool), error)
             return 0

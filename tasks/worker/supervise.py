@@ -57,6 +57,7 @@ def run_attempt(
     database: Database,
     run_id: str,
     *,
+    times_queued: int | None = None,
     draining: Callable[[], bool] = lambda: False,
     claimed: Callable[[str], None] = lambda _: None,
 ) -> bool:
@@ -65,7 +66,8 @@ def run_attempt(
     Args:
         database: Where the run is.
         run_id: Which run.
-        draining: Asked ten times a second; True makes the trainer stop and queues the run again.
+        times_queued: As for `transitions.claim`.
+        draining: As in `Claimed`.
         claimed: Told the run's id once it is ours.
     """
     with database.read() as session:
@@ -75,8 +77,8 @@ def run_attempt(
         if not mine:
             return False
         with database.write() as session:
-            lease = settings().lease_seconds
-            number = transitions.claim(session, run_id, identity(), lease_seconds=lease)
+            me, lease, times = identity(), settings().lease_seconds, times_queued
+            number = transitions.claim(session, run_id, me, lease_seconds=lease, times_queued=times)
         if number is None:
             return False
         claimed(run_id)

@@ -32,7 +32,7 @@ run("messages")
 run("doctor")
 """
 WORKER = """
-import tasks.worker.serve, app.cli.run, app.cli.up
+import tasks.serve, app.cli.run, app.cli.up
 from tasks.processes.host import identity
 identity()
 """

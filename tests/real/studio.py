@@ -21,7 +21,7 @@ from db.writes import transitions
 from tasks.broker_url import of_socket
 from tasks.queue.broker import is_up
 from tasks.queue.celery_app import celery_app
-from tasks.queue.messages import TASK
+from tasks.queue.message import TASK, task_id
 from tasks.queue.submit import new_run
 from tasks.settings import Settings, socket_path
 
@@ -131,7 +131,13 @@ class Studio:
             transitions.take_unsent(session, 0, at_most=1_000_000)
         with celery_app.connection_for_write(of_socket(self.socket)) as connection:
             for run_id in run_ids:
-                celery_app.send_task(TASK, args=[run_id], queue="caat", connection=connection)
+                celery_app.send_task(
+                    TASK,
+                    args=[run_id],
+                    task_id=task_id(run_id, 1),
+                    queue="caat",
+                    connection=connection,
+                )
 
     def num_messages(self) -> int:
         """Return how many messages wait in the broker."""

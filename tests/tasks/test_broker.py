@@ -12,7 +12,7 @@ from app.cli.processes import Child
 from db.reads import queries
 from tasks.queue import broker
 from tasks.queue.celery_app import celery_app
-from tasks.queue.messages import TASK
+from tasks.queue.message import TASK
 from tasks.settings import settings
 
 

@@ -23,8 +23,9 @@ from tasks.processes.host import identity
 from tasks.queue.submit import submit
 from tasks.recording.exactness import differences, label
 from tasks.settings import settings
-from tasks.worker import housekeeping, leftover_files, serve
+from tasks.worker import housekeeping, leftover_files
 from tasks.worker.supervise import run_attempt
+from tasks.worker.task import train_run
 
 
 def launch(studio, *changes: str) -> str:
@@ -189,8 +190,8 @@ def test_a_worker_older_than_the_database_stays_idle_and_says_so_once(studio, ca
     with studio.database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with caplog.at_level(logging.WARNING, "tasks.worker.housekeeping"):
-        assert not serve.take_next(presence)
-        assert not serve.take_next(presence)
+        told = [train_run.apply([run_id], task_id=f"{run_id}.1").state for _ in range(2)]
+    assert told == ["IGNORED", "IGNORED"]
     presence.report()
     with studio.database.read() as session:
         (row,) = queries.workers(session)

@@ -12,20 +12,19 @@ from hypothesis import strategies as st
 
 from db.models import RunStatus
 from db.writes import transitions
-from tasks.queue.messages import (
-    KEY,
+from tasks.queue.message import (
     MOST_BYTES,
-    SET_ASIDE,
-    SET_ASIDE_COUNT,
     TASK,
     UnreadableError,
     message,
-    run_id_in,
+    task_id_in,
 )
+from tasks.queue.messages import KEY, SET_ASIDE, SET_ASIDE_COUNT
 from tests.real import stand_in
 from tests.real.studio import Studio
 
 RUN_ID = "0123456789abcdef" * 2
+TASK_ID = f"{RUN_ID}.3"
 NOTHING = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 OTHER = {"task": "celery.backend_cleanup", "args": [], "kwargs": {}, "options": {}}
 ANY_JSON = st.recursive(
@@ -43,7 +42,7 @@ ANY_JSON = st.recursive(
 
 def changed(*, also: dict[str, object] | None = None, body: object = None, **fields: object):
     """A run's message with something else in some places, and with other headers also."""
-    told = json.loads(message(RUN_ID))
+    told = json.loads(message(TASK_ID))
     told["headers"] |= also or {}
     if body is not None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -88,6 +87,11 @@ UNREADABLE = {
     "a time that is none": changed(also={"eta": "tomorrow"}),
     "an expiry": changed(also={"expires": {"a": 1}}),
     "a group": changed(also={"group": "g"}),
+    "no id": changed(also={"id": None}),
+    "the id of no run": changed(also={"id": "7b0c2a56-8a58-4d6c-9a3e-0f5f7c1f2a11"}),
+    "the id of another run": changed(also={"id": f"{'f' * 32}.3"}),
+    "queued no time": changed(also={"id": f"{RUN_ID}.0"}),
+    "queued too often": changed(also={"id": f"{RUN_ID}.{10**9}"}),
     "no headers": changed(headers=[]),
     "no properties": changed(properties=None),
     "another encoding": changed(properties={"body_encoding": "rot13"}),
@@ -105,21 +109,25 @@ UNREADABLE = {
 @pytest.mark.parametrize("entry", UNREADABLE.values(), ids=UNREADABLE.keys())
 def test_what_is_not_the_message_of_one_run_is_refused_with_a_short_reason(entry):
     with pytest.raises(UnreadableError) as refused:
-        run_id_in(entry)
+        task_id_in(entry)
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 150
 
 
-@given(st.text(alphabet="0123456789abcdef", min_size=32, max_size=32))
-def test_a_run_is_read_from_its_own_message(run_id):
-    assert run_id_in(message(run_id)) == run_id
-    assert len(message(run_id)) < MOST_BYTES
+@given(
+    st.text(alphabet="0123456789abcdef", min_size=32, max_size=32),
+    st.integers(min_value=1, max_value=999_999_999),
+)
+def test_a_task_is_read_from_its_own_message(run_id, times_queued):
+    task = f"{run_id}.{times_queued}"
+    assert task_id_in(message(task)) == task
+    assert len(message(task)) < MOST_BYTES
 
 
 @given(st.binary(max_size=200) | ANY_JSON.map(lambda value: json.dumps(value).encode()))
 def test_arbitrary_bytes_and_json_never_fail_in_another_way(entry):
     with pytest.raises(UnreadableError):
-        run_id_in(entry)
+        task_id_in(entry)
 
 
 @given(
@@ -130,7 +138,7 @@ def test_arbitrary_bytes_and_json_never_fail_in_another_way(entry):
 def test_with_anything_in_any_place_the_only_answer_is_the_run_or_a_refusal(place, inside, body):
     entry = json.loads(changed(body=body)) | {place: inside}
     with pytest.raises(UnreadableError):
-        run_id_in(json.dumps(entry).encode())
+        task_id_in(json.dumps(entry).encode())
 
 
 def broker_of(studio: Studio) -> "redis.Redis":
@@ -143,7 +151,7 @@ def output(studio: Studio) -> str:
 
 def starts_at_a_message(studio: Studio) -> None:
     run_id = studio.queue()
-    broker_of(studio).lpush(KEY, message(run_id))
+    broker_of(studio).lpush(KEY, message(f"{run_id}.1"))
     studio.wait_for(lambda: studio.run(run_id).attempt == 1, "the claim", 60)
     studio.wait_for(lambda: studio.run(run_id).status != "running", "the end")
 
@@ -172,11 +180,8 @@ def test_a_worker_sets_every_unreadable_message_aside_after_one_look_and_obeys_t
     starts_at_a_message(studio)
     for entry in UNREADABLE.values():
         client.lpush(KEY, entry)
-    client.lpush(KEY, message("f" * 32))  # of a run that is not there
+    client.lpush(KEY, message(f"{'f' * 32}.1"))  # of a run that is not there
     starts_at_a_message(studio)
-    control = {"method": "shutdown", "arguments": {}, "destination": None}
-    for entry in (b"garbage", changed(body=control)):
-        client.publish("caat:/0.celery.pidbox", entry)
     client.delete(KEY)
     client.set(KEY, "no list of messages")
     studio.wait_for(lambda: client.exists(KEY) == 0, "the key's mending")
@@ -184,7 +189,7 @@ def test_a_worker_sets_every_unreadable_message_aside_after_one_look_and_obeys_t
     studio.wait_for(lambda: studio.num_messages() == 0, "the last message")
     assert worker.poll() is None
     kept = client.lrange(SET_ASIDE, 0, -1)
-    assert len(kept) == len(UNREADABLE) + 1  # and the key itself
+    assert len(kept) == len(UNREADABLE) + 2  # the key itself, and what was not acknowledged
     assert max(map(len, kept)) < 2000
     assert client.exists("caat:elsewhere") == 0
     told = output(studio)
@@ -220,7 +225,12 @@ def test_waiting_messages_are_never_more_than_waiting_runs_and_come_back_after_a
     with studio.database.write() as session:
         for run_id in waiting[10:]:
             assert transitions.request_stop(session, run_id, "tester") is RunStatus.CANCELLED
-    for entry in (b"garbage", message("f" * 32), message(waiting[0]), changed(body=[[], {}, {}])):
+    for entry in (
+        b"garbage",
+        message(f"{'f' * 32}.1"),
+        message(f"{waiting[0]}.1"),
+        changed(body=[[], {}, {}]),
+    ):
         client.lpush(KEY, entry)
     studio.wait_for(lambda: client.llen(KEY) == 10, "the messages of the cancelled runs to go")
     assert client.llen(SET_ASIDE) == 2
@@ -245,7 +255,7 @@ def test_the_doctor_tells_of_hostile_messages_and_a_command_shows_them_safely_an
     garbage = b"\x1b]0;yours\x07\x1b[2J\r\nBAD  broker"
     client.lpush(KEY, garbage, changed(also={"task": "no.such.task"}))
     _, run_id, _ = told_here("launch", "scenario.toml")
-    assert client.lrange(KEY, 0, -1) == [message(run_id.strip())]
+    assert client.lrange(KEY, 0, -1) == [message(f"{run_id.strip()}.1")]
     told = (
         "ok messages 2 messages could not be read and were set aside; no run is harmed: "
         "`caat messages` shows them, `caat messages --forget` ends this line"
@@ -274,7 +284,7 @@ def test_the_doctor_tells_of_hostile_messages_and_a_command_shows_them_safely_an
     )
     assert doctors_words() == []
     assert told_here("messages") == (0, "0 set aside\n", "")
-    assert client.lrange(KEY, 0, -1) == [message(run_id.strip())]
+    assert client.lrange(KEY, 0, -1) == [message(f"{run_id.strip()}.1")]
     client.close()
 
 

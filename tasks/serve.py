@@ -1,0 +1,121 @@
+"""Be a worker: what ``caat worker`` runs.
+
+Celery's consumer, in the main thread, receives messages and commands and hands each run to its pool
+of one thread, whose task owns the run. Beside it, threads of ours report and sweep, and look for
+runs in the table: whatever becomes of the broker, no run waits for longer than a look at the table,
+and none is lost.
+"""
+
+import logging
+import signal
+import threading
+import time
+from typing import Any
+
+import celery.worker.state
+from celery.apps.worker import Worker as CeleryWorker
+
+from db.errors import DatabaseError
+from db.reads import queries
+from tasks import remote
+from tasks.processes.host import identity
+from tasks.queue.celery_app import celery_app
+from tasks.queue.message import QUEUE, task_id
+from tasks.settings import make_data_dir, open_database, prepare_data_dir, settings
+from tasks.worker import housekeeping, slot
+from tasks.worker.task import train_run
+
+PAUSE = 5.0
+"""Seconds between two tries to listen to a broker that answers with nonsense, and for goodbyes."""
+
+log = logging.getLogger(__name__)
+
+
+class Worker(CeleryWorker):
+    """Celery's worker, with signals of ours."""
+
+    def install_platform_tweaks(self, worker: Any) -> None:
+        """Leave in good order at SIGTERM and SIGINT, however often they come."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: end())
+
+
+def end() -> None:
+    """Let this worker end: its run stops at its next step and is queued again."""
+    housekeeping.draining.set()
+    celery.worker.state.should_stop = 0
+
+
+def work() -> None:
+    """Serve runs until SIGTERM; a run in work is then stopped at its next step and queued again.
+
+    Raises:
+        UserError: The device is not here.
+        DatabaseError: The database did not answer.
+    """
+    open_database()
+    make_data_dir()  # the embedded broker's socket is there
+    prepare_data_dir(thorough=True)
+    presence = train_run.presence
+    beside = threading.Thread(target=presence.report_and_sweep, name="housekeeping", daemon=True)
+    beside.start()
+    remote.narrow()
+    celery_app.steps["consumer"].add(slot.OneAtATime)
+    _serve(presence)
+    housekeeping.done.set()
+    beside.join(PAUSE)
+
+
+def _serve(presence: housekeeping.Presence) -> None:
+    """Receive messages; Celery itself goes on through a broker that is merely away."""
+    me = identity()
+    while not housekeeping.draining.is_set():
+        worker = Worker(
+            app=celery_app,
+            hostname=f"{me.id}@{me.host}",
+            queues=QUEUE,
+            loglevel="WARNING",
+            quiet=True,
+            without_gossip=True,
+            without_mingle=True,
+            task_events=True,
+        )
+        worker.consumer.update_strategies()  # else only once the broker answers
+        over = threading.Event()
+        look = (worker.consumer, presence, over)
+        threading.Thread(target=_look_at_table, args=look, name="table", daemon=True).start()
+        worker.start()
+        over.set()
+        if worker.exitcode == 0:  # asked to end, by a signal or a command
+            end()
+        elif not housekeeping.draining.is_set():
+            log.warning("The broker cannot be used as it is; runs are found in the database")
+            time.sleep(PAUSE)
+
+
+def _look_at_table(consumer: Any, presence: housekeeping.Presence, over: threading.Event) -> None:
+    """Take runs from the table: now and then, and while the broker is away one after the other."""
+    while not (over.is_set() or housekeeping.draining.is_set()):
+        try:
+            take_next(consumer)
+        except DatabaseError as error:
+            presence.complain(error)
+        except Exception:
+            log.exception("No run could be taken from the table; it is tried again")
+        if slot.freed.wait(settings().sweep_seconds):
+            slot.freed.clear()
+            if consumer.connection is not None and consumer.connection.connected:
+                over.wait(settings().sweep_seconds)  # its message comes by itself
+
+
+def take_next(consumer: Any) -> None:
+    """Offer the queued runs, oldest first, to the slot, until it has one."""
+    with open_database().read() as session:
+        waiting = queries.claimable(session) if slot.is_free() else []
+        times = queries.times_queued(session, waiting)
+    for run_id, times_queued in times.items():
+        if not slot.offer(task_id(run_id, times_queued), consumer):
+            return
+        slot.decided.wait()
+        if not slot.is_free():
+            return

@@ -1,0 +1,121 @@
+"""The one place for a run in a worker, shared by the broker's messages and the look at the table.
+
+A message is received by Celery's consumer, in its thread. While the broker is away, or when a
+message was lost, a run is found in the table, in another thread, and handed to Celery as if its
+message had come. Either way Celery's own pool executes the task, so that its tools see it.
+"""
+
+import base64
+import json
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from celery import bootsteps
+from celery.concurrency.thread import TaskPool
+from celery.worker.strategy import default
+from kombu.message import Message
+
+from tasks.queue.celery_app import celery_app
+from tasks.queue.message import TASK, message
+
+log = logging.getLogger(__name__)
+_lock = threading.Lock()
+_task: str | None = None
+_has_run = False
+freed = threading.Event()
+"""Set when a run has left the slot."""
+decided = threading.Event()
+"""Set when it is known of a task whether it has its run."""
+
+
+def is_free() -> bool:
+    """Tell whether nothing is in the slot."""
+    return _task is None
+
+
+def claimed() -> None:
+    """Note that the task in the slot has its run."""
+    global _has_run
+    _has_run = True
+    decided.set()
+
+
+def _enter(task: str, take: Callable[[], None]) -> bool:
+    global _task
+    with _lock:
+        if _task is not None:
+            return False
+        _task = task
+        decided.clear()
+    try:
+        take()
+    except BaseException:
+        _leave()
+        raise
+    return True
+
+
+def _leave() -> None:
+    global _task, _has_run
+    with _lock:
+        had_run, _task, _has_run = _has_run, None, False
+    decided.set()
+    if had_run:
+        freed.set()
+
+
+class Pool(TaskPool):
+    """Celery's pool of threads, here of one; when a task is over, however it ended, the slot is."""
+
+    def on_apply(self, *given: Any, **named: Any) -> Any:
+        """Execute a task."""
+        result = super().on_apply(*given, **named)
+        result.f.add_done_callback(lambda _: _leave())
+        return result
+
+
+def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
+    """Return what Celery's consumer does with a message: take it, or give it back at once."""
+    receive = default(task, app, consumer)
+
+    def offered(entry: Message, *given: Any) -> None:
+        _body, _ack, reject, _callbacks = given
+        if not _enter(entry.headers["id"], lambda: receive(entry, *given)):
+            reject(log, consumer.connection_errors, requeue=True)
+
+    return offered
+
+
+def offer(task: str, consumer: Any) -> bool:
+    """Hand a run that was found in the table to Celery, if the slot is free."""
+    receive = default(celery_app.tasks[TASK], celery_app, consumer)
+    return _enter(task, lambda: receive(_as_received(task), None, _nothing, _nothing, None))
+
+
+def _as_received(task: str) -> Message:
+    told = json.loads(message(task))
+    return Message(
+        body=base64.b64decode(told["body"]),
+        headers=told["headers"],
+        properties=told["properties"],
+        delivery_info=told["properties"]["delivery_info"],
+        content_type=told["content-type"],
+        content_encoding=told["content-encoding"],
+    )
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Acknowledge a message that never came."""
+
+
+class OneAtATime(bootsteps.StartStopStep):
+    """Lets the consumer ask the broker for nothing while the slot is taken."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        qos = consumer.task_consumer.channel.qos
+        may_consume = qos.can_consume
+        qos.can_consume = lambda: is_free() and may_consume()
