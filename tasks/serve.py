@@ -8,11 +8,13 @@ and none is lost.
 
 import logging
 import signal
+import socket
 import threading
 import time
 from typing import Any
 
 import celery.worker.state
+from celery import bootsteps
 from celery.apps.worker import Worker as CeleryWorker
 
 from db.errors import DatabaseError
@@ -29,15 +31,25 @@ PAUSE = 5.0
 """Seconds between two tries to listen to a broker that answers with nonsense, and for goodbyes."""
 
 log = logging.getLogger(__name__)
+_woken, _wakes = socket.socketpair()
+for _end in (_woken, _wakes):
+    _end.setblocking(False)
 
 
 class Worker(CeleryWorker):
-    """Celery's worker, with signals of ours."""
+    """Celery's worker, without its signals: ours are there before it."""
 
     def install_platform_tweaks(self, worker: Any) -> None:
-        """Leave in good order at SIGTERM and SIGINT, however often they come."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: end())
+        """Change nothing."""
+
+
+class WokenBySignals(bootsteps.StartStopStep):
+    """Lets a signal end the consumer's wait for the broker, which may last a second."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        consumer.hub.add_reader(_woken, _woken.recv, 64)
 
 
 def end() -> None:
@@ -56,11 +68,14 @@ def work() -> None:
     open_database()
     make_data_dir()  # the embedded broker's socket is there
     prepare_data_dir(thorough=True)
+    signal.set_wakeup_fd(_wakes.fileno())
+    for number in (signal.SIGTERM, signal.SIGINT):  # before any run is taken
+        signal.signal(number, lambda *_: end())
     presence = train_run.presence
     beside = threading.Thread(target=presence.report_and_sweep, name="housekeeping", daemon=True)
     beside.start()
     remote.narrow()
-    celery_app.steps["consumer"].add(slot.OneAtATime)
+    celery_app.steps["consumer"].update((slot.OneAtATime, WokenBySignals))
     _serve(presence)
     housekeeping.done.set()
     beside.join(PAUSE)

@@ -19,10 +19,11 @@ from kombu.message import Message
 
 from tasks.queue.celery_app import celery_app
 from tasks.queue.message import TASK, message
+from tasks.worker import housekeeping
 
 log = logging.getLogger(__name__)
 _lock = threading.Lock()
-_task: str | None = None
+_is_taken = False
 _has_run = False
 freed = threading.Event()
 """Set when a run has left the slot."""
@@ -31,8 +32,8 @@ decided = threading.Event()
 
 
 def is_free() -> bool:
-    """Tell whether nothing is in the slot."""
-    return _task is None
+    """Tell whether nothing is in the slot, and something may be."""
+    return not _is_taken and not housekeeping.draining.is_set()
 
 
 def claimed() -> None:
@@ -42,12 +43,12 @@ def claimed() -> None:
     decided.set()
 
 
-def _enter(task: str, take: Callable[[], None]) -> bool:
-    global _task
+def _enter(take: Callable[[], None]) -> bool:
+    global _is_taken
     with _lock:
-        if _task is not None:
+        if not is_free():
             return False
-        _task = task
+        _is_taken = True
         decided.clear()
     try:
         take()
@@ -58,9 +59,9 @@ def _enter(task: str, take: Callable[[], None]) -> bool:
 
 
 def _leave() -> None:
-    global _task, _has_run
+    global _is_taken, _has_run
     with _lock:
-        had_run, _task, _has_run = _has_run, None, False
+        had_run, _is_taken, _has_run = _has_run, False, False
     decided.set()
     if had_run:
         freed.set()
@@ -82,7 +83,7 @@ def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
 
     def offered(entry: Message, *given: Any) -> None:
         _body, _ack, reject, _callbacks = given
-        if not _enter(entry.headers["id"], lambda: receive(entry, *given)):
+        if not _enter(lambda: receive(entry, *given)):
             reject(log, consumer.connection_errors, requeue=True)
 
     return offered
@@ -91,7 +92,7 @@ def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
 def offer(task: str, consumer: Any) -> bool:
     """Hand a run that was found in the table to Celery, if the slot is free."""
     receive = default(celery_app.tasks[TASK], celery_app, consumer)
-    return _enter(task, lambda: receive(_as_received(task), None, _nothing, _nothing, None))
+    return _enter(lambda: receive(_as_received(task), None, _nothing, _nothing, None))
 
 
 def _as_received(task: str) -> Message:

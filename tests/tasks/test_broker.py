@@ -1,4 +1,4 @@
-"""The broker only wakes workers: whatever becomes of it, queued runs start, each of them once."""
+"""Whatever becomes of the broker, queued runs start, each of them once."""
 
 import time
 

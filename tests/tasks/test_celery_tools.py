@@ -10,7 +10,7 @@ import redis
 
 from db.models import RunStatus
 from db.reads import queries
-from tasks.queue.message import message, task_id
+from tasks.queue.message import TASK, message, task_id
 from tasks.queue.messages import KEY
 from tests.real import stand_in
 from tests.real.studio import Studio
@@ -98,6 +98,37 @@ def test_a_revoke_stops_a_waiting_and_a_training_run_and_a_resumed_one_goes_by_a
     told = celery(studio, "control", "revoke", task_id(waiting, 1))
     assert f"it is {task_id(waiting, 2)} by now" in told
     assert studio.run(waiting).status == RunStatus.RUNNING
+
+
+def test_what_became_of_a_run_is_told_as_the_end_of_its_task(sqlite_studio):
+    studio = sqlite_studio
+    studio.environment |= {"CAAT_SWEEP_SECONDS": "600", "CAAT_MAX_LOST_ATTEMPTS": "1"}
+    studio.start_broker()
+    studio.start_worker()
+    client = client_of(studio)
+    told = studio.folder / "events.txt"
+    words = [sys.executable, "-m", "celery", "-A", "tasks", "events", "--dump"]
+    with told.open("w") as output:
+        dump = subprocess.Popen(words, env=studio.environment, stdout=output)
+    studio.processes.append(dump)
+    studio.wait_for(lambda: client.pubsub_numpat() > 1, "a worker and an observer that listen")
+    client.close()
+
+    def ended(run_id: str, how: str) -> bool:
+        return f"task {how}: {TASK}({task_id(run_id, 1)})" in told.read_text()
+
+    good = studio.launch("training.epochs=1")
+    studio.wait_for(lambda: ended(good, "succeeded"), "the end of the good one")
+    stopped = studio.launch(LONG)
+    studio.wait_for_epoch(stopped, 1)
+    studio.caat("stop", stopped)
+    studio.wait_for(lambda: ended(stopped, "revoked"), "the end of the stopped one")
+    wild = ["training.lr=10", "training.momentum=0.99", "method.name=trades"]
+    diverging = studio.launch(*wild, "training.epochs=40")
+    studio.wait_for_status(diverging, "failed")
+    studio.wait_for(lambda: ended(diverging, "failed"), "the end of the failed one")
+    assert "diverged" in told.read_text().lower()
+    assert studio.run(good).status == RunStatus.SUCCEEDED
 
 
 def test_a_message_that_comes_again_starts_no_second_trainer(at_work):

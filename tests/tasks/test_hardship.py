@@ -183,8 +183,9 @@ def test_what_a_worker_holds_is_its_own_and_stands_in_its_row(studio):
     assert told == ["busy", "idle"]
 
 
-def test_a_worker_older_than_the_database_stays_idle_and_says_so_once(studio, caplog):
+def test_a_worker_older_than_the_database_stays_idle_and_says_so_once(studio, caplog, monkeypatch):
     presence = housekeeping.Presence()
+    monkeypatch.setattr(train_run, "presence", presence)
     run_id = launch(studio)
     head = studio.database.head_revision()
     with studio.database.write() as session:

@@ -1,4 +1,4 @@
-"""Whatever is in the broker is looked at once, at most wakes a worker, and never piles up."""
+"""Whatever is in the broker is looked at once, at most starts a run, and never piles up."""
 
 import base64
 import json
