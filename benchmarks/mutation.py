@@ -62,6 +62,8 @@ STANDING = ["tests/test_habits.py", "tests/test_architecture.py"]
 """They read the code, or hold documents against it, and run no line of most faults: all are asked
 of each, after the others."""
 MISSED = "missed"
+GONE = "gone"
+"""Its line is no more in the product."""
 OPTIONS = f"""
 [run]
 source = {", ".join(PACKAGES)}
@@ -238,7 +240,7 @@ class Found:
                 path = ROOT / told["file"]
                 mutant = located(told, path.read_text("utf-8")) if path.exists() else None
                 if mutant is None:
-                    print(f"no more there: {told['file']} {told['before']}", flush=True)
+                    self.note(place, {**told, "outcome": GONE})
                 else:
                     yield place, mutant
 
