@@ -2,7 +2,7 @@
 
 A third while the trainer starts, a third anywhere in an epoch, a third while a checkpoint and its
 transaction are written; two of three times the trainer, else the worker, whose trainer then goes
-with it (its pool is solo: there is no worker child to kill). Several kills a run, `caat` with
+with it (its pool is a thread: there is no worker child to kill). Several kills a run, `caat` with
 meta-learning and `trades`, two workers on one host. Every run must end with what an undisturbed run
 of its scenario has.
 """
