@@ -54,6 +54,11 @@ def _sign_of_doubt(name: str) -> int:
     return -1 if name in SMALL_IS_DOUBTED else 1
 
 
+def load() -> None:
+    """Load what `separation` needs, which takes a second: before a run's first step, not in it."""
+    import sklearn.metrics  # noqa: F401 - only loaded
+
+
 def separation(columns: Columns, flipped: BoolArray, *, has_anti: bool) -> dict[str, float]:
     """Return what a policy's weights make of right and wrong labels, by name.
 
@@ -70,7 +75,7 @@ def separation(columns: Columns, flipped: BoolArray, *, has_anti: bool) -> dict[
     weight = columns["anti_adversary_weight"]
     measures = {"anti_adversary_share": (weight > ANTI_ADVERSARY_FROM).mean()} if has_anti else {}
     if flipped.any() and not flipped.all():
-        from sklearn.metrics import roc_auc_score  # slow to load, and only needed here
+        from sklearn.metrics import roc_auc_score  # see `load`
 
         told = "anti_adversary_weight" if has_anti else "clean_weight"
         for measure, name in (("flipped_auc", told), ("flipped_auc_loss", "loss")):
