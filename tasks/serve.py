@@ -19,6 +19,7 @@ from celery.apps.worker import Worker as CeleryWorker
 
 from db.errors import DatabaseError
 from db.reads import queries
+from db.writes.transitions import WorkerIdentity
 from tasks import remote
 from tasks.processes.host import identity
 from tasks.queue.celery_app import celery_app
@@ -71,19 +72,19 @@ def work() -> None:
     signal.set_wakeup_fd(_wakes.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):  # before any run is taken
         signal.signal(number, lambda *_: end())
+    me = identity()  # before there are threads: it is made once, and is one
     presence = train_run.presence
     beside = threading.Thread(target=presence.report_and_sweep, name="housekeeping", daemon=True)
     beside.start()
     remote.narrow()
     celery_app.steps["consumer"].update((slot.OneAtATime, WokenBySignals))
-    _serve(presence)
+    _serve(me, presence)
     housekeeping.done.set()
     beside.join(PAUSE)
 
 
-def _serve(presence: housekeeping.Presence) -> None:
+def _serve(me: WorkerIdentity, presence: housekeeping.Presence) -> None:
     """Receive messages; Celery itself goes on through a broker that is merely away."""
-    me = identity()
     while not housekeeping.draining.is_set():
         worker = Worker(
             app=celery_app,
