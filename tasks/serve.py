@@ -49,6 +49,10 @@ class WokenBySignals(bootsteps.StartStopStep):
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
+    def include_if(self, consumer: Any) -> bool:
+        """Tell whether it waits in an event loop."""
+        return consumer.hub is not None
+
     def start(self, consumer: Any) -> None:
         consumer.hub.add_reader(_woken, _woken.recv, 64)
 

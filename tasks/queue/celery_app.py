@@ -61,7 +61,7 @@ celery_app.conf.update(
     worker_prefetch_multiplier=1,
     worker_disable_prefetch=True,  # no message waits behind a ten-hour run
     worker_send_task_events=True,
-    worker_enable_remote_control=True,  # as much of it as `worker.remote` leaves
+    worker_enable_remote_control=True,  # as much of it as `tasks.remote` leaves
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_enable_prefetch_count_reduction=False,
     worker_hijack_root_logger=False,

@@ -71,8 +71,7 @@ def command_in(entry: bytes) -> bytes:
         "method": name if name in ARGUMENTS else REFUSED,
         "arguments": _known(name, arguments) if name in ARGUMENTS else {"name": name},
         "destination": _words(told.get("destination") or [], "its destination") or None,
-        "pattern": None,
-        "matcher": None,
+        **_pattern(told),
         **_reply(told),
     }
     return json.dumps(
@@ -111,6 +110,16 @@ def _words(value: Any, what: str) -> list[str]:
     if not all(isinstance(word, str) for word in value):
         raise UnreadableError(f"{what} is no list of words")
     return value
+
+
+def _pattern(told: dict[str, Any]) -> dict[str, Any]:
+    """Return which workers are meant, if a pattern says so; one that cannot be read means none."""
+    pattern, matcher = told.get("pattern"), told.get("matcher")
+    if not pattern and not matcher:
+        return {}
+    if not isinstance(pattern, str) or matcher != "glob":
+        raise UnreadableError("its pattern is no glob")
+    return {"pattern": pattern, "matcher": matcher}
 
 
 def _reply(told: dict[str, Any]) -> dict[str, Any]:

@@ -192,38 +192,29 @@ def test_a_worker_of_celerys_own_making_is_refused_in_one_line(sqlite_studio):
     assert line.endswith("start it by `caat worker`")
 
 
+def command(**fields: object) -> bytes:
+    """Return a command as others would publish it."""
+    return json.dumps({"body": json.dumps(fields), "properties": {}}).encode()
+
+
 HOSTILE = [
     b"",
     b"garbage",
     b"[" * 20_000,
     b'{"body": 1}',
     b'{"body": "e30=", "properties": {"body_encoding": "base64"}}',
-    json.dumps({"body": json.dumps({"method": "../x"}), "properties": {}}).encode(),
-    json.dumps({"body": json.dumps({"method": ["ping"]}), "properties": {}}).encode(),
-    json.dumps(
-        {
-            "body": json.dumps({"method": "revoke", "arguments": {"task_id": [{}]}}),
-            "properties": {},
-        }
-    ).encode(),
-    json.dumps(
-        {
-            "body": json.dumps(
-                {"method": "ping", "reply_to": {"exchange": "", "routing_key": "caat"}}
-            ),
-            "properties": {},
-        }
-    ).encode(),
-    json.dumps({"body": json.dumps({"method": "revoke"}), "properties": {}}).encode(),
-    json.dumps(
-        {"body": json.dumps({"method": "revoke", "arguments": {"task_id": 5}}), "properties": {}}
-    ).encode(),
-    json.dumps(
-        {
-            "body": json.dumps({"method": "active", "destination": {"a": 1}}),
-            "properties": {},
-        }
-    ).encode(),
+    command(method="../x"),
+    command(method=["ping"]),
+    command(method="revoke"),
+    command(method="revoke", arguments={"task_id": 5}),
+    command(method="revoke", arguments={"task_id": [{}]}),
+    command(method="active", destination={"a": 1}),
+    command(method="ping", reply_to={"exchange": "", "routing_key": "caat"}),
+    command(method="shutdown", destination=["somebody@else"]),
+    command(method="shutdown", pattern="somebody*", matcher="glob"),
+    command(method="shutdown", pattern="(a+)+$", matcher="pcre"),
+    command(method="shutdown", matcher="glob"),
+    command(method="shutdown", pattern=7, matcher="glob"),
 ]
 
 
