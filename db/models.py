@@ -1,24 +1,25 @@
-"""The tables."""
+"""The tables: runs and who works on them here, what they recorded in `db.recorded`."""
 
 from datetime import datetime
-from typing import Any, ClassVar
-from uuid import uuid4
+from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    Double,
-    Enum,
-    ForeignKey,
-    Index,
-    LargeBinary,
-    MetaData,
-    String,
-    Text,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
 
+from db.model_base import DEFAULT_QUEUE as DEFAULT_QUEUE
+from db.model_base import EVALUATION as EVALUATION
+from db.model_base import EXPORT as EXPORT
+from db.model_base import FINAL as FINAL
+from db.model_base import NORMAL_PRIORITY as NORMAL_PRIORITY
+from db.model_base import TRAINING as TRAINING
+from db.model_base import Base as Base
+from db.model_base import new_run_id as new_run_id
+from db.recorded import Checkpoint as Checkpoint
+from db.recorded import ClassMetric as ClassMetric
+from db.recorded import ClassSummary as ClassSummary
+from db.recorded import Evaluation as Evaluation
+from db.recorded import Metric as Metric
+from db.recorded import Snapshot as Snapshot
 from db.status import ACTIVE as ACTIVE
 from db.status import DRAIN as DRAIN
 from db.status import ENDED as ENDED
@@ -28,46 +29,7 @@ from db.status import STOPPABLE as STOPPABLE
 from db.status import STOPS_AS as STOPS_AS
 from db.status import USER as USER
 from db.status import RunStatus as RunStatus
-from db.types import UtcDateTime, db_now
-
-FINAL = "final"
-"""The name of the look at the test data that ends a training."""
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    """Constraints have names of their own, so that a later migration can find them."""
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: UtcDateTime(),
-        float: Double(),
-        dict[str, Any]: JSON(none_as_null=True),
-        list[Any]: JSON(none_as_null=True),
-        RunStatus: Enum(
-            RunStatus,
-            values_callable=lambda kind: [status.value for status in kind],
-            native_enum=False,
-            create_constraint=True,
-            length=16,
-            name="status",
-        ),
-    }
-
-
-_CLUSTERED = {"sqlite_with_rowid": False}
-"""SQLite keeps the rows of one run, split and name together, and their long key only once."""
-
-
-def new_run_id() -> str:
-    """Return an id that is never used again."""
-    return uuid4().hex
+from db.types import db_now
 
 
 class Run(Base):
@@ -77,6 +39,12 @@ class Run(Base):
     __table_args__ = (Index(None, "status", "queued_at"),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_run_id)
+    kind: Mapped[str] = mapped_column(String(16), default=TRAINING, server_default=TRAINING)
+    """training, or a job about a run that was trained: evaluation, export."""
+    subject_id: Mapped[str | None] = mapped_column(String(32), index=True)
+    """The run that such a job is about; it is deleted after its jobs."""
+    request: Mapped[dict[str, Any] | None]
+    """What such a job was asked for."""
     name: Mapped[str] = mapped_column(String(200))
     status: Mapped[RunStatus] = mapped_column(default=RunStatus.QUEUED)
     reason: Mapped[str | None] = mapped_column(String(32))
@@ -90,6 +58,16 @@ class Run(Base):
     seed: Mapped[int] = mapped_column(BigInteger)
     study: Mapped[str | None] = mapped_column(String(200), index=True)
     """Name that runs launched together share."""
+    queue: Mapped[str] = mapped_column(
+        String(40), default=DEFAULT_QUEUE, server_default=DEFAULT_QUEUE
+    )
+    """Only workers that serve it take the run."""
+    priority: Mapped[int] = mapped_column(default=NORMAL_PRIORITY, server_default="5")
+    """0 to 9; of what waits the highest is taken first."""
+    owner: Mapped[str] = mapped_column(String(100), default="", server_default="")
+    """Whose it is; of equal priority whoever has the fewest runs at work is next."""
+    memory_needed: Mapped[int | None] = mapped_column(BigInteger)
+    """Bytes that a worker's device must have."""
     data_digest: Mapped[str | None] = mapped_column(String(64))
     """Fingerprint of the dataset at launch; a trainer refuses another."""
     idempotency_key: Mapped[str | None] = mapped_column(String(64), unique=True)
@@ -167,119 +145,6 @@ class RunEvent(Base):
     at: Mapped[datetime] = mapped_column(server_default=db_now())
 
 
-class Metric(Base):
-    """One value of a whole split or of the training itself, at one step."""
-
-    __tablename__ = "metric"
-    __table_args__ = _CLUSTERED
-
-    run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
-    split: Mapped[str] = mapped_column(String(16), primary_key=True)
-    """train, validation, test"""
-    name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    step: Mapped[int] = mapped_column(primary_key=True)
-    """Optimiser steps taken since the run began."""
-    epoch: Mapped[int]
-    attempt: Mapped[int]
-    value: Mapped[float | None]
-    """None where the value is not a finite number."""
-
-
-class ClassMetric(Base):
-    """One value of one class of a split after one epoch; errors are shares of the class's n."""
-
-    __tablename__ = "class_metric"
-    __table_args__ = _CLUSTERED
-
-    run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
-    split: Mapped[str] = mapped_column(String(16), primary_key=True)
-    name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    epoch: Mapped[int] = mapped_column(primary_key=True)
-    class_index: Mapped[int] = mapped_column(primary_key=True)
-    attempt: Mapped[int]
-    value: Mapped[float | None]
-    n: Mapped[int]
-    """Samples of the class that the value counts over."""
-
-
-class ClassSummary(Base):
-    """The distribution, over one class, of one quantity that the method gave each sample."""
-
-    __tablename__ = "class_summary"
-
-    run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
-    epoch: Mapped[int] = mapped_column(primary_key=True)
-    quantity: Mapped[str] = mapped_column(String(32), primary_key=True)
-    """clean_weight, adversary_weight, anti_adversary_weight, bound, or a characteristic"""
-    label_group: Mapped[str] = mapped_column(String(8), primary_key=True)
-    """all, clean (given label = true label) or flipped"""
-    class_index: Mapped[int] = mapped_column(primary_key=True)
-    """Class of the given label."""
-    attempt: Mapped[int]
-    n: Mapped[int]
-    mean: Mapped[float | None]
-    """None, like the quantiles, where it is not a finite number."""
-    q05: Mapped[float | None]
-    q25: Mapped[float | None]
-    median: Mapped[float | None]
-    q75: Mapped[float | None]
-    q95: Mapped[float | None]
-    quantiles: Mapped[list[Any]]
-    """Equally spaced quantiles from minimum to maximum, for distribution charts."""
-
-
-class Snapshot(Base):
-    """Per-sample arrays of one run and epoch, as one columnar blob."""
-
-    __tablename__ = "snapshot"
-
-    run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
-    epoch: Mapped[int] = mapped_column(primary_key=True)
-    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
-    """assignment (every training sample), gallery (some samples with their images), or samples
-    (epoch 0: who the training samples are)"""
-    attempt: Mapped[int]
-    num_rows: Mapped[int]
-    data: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
-
-
-class Evaluation(Base):
-    """One look at the test data under one protocol: what was said of each image, no averages."""
-
-    __tablename__ = "evaluation"
-
-    run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
-    name: Mapped[str] = mapped_column(String(200), primary_key=True)
-    """``final`` at the end of training, else the protocol in words; done again, it is replaced."""
-    kind: Mapped[str] = mapped_column(String(16))
-    """attack, curve or masking"""
-    attempt: Mapped[int]
-    """Whose model it was."""
-    n: Mapped[int]
-    """Images looked at."""
-    card: Mapped[dict[str, Any]]
-    findings: Mapped[dict[str, Any] | None]
-    """What a curve or the masking checks found; an attack has none."""
-    outcomes: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
-    """Of an attack: sample, label, clean and attacked prediction, as a Parquet file."""
-    created_at: Mapped[datetime] = mapped_column(server_default=db_now())
-
-
-class Checkpoint(Base):
-    """One file of model and optimiser, under the data directory."""
-
-    __tablename__ = "checkpoint"
-
-    run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
-    epoch: Mapped[int] = mapped_column(primary_key=True)
-    attempt: Mapped[int]
-    path: Mapped[str] = mapped_column(Text)
-    """Relative to the data directory."""
-    size: Mapped[int] = mapped_column(BigInteger)
-    sha256: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[datetime] = mapped_column(server_default=db_now())
-
-
 class Worker(Base):
     """A worker process, as it last said of itself."""
 
@@ -296,5 +161,14 @@ class Worker(Base):
     """Of the tables that its program knows; empty before 0004."""
     state: Mapped[str] = mapped_column(String(16), default="idle")
     run_id: Mapped[str | None] = mapped_column(String(32))
+    queues: Mapped[str] = mapped_column(Text, server_default="")
+    """That it serves: ``,default,cpu,``; empty before 0008."""
+    datasets: Mapped[str] = mapped_column(Text, server_default="")
+    """That are on its machine, written the same way."""
+    memory_total: Mapped[int | None] = mapped_column(BigInteger)
+    """Bytes, of its device."""
+    memory_used: Mapped[int | None] = mapped_column(BigInteger)
+    utilisation: Mapped[float | None]
+    """Share of its device, 0 to 1, that was busy when it last reported."""
     started_at: Mapped[datetime] = mapped_column(server_default=db_now())
     last_seen: Mapped[datetime] = mapped_column(server_default=db_now())
