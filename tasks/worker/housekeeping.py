@@ -8,8 +8,11 @@ from importlib.metadata import version
 
 from db import workers
 from db.errors import DatabaseError, SchemaNewerError
+from db.reads.placement import joined
+from engine.data.datasets.base import datasets
 from engine.runtime import find_device
 from tasks.processes.host import host_name, identity
+from tasks.queue.place import served_queues
 from tasks.settings import open_database, settings
 from tasks.worker.leftover_files import OLD_SECONDS, delete_leftover_files
 from tasks.worker.reconcile import lost, sweep
@@ -37,7 +40,8 @@ class Presence:
 
     def report(self) -> None:
         """Say in the row that it is here, and what it does, even if it is too old to work."""
-        me = identity()
+        me, folder = identity(), settings().dataset_dir
+        here = [name for name, source in datasets().items() if source.is_here(folder)]
         with open_database(newer=True).write() as session:
             workers.upsert_worker(
                 session,
@@ -50,6 +54,8 @@ class Presence:
                     version=version("caat-studio"),
                     state="busy" if self.run_id else "idle",
                     run_id=self.run_id,
+                    queues=joined(served_queues(me.device)),
+                    datasets=joined(here),
                 ),
             )
 
@@ -66,13 +72,13 @@ class Presence:
         """Report and sweep until `done`, whatever the database does meanwhile; then take leave."""
         leftovers_at = time.monotonic()
         while not done.is_set():
-            self._try(self.report)
-            self._try(lambda: sweep(open_database()))
+            self.attempt(self.report)
+            self.attempt(lambda: sweep(open_database()))
             if time.monotonic() >= leftovers_at:
                 leftovers_at += OLD_SECONDS
-                self._try(lambda: delete_leftover_files(open_database()))
+                self.attempt(lambda: delete_leftover_files(open_database()))
             self._rest(time.monotonic() + settings().sweep_seconds)
-        self._try(_leave)
+        self.attempt(_leave)
 
     def _rest(self, until: float) -> None:
         """Wait, but no longer than until a run has lost its worker."""
@@ -84,7 +90,8 @@ class Presence:
             except DatabaseError as error:
                 self.complain(error)
 
-    def _try(self, act: Callable[[], object]) -> None:
+    def attempt(self, act: Callable[[], object]) -> None:
+        """Do something that may fail for now; then say so and go on."""
         try:
             act()
             self._complaint = None

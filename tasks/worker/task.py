@@ -8,11 +8,12 @@ from celery.exceptions import Ignore
 from celery.worker.state import requests
 
 from db.errors import DatabaseError
-from db.models import RunStatus
+from db.models import DEFAULT_QUEUE, RunStatus
 from db.reads import queries
 from tasks.queue.celery_app import celery_app
 from tasks.queue.message import TASK, run_of
-from tasks.queue.messages import withdraw
+from tasks.queue.messages import Waiting, withdraw
+from tasks.queue_names import from_broker
 from tasks.settings import open_database
 from tasks.worker import housekeeping, slot
 from tasks.worker.supervise import run_attempt
@@ -44,12 +45,14 @@ class TrainRun(Task):
         """
         task, presence = self.request.id, self.presence
         _, times_queued = run_of(task)
+        queue = from_broker(self.request.delivery_info["routing_key"]) or DEFAULT_QUEUE
+        place = Waiting(task, queue)
 
         def claimed(run_id: str) -> None:
             """Note the run, and take away its message, at a broker that may take its time."""
             presence.run_id = run_id
             slot.claimed()
-            threading.Thread(target=withdraw, args=(task,), name="withdraw", daemon=True).start()
+            threading.Thread(target=withdraw, args=(place,), name="withdraw", daemon=True).start()
 
         try:
             if not run_attempt(
