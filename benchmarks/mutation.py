@@ -69,13 +69,14 @@ OPTIONS = f"""
 source = {", ".join(PACKAGES)}
 relative_files = true
 parallel = true
-patch = subprocess
+patch = subprocess, _exit
 sigterm = true
 data_file = {COVERED}
 context = ${{PYTEST_CURRENT_TEST-}}
 disable_warnings = no-data-collected, module-not-measured, module-not-imported
 """
-"""Processes that a test starts are asked too: their context is what pytest tells them by itself."""
+"""Processes that a test starts are asked too, those also that end at once by ``os._exit``; their
+context is what pytest tells them by itself."""
 
 
 def cover(tests: list[str]) -> None:
