@@ -146,14 +146,16 @@ def worker(
     ] = None,
 ) -> None:
     """Serve queued runs until stopped."""
-    from tasks import serve
     from tasks.queue_names import parse_queues
     from tasks.settings import settings
 
+    chosen = settings()
     if device is not None:
-        settings().device = device
+        chosen.device = device
     if queues is not None:
-        settings().queues = ",".join(parse_queues(queues))
+        chosen.queues = ",".join(parse_queues(queues))
+    from tasks import serve  # Celery reads the settings as it is loaded
+
     serve.work()
 
 

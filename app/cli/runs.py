@@ -26,7 +26,7 @@ def launch(
     from tasks.queue.place import ANYWHERE, changed
     from tasks.queue.submit import NOT_SENT, submit
 
-    wanted = changed(ANYWHERE, queue, priority, memory)
+    wanted = changed(ANYWHERE, queue=queue, priority=priority, memory=memory)
     done = submit(read_scenario(file, set_ or []), actor=ACTOR, place=wanted)
     if as_json:
         say_json({"run_id": done.run_id})
@@ -130,7 +130,7 @@ def resume(run_id: RunId) -> None:
 
 
 def place(
-    run_id: RunId, queue: Queue = None, priority: Priority = None, memory: Memory = None
+    run_id: RunId, *, queue: Queue = None, priority: Priority = None, memory: Memory = None
 ) -> None:
     """Give a run that waits another queue, priority or need of memory, or say what it has."""
     from tasks import commands
@@ -138,7 +138,7 @@ def place(
 
     found = commands.find_run(run_id)
     now = commands.place_of(found)
-    wanted = changed(now, queue, priority, memory)
+    wanted = changed(now, queue=queue, priority=priority, memory=memory)
     say(commands.place(found, ACTOR, wanted) if wanted != now else f"It is {in_words(now)}")
 
 

@@ -13,6 +13,7 @@ from app.text.format import count
 from app.text.markdown import literal
 from db.reads.rows import RunDetail
 from engine.names import visible
+from tasks.queue.place import what_it_waits_for
 from tasks.recording.causes import retries
 from tasks.recording.exactness import NOT_EXACT, label
 from tasks.worker.liveness import LOST_WORKER
@@ -96,6 +97,19 @@ def _say_message(run: RunDetail) -> None:
         st.info(f"{_sentence(run.message)}{kept}", icon=":material/info:")
     elif run.attempt > 1 or (run.attempt and run.status == "queued"):
         _say_attempts(run)
+    if run.status == "queued":
+        _say_what_it_waits_for(run)
+
+
+def _say_what_it_waits_for(run: RunDetail) -> None:
+    wait = cached.wait_of(run.id)
+    if wait is None:
+        return
+    told = _sentence(what_it_waits_for(wait))
+    if wait.able:
+        st.caption(f":material/hourglass_empty: {told}")
+    else:  # somebody has to do something
+        st.warning(told, icon=":material/hourglass_empty:")
 
 
 def _say_attempts(run: RunDetail) -> None:

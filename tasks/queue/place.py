@@ -60,7 +60,7 @@ class Place:
 ANYWHERE = Place()
 
 
-def changed(place: Place, queue: str | None, priority: int | None, memory: str | None) -> Place:
+def changed(place: Place, *, queue: str | None, priority: int | None, memory: str | None) -> Place:
     """Return a place with what is given instead; None keeps what is there.
 
     Raises:
