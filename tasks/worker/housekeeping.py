@@ -16,6 +16,7 @@ from tasks.queue.place import served_queues
 from tasks.settings import open_database, settings
 from tasks.worker.leftover_files import OLD_SECONDS, delete_leftover_files
 from tasks.worker.reconcile import lost, sweep
+from tasks.worker.spare import spare
 
 LOST_CHECK_SECONDS = 0.5
 """Seconds between two looks at who holds runs."""
@@ -78,12 +79,14 @@ class Presence:
                 leftovers_at += OLD_SECONDS
                 self.attempt(lambda: delete_leftover_files(open_database()))
             self._rest(time.monotonic() + settings().sweep_seconds)
+        spare.close()
         self.attempt(_leave)
 
     def _rest(self, until: float) -> None:
         """Wait, but no longer than until a run has lost its worker."""
         pause = min(LOST_CHECK_SECONDS, settings().sweep_seconds)
         while time.monotonic() < until and not done.wait(pause):
+            spare.keep()
             try:
                 if lost(open_database()):
                     return
