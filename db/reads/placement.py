@@ -7,9 +7,23 @@ long study holds up nobody else; then the oldest.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    ScalarSelect,
+    String,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session, aliased
 
 from db.migrate import head_revision
@@ -76,47 +90,101 @@ def parted(text: str) -> list[str]:
 
 
 def claimable(session: Session, worker_id: str, *, offered: str | None = None) -> list[Ticket]:
-    """Return the runs that a worker may take, the next one first; at most 20.
+    """Return the next run of each owner that a worker may take, the one whose turn it is first.
+
+    It costs what the number of owners costs, however many runs wait: each step is a look at an
+    index.
 
     Args:
         session: A reading one.
         worker_id: Who asks; a worker without a row may take nothing.
         offered: The run whose message the worker has; it goes before its equals.
     """
-    active = (
-        select(Run.owner, func.count().label("number"))
-        .where(Run.status.in_(HELD))
-        .group_by(Run.owner)
-        .subquery("active")
-    )
-    turns = select(Run.owner, func.max(Run.started_at).label("last")).group_by(Run.owner)
-    had = turns.subquery("had")
-    may = (
-        Run.status == RunStatus.QUEUED,
-        Run.min_worker_rev <= head_revision(),
-        _has(Worker.queues, Run.queue),
-        _has_memory(func.coalesce(Run.memory_needed, 0)),
-        or_(_has(Worker.datasets, Run.dataset), ~_is_elsewhere()),
-    )
+    best = session.execute(_best(), {"worker": worker_id}).scalars()
+    candidates = {run_id for run_id in (*best, offered) if run_id is not None}
+    given = {"worker": worker_id, "offered": offered, "candidates": sorted(candidates)}
+    return [Ticket(*row) for row in session.execute(_turns(), given)]
+
+
+@cache
+def _best() -> Any:
+    """Select the best run of each owner; like `_turns` put together once, which takes a while."""
+    owners, me = _owners_that_wait(), Worker.id == bindparam("worker", type_=String)
+    return select(_best_of(owners)).select_from(owners).join(Worker, me)
+
+
+@cache
+def _turns() -> Any:
+    """Select those of some runs that a worker may take, the one whose turn it is first.
+
+    A statement of its own: the planner of PostgreSQL takes the candidates for many, and reads the
+    whole table.
+    """
+    offered = bindparam("offered", type_=String)
+    active, had = aliased(Run), aliased(Run)
+    at_work = select(func.count()).where(active.owner == Run.owner, active.status.in_(HELD))
+    last_turn = select(func.max(had.started_at)).where(had.owner == Run.owner).scalar_subquery()
     order = (
         Run.priority.desc(),
-        func.coalesce(active.c.number, 0),
-        had.c.last.is_not(None),
-        had.c.last,
+        at_work.scalar_subquery(),
+        last_turn.is_not(None),
+        last_turn,
         case((Run.id == offered, 0), else_=1),
         Run.queued_at,
         Run.id,
     )
-    found = (
+    return (
         select(Run.id, Run.times_queued, Run.queue)
-        .join(Worker, and_(*may))
-        .join(active, active.c.owner == Run.owner, isouter=True)
-        .join(had, had.c.owner == Run.owner)
-        .where(Worker.id == worker_id)
+        .join(Worker, Worker.id == bindparam("worker", type_=String))
+        .where(Run.id.in_(bindparam("candidates", expanding=True)), *_may_take(Run))
         .order_by(*order)
         .limit(_MOST)
     )
-    return [Ticket(*row) for row in session.execute(found)]
+
+
+def _owners_that_wait() -> CTE:
+    """Select each owner of a queued run once, by one look at the index for each."""
+    first, later = aliased(Run), aliased(Run)
+    begin = select(func.min(first.owner).label("owner")).where(first.status == RunStatus.QUEUED)
+    found = begin.cte("owners", recursive=True)
+    following = (
+        select(func.min(later.owner))
+        .where(later.status == RunStatus.QUEUED, later.owner > found.c.owner)
+        .scalar_subquery()
+    )
+    return found.union_all(select(following).where(found.c.owner.is_not(None)))
+
+
+def _best_of(owners: CTE) -> ScalarSelect[str]:
+    """Select the run of an owner that the worker may take first."""
+    some, one = aliased(Run), aliased(Run)
+    highest = (
+        select(some.priority)
+        .where(some.owner == owners.c.owner, *_may_take(some))
+        .order_by(some.priority.desc())
+        .limit(1)
+        .correlate(owners, Worker)
+        .scalar_subquery()
+    )
+    return (
+        select(one.id)
+        .where(one.owner == owners.c.owner, one.priority == highest, *_may_take(one))
+        .order_by(one.queued_at, one.id)
+        .limit(1)
+        .correlate(owners, Worker)
+        .scalar_subquery()
+    )
+
+
+def _may_take(run: Any) -> tuple[ColumnElement[bool], ...]:
+    """Tell whether a run waits, and whether the worker's row says that it may have it."""
+    return (
+        run.status == RunStatus.QUEUED,
+        run.min_worker_rev <= head_revision(),
+        _has(Worker.queues, run.queue),
+        _has_memory(func.coalesce(run.memory_needed, 0)),
+        or_(_has(Worker.datasets, run.dataset), ~_is_elsewhere(run)),
+    )
 
 
 def tickets(session: Session, run_ids: list[str]) -> list[Ticket]:
@@ -204,15 +272,15 @@ def _is_live(worker: Any) -> ColumnElement[bool]:
     )
 
 
-def _is_elsewhere() -> ColumnElement[bool]:
+def _is_elsewhere(run: Any) -> ColumnElement[bool]:
     """Tell whether a live worker that may take a run has its dataset already.
 
     Where none has it, any may take the run: its trainer fetches the dataset, or says what lacks.
     """
     other = aliased(Worker)
-    has_it = (_has(other.queues, Run.queue), _has(other.datasets, Run.dataset))
-    fits = _has_memory(func.coalesce(Run.memory_needed, 0), other)
-    return exists().where(_is_live(other), *has_it, fits)
+    has_it = (_has(other.queues, run.queue), _has(other.datasets, run.dataset))
+    fits = _has_memory(func.coalesce(run.memory_needed, 0), other)
+    return exists().where(_is_live(other), *has_it, fits).correlate(run, Worker)
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:

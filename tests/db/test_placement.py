@@ -28,6 +28,17 @@ def next_for(database, worker_id: str, offered: str | None = None) -> list[str]:
         return [t.run_id for t in claimable(session, worker_id, offered=offered)]
 
 
+def order_for(database, worker_id: str) -> list[str]:
+    """Return in which order a worker takes what waits, if nothing else happens."""
+    order = []
+    while found := next_for(database, worker_id):
+        order.append(found[0])
+        set_run(database, found[0], status=RunStatus.CANCELLED)
+    for run_id in order:
+        set_run(database, run_id, status=RunStatus.QUEUED)
+    return order
+
+
 def waits(database, run_id: str):
     with database.read() as session:
         return wait_of(session, run_id)
@@ -41,19 +52,19 @@ def set_run(database, run_id: str, **values: object) -> None:
 def test_a_worker_takes_only_what_waits_in_a_queue_that_it_serves(database, queued, offers):
     usual = queued(database)
     on_gpu, on_a100 = queued(database, queue="gpu"), queued(database, queue="a100")
-    assert next_for(database, offers(database, "w-1")) == [usual]
-    assert next_for(database, offers(database, "w-2", queues=",gpu,a100,")) == [on_gpu, on_a100]
-    assert next_for(database, offers(database, "w-3", queues=",a10,a1000,00,")) == []
-    assert next_for(database, "a worker without a row") == []
+    assert order_for(database, offers(database, "w-1")) == [usual]
+    assert order_for(database, offers(database, "w-2", queues=",gpu,a100,")) == [on_gpu, on_a100]
+    assert order_for(database, offers(database, "w-3", queues=",a10,a1000,00,")) == []
+    assert order_for(database, "a worker without a row") == []
 
 
 def test_the_highest_priority_goes_first_and_the_oldest_of_equals(database, queued, offers):
     me = offers(database)
     usual, later = queued(database), queued(database)
     low, high = queued(database, priority=0), queued(database, priority=9)
-    assert next_for(database, me) == [high, usual, later, low]
+    assert order_for(database, me) == [high, usual, later, low]
     set_run(database, later, queued_at=datetime(2020, 1, 1, tzinfo=UTC))
-    assert next_for(database, me) == [high, later, usual, low]
+    assert order_for(database, me) == [high, later, usual, low]
 
 
 def test_of_equal_priority_whoever_has_the_fewest_runs_at_work_is_next(
@@ -66,7 +77,8 @@ def test_of_equal_priority_whoever_has_the_fewest_runs_at_work_is_next(
     of_busy = [queued(database, owner="busy") for _ in range(3)]
     of_other, of_idle = queued(database, owner="other"), queued(database, owner="idle")
     urgent = queued(database, owner="busy", priority=6)
-    assert next_for(database, me) == [urgent, of_idle, of_other, *of_busy]
+    assert next_for(database, me) == [urgent, of_idle, of_other]  # the next one of each
+    assert order_for(database, me) == [urgent, of_idle, of_other, *of_busy]
 
 
 def test_a_run_that_is_over_counts_no_more_for_its_owner(database, queued, running, offers):
@@ -98,8 +110,10 @@ def test_a_message_goes_before_its_equals_and_behind_what_is_better(database, qu
     first, second = queued(database), queued(database)
     assert next_for(database, me, offered=second) == [second, first]
     urgent = queued(database, priority=8)
-    assert next_for(database, me, offered=second)[0] == urgent
-    assert next_for(database, me, offered="a run that is gone") == [urgent, first, second]
+    assert next_for(database, me, offered=second) == [urgent, second]
+    assert next_for(database, me, offered="a run that is gone") == [urgent]
+    elsewhere = queued(database, priority=9, queue="gpu")
+    assert next_for(database, me, offered=elsewhere) == [urgent]
 
 
 def test_a_run_goes_only_where_there_is_the_memory_that_it_needs(database, queued, offers):
@@ -146,7 +160,7 @@ def test_a_resumed_run_waits_behind_those_that_were_queued_before_it(
     with database.write() as session:
         interrupt(session, run_id, attempt, reason=DRAIN, message=None)
         requeue(session, run_id, "tester", reason=DRAIN)
-    assert next_for(database, offers(database)) == [other, run_id]
+    assert order_for(database, offers(database)) == [other, run_id]
 
 
 def test_a_place_is_told_by_id_number_of_times_and_queue(database, queued):
