@@ -1,15 +1,15 @@
 """Evaluations of a trained model: any attack, on all of a set or a stratified part of it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import nn
 
-from engine.attacks.base import Conditions, EvaluationAttack, num_classes_of
+from engine.attacks.base import Conditions, EvaluationAttack, Parts, num_classes_of
 from engine.config import Section
 from engine.data.preparation import (
     shuffled_by_class,
@@ -25,6 +25,10 @@ from engine.models.modes import eval_mode
 from engine.perturbation.norms import require_within
 from engine.seeds import numpy_stream
 from engine.types import IntArray
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 class SampleConfig(Section):
@@ -84,6 +88,7 @@ class Suite:
         sample: Which of the images, and which draws.
         device: Where the work is done.
         check: Called often; may raise to stop.
+        parts: What an earlier process may have found of the same.
     """
 
     model: nn.Module
@@ -91,6 +96,11 @@ class Suite:
     sample: SampleConfig
     device: torch.device
     check: Callable[[], None] = lambda: None
+    parts: Parts = field(default_factory=Parts)
+
+    @property
+    def conditions(self) -> Conditions:
+        return Conditions(self.sample.seed, self.sample.batch_size, self.check, self.parts)
 
     def index(self) -> IntArray:
         """Return the positions (n,) of the images that are looked at, ascending.
@@ -114,7 +124,7 @@ class Suite:
         """
         self._require_fit(attack)
         index = self.index()
-        conditions = Conditions(self.sample.seed, self.sample.batch_size, self.check)
+        conditions = self.conditions
         card = card_of(attack, self.subject, conditions, n=len(index))
         chosen = self.subject.images.take(index)
         return Assessment(
