@@ -1,4 +1,7 @@
-"""The child process of one attempt: the engine, and a recorder. ``python -m tasks.trainer``."""
+"""The child process of one attempt: a training and its recorder, or a job about a run.
+
+Started as ``python -m tasks.trainer``.
+"""
 
 import logging
 import os
@@ -99,6 +102,10 @@ def _train(
     run, rows = retry_transient(lambda: _stored(database, run_id), RETRY_SECONDS)
     if run is None:
         raise ReplacedError(f"run {run_id} is gone")
+    if run.is_job:
+        from tasks.results import job  # it loads what no training needs
+
+        return job.work(database, run, attempt, device=device, should_stop=should_stop)
     scenario = Scenario.model_validate(run.scenario)
     _require_its_data(scenario, run.data_digest)
     search = checkpoints.search(settings().data_dir, rows)
@@ -123,6 +130,7 @@ def _train(
         device=pick_device(device),
         resume=resume,
     )
+    return None
 
 
 def _require_its_data(scenario: Scenario, digest: str | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from db.models import ClassMetric, Metric, Run, RunStatus
+from db.models import TRAINING, ClassMetric, Metric, Run, RunStatus
 from db.portable import searchable
 from db.reads.headline import ERRORS, NATURAL_ERROR, ROBUST_ERROR
 
@@ -47,7 +47,7 @@ def finished_runs(
         *(Run.id, Run.name, Run.method, Run.dataset, Run.seed, Run.study, Run.scenario),
         *(Run.evaluation_card, Run.facts["class_names"]),
     )
-    ended = select(*columns).where(Run.status == RunStatus.SUCCEEDED)
+    ended = select(*columns).where(Run.status == RunStatus.SUCCEEDED, Run.kind == TRAINING)
     if study is not None:
         ended = ended.where(Run.study == searchable(study))
     found = session.execute(ended.order_by(Run.ended_at.desc(), Run.id).limit(limit))

@@ -18,6 +18,7 @@ from db.models import (
     HELD,
     RESUMABLE,
     STOPS_AS,
+    TRAINING,
     USER,
     Attempt,
     Run,
@@ -47,6 +48,11 @@ class NewRun:
     """Fingerprint of the dataset."""
     idempotency_key: str | None = None
     """Two submissions with one key make one run."""
+    kind: str = TRAINING
+    subject_id: str | None = None
+    """Of a job: the run that it is about."""
+    request: dict[str, Any] | None = None
+    """Of a job: what it is asked for."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ def examine_as_released(
 
 def _attacked(space: NormalisedSpace, x: Tensor, y: Tensor, *, rng: torch.Generator) -> Tensor:
     x_adv = released_attack(space, x, y, rng=rng, epsilon=RELEASED.epsilon, step=RELEASED.step)
-    return space(x_adv).argmax(dim=1)
+    said: Tensor = space(x_adv).argmax(dim=1)
+    return said
 
 
 def card_as_released(

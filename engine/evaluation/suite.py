@@ -64,18 +64,27 @@ def stratified_subset(labels: IntArray, size: int, num_classes: int, *, seed: in
     Raises:
         UserError: There are not so many images, or a class would have none.
     """
-    if size > len(labels):
-        raise UserError(f"subset: {size} is not valid; the set has {len(labels)} images")
-    available = np.bincount(labels, minlength=num_classes)
-    available = available[available > 0]
+    require_subset(np.bincount(labels, minlength=num_classes), size)
+    rng = numpy_stream(seed, "evaluation subset")
+    return stratified(shuffled_by_class(labels, num_classes, rng), size)
+
+
+def require_subset(counts: IntArray, size: int) -> None:
+    """Refuse a part that cannot be drawn; ``counts`` are the images (C,) of each class.
+
+    Raises:
+        UserError: There are not so many images, or a class would have none.
+    """
+    total = int(counts.sum())
+    if size > total:
+        raise UserError(f"subset: {size} is not valid; the set has {total} images")
+    available = counts[counts > 0]
     if stratified_counts(available, size).min() == 0:
         least = smallest_subset(available, size)
         raise UserError(
             f"subset: {size} is not valid, it leaves a class without an image; allowed: a whole "
-            f"number, {least} to {len(labels)}"
+            f"number, {least} to {total}"
         )
-    rng = numpy_stream(seed, "evaluation subset")
-    return stratified(shuffled_by_class(labels, num_classes, rng), size)
 
 
 @dataclass(frozen=True)
