@@ -171,11 +171,11 @@ def _interrupted(database: Database, run_id: str, attempt: int, *, error: Except
                 needed = getattr(error, "needed", 0)
                 epoch = rows[0].epoch if rows else None
                 reason = causes.DISK_FULL
-                message = causes.disk_full(settings().data_dir, epoch, needed)
+                folder = settings().data_dir
+                message = causes.disk_full(folder, epoch, needed, is_job=run.is_job)
             else:
                 reason = causes.OOM
-                batch_size = Scenario.model_validate(run.scenario).training.batch_size
-                message = causes.out_of_memory("no more could be had", batch_size)
+                message = causes.out_of_memory("no more could be had", run)
             transitions.interrupt(session, run_id, attempt, reason=reason, message=message)
 
     retry_transient(interrupt, RETRY_SECONDS)

@@ -87,15 +87,15 @@ def run_members(
         UserError: pyautoattack is not installed.
     """
     device = images.labels.device
-    ensemble = _ensemble(_careful(model, conditions), attack, conditions.seed, device=device)
-    ensemble.attacks_to_run = list(members.names)
-    ensemble.apgd.n_restarts = members.restarts
-    ensemble.square.n_queries = members.num_queries
-    for targeted in (ensemble.apgd_targeted, ensemble.fab):
-        targeted.n_target_classes = num_targets(num_classes_of(model, images))
     everything = images.batch(torch.arange(len(images), device=device))
-    _Batches(ensemble, conditions, members, num_right=int((clean == images.labels).sum()))
     with _kept_to_itself(device):
+        ensemble = _ensemble(_careful(model, conditions), attack, conditions.seed, device=device)
+        ensemble.attacks_to_run = list(members.names)
+        ensemble.apgd.n_restarts = members.restarts
+        ensemble.square.n_queries = members.num_queries
+        for targeted in (ensemble.apgd_targeted, ensemble.fab):
+            targeted.n_target_classes = num_targets(num_classes_of(model, images))
+        _Batches(ensemble, conditions, members, num_right=int((clean == images.labels).sum()))
         _, said = ensemble.run_standard_evaluation(
             everything.x, everything.y, batch_size=conditions.batch_size
         )

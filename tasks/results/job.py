@@ -175,7 +175,9 @@ def work(
 def _evaluate(job: Job, device: str) -> None:
     trained = load_trained(job.database, job.subject_id, device)
     request = EvaluationRequest(**(job.row.request or {}))
-    parts = StoredParts(job, retry_transient(lambda: _stored(job), RETRY_SECONDS))
+    stored = retry_transient(lambda: _stored(job), RETRY_SECONDS)
+    log.info("%d batches are stored already", len(stored))
+    parts = StoredParts(job, stored)
     looks = Looks(trained, request, check=parts.check, parts=parts)
     parts.expect(looks.num_looks(), looks.num_images())
     _tell_facts(job, _facts(trained))
