@@ -167,6 +167,7 @@ def delete(
 
 def export(
     run_id: RunId,
+    *,
     what: Annotated[
         str, typer.Option(help="metrics, classes, samples, evaluations, model or report")
     ],

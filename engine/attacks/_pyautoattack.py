@@ -63,8 +63,8 @@ def run_members(
     attack: EvaluationAttack,
     model: nn.Module,
     images: DeviceImages,
-    clean: Tensor,
     *,
+    clean: Tensor,
     conditions: Conditions,
     members: Members,
 ) -> Tensor:
@@ -128,10 +128,11 @@ class _Batches:
         ensemble.get_logits = self.logits
         for place, name in enumerate(members.names):
             member = getattr(ensemble, _MEMBERS[name])
-            member.perturb = partial(self.moved, place, member.perturb)
+            member.perturb = partial(self.moved, (place, member.perturb))
 
-    def moved(self, place: int, perturb: Callable[..., Tensor], x: Tensor, y: Tensor) -> Tensor:
+    def moved(self, member: tuple[int, Callable[..., Tensor]], x: Tensor, y: Tensor) -> Tensor:
         """Return what a member makes of a batch; where its classes are kept, the batch itself."""
+        place, perturb = member
         if place != self._member:
             self._member, self._seen, self._of = place, 0, max(self._num_right, 1)
         self._seen += len(y)
