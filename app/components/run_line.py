@@ -12,6 +12,7 @@ PHASES = {
     "training": "training",
     "validating": "measuring on validation data",
     "testing": "measuring on test data",
+    "evaluating": "attacking test images",
 }
 
 

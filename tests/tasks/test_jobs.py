@@ -97,6 +97,9 @@ def test_a_job_that_was_killed_goes_on_and_stores_what_the_command_stores_bit_fo
     studio.start_worker()
     done = studio.wait_for_status(job, "succeeded")
     assert (done.attempt, stored_parts(studio, job)) == (2, 0)
+    with studio.database.read() as session:
+        told = [event.message or "" for event in queries.events(session, job)]
+    assert any(line.startswith("Interrupted at image ") for line in told)
     log = (studio.folder / "runs" / job / "log.txt").read_text().split("Attempt 2")
     assert "INFO 0 batches are stored already" in log[0]
     assert "INFO 0 batches are stored already" not in log[1]
