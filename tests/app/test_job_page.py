@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.data import cached
 from db.models import RunStatus
 from db.reads import queries
 from db.writes import records, transitions
@@ -65,4 +66,5 @@ def test_a_job_has_a_page_that_leads_to_its_run(studio, open_page, evaluable):
     with studio.database.write() as session:
         done = RunStatus.SUCCEEDED
         transitions.finish(session, job.id, 1, status=done, message="Stored with run x: PGD")
+    cached.forget_runs()
     assert "Stored with run x: PGD" in words(open_page("run", id=job.id))
