@@ -82,8 +82,8 @@ class Snapshot(Base):
     run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
     epoch: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
-    """assignment (every training sample), gallery (some samples with their images), or samples
-    (epoch 0: who the training samples are)"""
+    """assignment (every training sample), gallery (some samples with their images), samples (epoch
+    0: who the training samples are), or part (what a job has found so far; its epoch counts)"""
     attempt: Mapped[int]
     num_rows: Mapped[int]
     data: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)

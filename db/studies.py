@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db.models import ACTIVE, Run, RunStatus
+from db.models import ACTIVE, TRAINING, Run, RunStatus
 from db.portable import searchable, tidy_text
 from db.reads import queries
 from db.reads.rows import RunRow
@@ -93,7 +93,7 @@ def studies(session: Session, limit: int = 500) -> list[StudyRow]:
     changed = func.max(func.coalesce(Run.ended_at, Run.started_at, Run.queued_at)).label("at")
     sums = (func.count(), func.sum(Run.epoch), func.sum(Run.num_epochs), changed)
     there = select(func.coalesce(Run.study, ""), Run.status, *sums).where(
-        Run.study.is_not(None), Run.status != RunStatus.DELETING
+        Run.study.is_not(None), Run.status != RunStatus.DELETING, Run.kind == TRAINING
     )
     newest = there.group_by(Run.study, Run.status).order_by(changed.desc())
     found: dict[str, StudyRow] = {}

@@ -73,7 +73,7 @@ def why_it_waits(run_id: str) -> str | None:
 
 
 def delete(run_id: str, actor: str, *, leave_files: bool = False) -> str:
-    """Delete an ended run with everything that it recorded.
+    """Delete an ended run with everything that it recorded, and the jobs about it.
 
     Args:
         run_id: Which run.
@@ -81,15 +81,19 @@ def delete(run_id: str, actor: str, *, leave_files: bool = False) -> str:
         leave_files: Whether its rows go at once although files on other hosts stay there.
 
     Raises:
-        UserError: The run has not ended.
+        UserError: The run or a job about it has not ended.
     """
     database = open_database()
     reconcile.end_lost(database, run_id)
+    with database.read() as session:
+        jobs = queries.list_jobs(session, run_id)
     with database.write() as session:
         going = deletion.start_deletion(session, run_id, actor)
     status = _status(run_id)
     if not going and status not in ("gone", "deleting"):
-        raise UserError(f"Stop it first: the run is {status}")
+        raise UserError(f"Stop it first: {_what_holds(run_id) or f'the run is {status}'}")
+    for job in jobs:
+        reconcile.finish_deletion(database, job.id, leave_files=leave_files)
     far = _files_elsewhere(run_id)
     reconcile.finish_deletion(database, run_id, leave_files=leave_files)
     if _status(run_id) != "deleting":
@@ -103,6 +107,14 @@ def delete(run_id: str, actor: str, *, leave_files: bool = False) -> str:
         f"Going; its files on {far} are deleted by the next worker there (`caat delete {run_id} "
         "--leave-files` forgets the run now and leaves them)"
     )
+
+
+def _what_holds(run_id: str) -> str:
+    """Return which job about a run has not ended; nothing if all have."""
+    with open_database().read() as session:
+        jobs = queries.list_jobs(session, run_id)
+    active = [f"its {job.kind} {job.id} is {job.status}" for job in jobs if job.is_active]
+    return ", ".join(active)
 
 
 def _files_elsewhere(run_id: str) -> str:

@@ -1,4 +1,7 @@
-"""The child process of one attempt: the engine, and a recorder. ``python -m tasks.trainer``."""
+"""The child process of one attempt: a training and its recorder, or a job about a run.
+
+Started as ``python -m tasks.trainer``.
+"""
 
 import json
 import logging
@@ -103,6 +106,10 @@ def _train(
     run, rows = retry_transient(lambda: _stored(database, run_id), RETRY_SECONDS)
     if run is None:
         raise ReplacedError(f"run {run_id} is gone")
+    if run.is_job:
+        from tasks.results import job  # it loads what no training needs
+
+        return job.work(database, run, attempt, device=device, should_stop=should_stop)
     scenario = Scenario.model_validate(run.scenario)
     _require_its_data(scenario, run.data_digest)
     search = checkpoints.search(settings().data_dir, rows)
@@ -127,6 +134,7 @@ def _train(
         device=pick_device(device),
         resume=resume,
     )
+    return None
 
 
 def _require_its_data(scenario: Scenario, digest: str | None) -> None:
@@ -167,11 +175,11 @@ def _interrupted(database: Database, run_id: str, attempt: int, *, error: Except
                 needed = getattr(error, "needed", 0)
                 epoch = rows[0].epoch if rows else None
                 reason = causes.DISK_FULL
-                message = causes.disk_full(settings().data_dir, epoch, needed)
+                folder = settings().data_dir
+                message = causes.disk_full(folder, epoch, needed, is_job=run.is_job)
             else:
                 reason = causes.OOM
-                batch_size = Scenario.model_validate(run.scenario).training.batch_size
-                message = causes.out_of_memory("no more could be had", batch_size)
+                message = causes.out_of_memory("no more could be had", run)
             transitions.interrupt(session, run_id, attempt, reason=reason, message=message)
 
     retry_transient(interrupt, RETRY_SECONDS)

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from app.cli.options import ACTOR
+from app.cli.queued import say_queued
 from app.cli.terminal import say, say_json
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it starts")]
@@ -31,13 +33,12 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
     protocol: Protocol = "pixel",
     curve: Annotated[bool, typer.Option("--curve", help="Robust error by radius")] = False,
     masking: Annotated[bool, typer.Option("--masking", help="Look for masked gradients")] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Have a worker do it, as a job")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
 ) -> None:
     """Attack the model that a run ended with; what it says of every image is stored."""
     from tasks import commands
-    from tasks.results.evaluate import EvaluationRequest
-    from tasks.results.evaluate import evaluate as look
-    from tasks.settings import open_database
+    from tasks.results.request import EvaluationRequest
 
     request = EvaluationRequest(
         attack=attack,
@@ -48,17 +49,24 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
         curve=curve,
         masking=masking,
     )
+    if queue:
+        from tasks import jobs
+
+        done = jobs.submit_evaluation(commands.find_run(run_id), request, actor=ACTOR)
+        return say_queued(done, as_json=as_json)
+    from tasks.results.evaluate import evaluate as look
+    from tasks.settings import open_database
+
     told = look(open_database(), commands.find_run(run_id), request)
     if as_json:
-        say_json(told)
-        return
+        return say_json(told)
     _print_errors(told)
     if "as_released" in told:
         typer.echo()
         _print_errors(told["as_released"])
         say(f"  {told['as_released']['evaluation_card']['space']}")
     _print_curve(told.get("curve"), told["evaluation_card"]["norm"])
-    _print_masking(told.get("masking"))
+    return _print_masking(told.get("masking"))
 
 
 def _print_errors(told: dict[str, Any]) -> None:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.options import ACTOR, AsJson, File, Memory, Priority, Queue, RunId, Set
+from app.cli.queued import say_queued
 from app.cli.terminal import say, say_json
+from engine.errors import UserError
 
 if TYPE_CHECKING:
-    from db.reads.rows import RunDetail
+    from db.reads.rows import RunDetail, RunRow
 
 
 def launch(
@@ -24,16 +26,11 @@ def launch(
     """Queue one run for a worker."""
     from app.scenario.toml_in import read_scenario
     from tasks.queue.place import ANYWHERE, changed
-    from tasks.queue.submit import NOT_SENT, submit
+    from tasks.queue.submit import submit
 
     wanted = changed(ANYWHERE, queue=queue, priority=priority, memory=memory)
     done = submit(read_scenario(file, set_ or []), actor=ACTOR, place=wanted)
-    if as_json:
-        say_json({"run_id": done.run_id})
-        return
-    typer.echo(done.run_id)
-    if not done.sent:
-        typer.echo(f"caat: {NOT_SENT}", err=True)
+    say_queued(done, as_json=as_json)
 
 
 def status(
@@ -55,6 +52,7 @@ def status(
             metrics = queries.final_metrics(session, found.id)
             return _show_run(liveness.with_lost_marked([found], database)[0], metrics, as_json)
         rows = liveness.with_lost_marked(queries.list_runs(session), database)
+        jobs = liveness.with_lost_marked(queries.list_jobs(session), database)
     table = [
         {
             "run_id": r.id,
@@ -68,11 +66,51 @@ def status(
         for r in rows
     ]
     if as_json:
-        return say_json({"runs": table})
+        return say_json({"runs": table, "jobs": [_as_json(job) for job in jobs]})
     for r in rows:
         epochs = f"{r.epoch}/{r.num_epochs}"
         say(f"{r.id}  {r.shown_status:11}  {epochs:8}  {r.method:21}  {r.dataset}  {r.name}")
+    for job in jobs:
+        about = f"{job.kind} of {(job.subject_id or '')[:8]}"
+        say(f"{job.id}  {job.shown_status:11}  {job.progress:<8.0%}  {about:21}  {job.name}")
     return None
+
+
+def _as_json(job: "RunRow") -> dict[str, Any]:
+    """Return what is told of a job: a list and its own page tell the same."""
+    return {
+        "run_id": job.id,
+        "kind": job.kind,
+        "subject_id": job.subject_id,
+        "request": job.request,
+        "status": job.shown_status,
+        "progress": job.progress,
+        "step": job.step,
+        "num_steps": job.num_steps,
+    }
+
+
+def _show_job(job: "RunDetail", as_json: bool) -> None:
+    """Say how a job stands; a step is an image that an evaluation has looked at."""
+    from tasks import commands
+    from tasks.worker.liveness import LOST_JOB
+
+    waits = commands.why_it_waits(job.id) if job.status == "queued" else None
+    told = _as_json(job) | {
+        "reason": job.reason,
+        "message": LOST_JOB if job.is_lost else waits or job.message,
+        "attempt": job.attempt,
+    }
+    if as_json:
+        return say_json(told)
+    say(f"run_id   {job.id}")
+    say(f"status   {job.shown_status}")
+    say(f"what     {job.kind} of {job.subject_id}: {job.name}")
+    if told["message"] is not None:
+        say(f"message  {told['message']}")
+    at = f" ({job.step:,} of {job.num_steps:,} images)" if job.num_steps else ""
+    say(f"done     {job.progress:.0%}{at}")
+    return say(f"attempt  {job.attempt}")
 
 
 def _show_run(run: "RunDetail", metrics: dict[str, Any] | None, as_json: bool) -> None:
@@ -80,6 +118,8 @@ def _show_run(run: "RunDetail", metrics: dict[str, Any] | None, as_json: bool) -
     from tasks import commands
     from tasks.worker.liveness import LOST_WORKER
 
+    if run.is_job:
+        return _show_job(run, as_json)
     waits = commands.why_it_waits(run.id) if run.status == "queued" else None
     told = {
         "run_id": run.id,
@@ -156,17 +196,32 @@ def delete(
 
 def export(
     run_id: RunId,
+    *,
     what: Annotated[
         str, typer.Option(help="metrics, classes, samples, evaluations, model or report")
     ],
     out: Annotated[
-        Path, typer.Option(help=".csv, .parquet, .safetensors for a model, .html for a report")
-    ],
+        Path | None,
+        typer.Option(help=".csv, .parquet, .safetensors for a model, .html for a report"),
+    ] = None,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Have a worker do it; `caat status` says where it is")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a run's records to a file."""
     from tasks import commands
     from tasks.settings import open_database
 
+    if queue:
+        from tasks import jobs
+
+        ending = jobs.ending_of(out, what)
+        found = commands.find_run(run_id)
+        done = jobs.submit_export(found, what, ending=ending, actor=ACTOR)
+        return say_queued(done, as_json=as_json)
+    if out is None:
+        raise UserError("--out: no file is given")
     if what == "report":
         from app.cli import report as report_command
 

@@ -52,7 +52,7 @@ def class_table(runs: Sequence[Finished]) -> pd.DataFrame:
     if not runs:
         return pd.DataFrame()
     known, number = {run.id: run for run in runs}, variants(runs)
-    table = comparison.class_errors(tuple(known))
+    table = comparison.errors_under(runs)
     table = table.sort_values("run_id", key=lambda ids: ids.map(list(known).index), kind="stable")
     of = table["run_id"].map(known)
     names = list(runs[0].class_names)
@@ -153,7 +153,9 @@ def _paired(base: Finished, run: Finished, name: str) -> tuple[str | None, pd.Da
     told = differences([base.protocol, run.protocol])
     if told:
         return f"another protocol ({'; '.join(told)})", None
-    one, other = comparison.outcomes(run.id), comparison.outcomes(base.id)
+    one, other = (
+        comparison.outcomes(shown.id, shown.evaluation, shown.made) for shown in (run, base)
+    )
     if one is None or other is None:
         return "what was said of each image is not stored, which older runs did not do", None
     if not all(np.array_equal(one[key], other[key]) for key in ("sample", "label")):

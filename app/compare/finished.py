@@ -2,17 +2,20 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from app.compare.protocol import Protocol, digest_of, protocol_of
 from app.text.evaluation_card import threat_of
-from db.reads.comparison import FinishedRow
+from db.models import FINAL
+from db.reads.comparison import AttackedRow, FinishedRow
 from engine.names import visible
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run, as the pages choose and group it."""
+    """A finished run under one protocol, as the pages choose and group it."""
 
     id: str
     title: str
@@ -24,6 +27,10 @@ class Finished:
     scenario_id: str
     """What runs share that differ in nothing but their seed and their name."""
     class_names: tuple[str, ...]
+    evaluation: str = FINAL
+    """The evaluation of this protocol."""
+    made: datetime | None = None
+    """When that was made, if it is not the one that ended the training."""
 
     @property
     def label(self) -> str:
@@ -51,6 +58,29 @@ def shaped(row: FinishedRow) -> Finished:
         scenario_id=_without_seed(row),
         class_names=tuple(visible(str(name)) for name in row.class_names or ()),
     )
+
+
+def views(row: FinishedRow, attacks: Iterable[AttackedRow]) -> list[Finished]:
+    """Return a stored run once for each protocol that it was measured by, its own test first.
+
+    Args:
+        row: The run.
+        attacks: On it, newest first; of one protocol the newest counts, and its own test more.
+    """
+    own = shaped(row)
+    found = {own.protocol_id: own}
+    for attack in attacks:
+        protocol = protocol_of(attack.card, row.dataset, row.scenario)
+        key = digest_of(protocol)
+        view = replace(
+            own,
+            protocol=protocol,
+            protocol_id=key,
+            evaluation=attack.name,
+            made=attack.created_at,
+        )
+        found.setdefault(key, view)
+    return list(found.values())
 
 
 def _title(row: FinishedRow) -> str:

@@ -55,8 +55,10 @@ def follow_database() -> None:
 
 
 def title_of(run: RunRow) -> str:
-    """Return a run's name; one without a name is called by what it does."""
+    """Return a run's name; one without a name, and a job, is called by what it does."""
     name = run.name if run.name.strip() else f"{run.method} on {run.dataset}, seed {run.seed}"
+    if run.is_job:
+        name = f"{run.kind.capitalize()}: {name}"
     return visible(name)
 
 

@@ -12,6 +12,7 @@ PHASES = {
     "training": "training",
     "validating": "measuring on validation data",
     "testing": "measuring on test data",
+    "evaluating": "attacking test images",
 }
 
 
@@ -38,6 +39,10 @@ def time_left(run: RunRow) -> str:
 
 def whereabouts(run: RunRow) -> str:
     """Say where a run is, in one line."""
+    return _job_whereabouts(run) if run.is_job else _training_whereabouts(run)
+
+
+def _training_whereabouts(run: RunRow) -> str:
     epochs = f"Epoch {min(run.epoch + 1, run.num_epochs)} of {run.num_epochs}"
     match run.shown_status:
         case "lost":
@@ -59,6 +64,26 @@ def whereabouts(run: RunRow) -> str:
             return f"All {count(run.num_epochs, 'epoch')} done{_took(run)}"
         case _:
             return f"Ended after {run.epoch} of {count(run.num_epochs, 'epoch')}{_took(run)}"
+
+
+def _job_whereabouts(job: RunRow) -> str:
+    """Say where a job is; it counts images, and those of an earlier attempt are not done again."""
+    images = f"{job.step:,} of {count(job.num_steps, 'image')}" if job.num_steps else "starting"
+    match job.shown_status:
+        case "lost":
+            return "Its worker is gone; it goes on from what is stored"
+        case "queued":
+            return "Waiting for a worker"
+        case "running":
+            return images
+        case "stopping":
+            return "Stopping after this batch"
+        case "interrupted":
+            return "Interrupted; it goes on from what is stored"
+        case "succeeded":
+            return f"Done{_took(job)}"
+        case _:
+            return f"Ended{_took(job)}"
 
 
 def _took(run: RunRow) -> str:

@@ -19,6 +19,7 @@ from db.session import Database
 from engine.evaluation.statistics import wilson
 from engine.names import visible
 from tasks.escaping import frame_for_csv
+from tasks.jobs import jobs_of
 from tasks.settings import open_database
 from tasks.worker.liveness import with_lost_marked
 
@@ -97,6 +98,13 @@ def run(run_id: str) -> RunDetail | None:
 
 
 @Lasting
+@st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
+def jobs(run_id: str) -> list[RunRow]:
+    """Return the jobs about a run, newest first."""
+    return jobs_of(database(), run_id)
+
+
+@Lasting
 @st.cache_data(ttl=1.0, max_entries=4, show_spinner=False)
 def workers() -> list[WorkerRow]:
     with database().read() as session:
@@ -123,6 +131,7 @@ def forget_runs() -> None:
     overview.clear()
     runs.clear()
     run.clear()
+    jobs.clear()
     events.clear()
 
 

@@ -84,7 +84,7 @@ def _differences(runs: list[Finished], name: str) -> Iterator[Section]:
 
 
 def _tradeoff(runs: list[Finished]) -> Iterator[Section]:
-    table = tradeoff.points(runs, comparison.accuracies(tuple(run.id for run in runs)), "average")
+    table = tradeoff.points(runs, comparison.accuracies_under(runs), "average")
     if table.empty:
         return
     figure = charts()["tradeoff"].draw(tradeoff.drawn(table, "average", same_scale=False))

@@ -8,7 +8,7 @@ import streamlit as st
 from app.charts.base import MAX_CLASSES, charts
 from app.components.page import nothing_here, show_chart, show_frame, show_table
 from app.data import evaluations as looks
-from app.run_tabs import checks
+from app.run_tabs import checks, jobs
 from app.text.evaluation_card import threat_of, under, words_of
 from app.text.format import count, percent
 from app.text.labels import evaluation
@@ -37,8 +37,7 @@ def draw(run: RunDetail) -> None:
         _draw_errors(run, errors, chosen)
         _list(run, list(attacks.values()))
     checks.draw(run, found)
-    if not run.is_active:
-        _say_command(run)
+    jobs.draw(run)
 
 
 def _ask(names: list[str]) -> str:
@@ -130,8 +129,3 @@ _COLUMNS: dict[str, Any] = {
         "When (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC"
     ),
 }
-
-
-def _say_command(run: RunDetail) -> None:
-    st.caption("A stronger attack, other radii, or checks for masked gradients:")
-    st.code(f"caat evaluate {run.id[:8]} --attack apgd --curve --masking", language="bash")

@@ -31,23 +31,26 @@ from app.text.markdown import literal
 from app.text.palette import ERRORS
 from engine.evaluation.error_names import NATURAL_ERROR, ROBUST_ERROR
 
+OWN = "own"
+"""In a link: no protocol is chosen."""
+
 
 @page
 def render() -> None:
     st.title("Class fairness", anchor=False)
     st.caption("Which classes pay for robustness? Errors on test data, of finished runs.")
-    found = {run.id: run for run in comparison.finished()}
+    found = {views[0].id: views for views in comparison.measured()}
     if not found:
         _say_nothing()
         return
     wanted, kind = st.columns([5, 3], vertical_alignment="top")
     with wanted:
-        names = {run.id: run.label for run in found.values()}
+        names = {views[0].id: views[0].label for views in found.values()}
         newest = next(iter(found))
         chosen = choose_some("Runs", "runs", names, default=[newest], most=tables.MAX_RUNS)
     with kind:
         name = _ask_error()
-    runs = _with_the_same_classes([found[run_id] for run_id in chosen])
+    runs = _with_the_same_classes(_ask_protocol([found[run_id] for run_id in chosen]))
     table = tables.class_table(runs)
     if table.empty:
         st.info("Choose a run with test results above.", icon=":material/arrow_upward:")
@@ -83,6 +86,38 @@ def _ask_error() -> str:
         bind="query-params",
     )
     return chosen or ROBUST_ERROR
+
+
+def _ask_protocol(chosen: list[list[Finished]]) -> list[Finished]:
+    """Ask which evaluation of the runs is looked at; name the runs that have none of it.
+
+    Args:
+        chosen: Each run under each of its protocols, its own test first.
+    """
+    own = [views[0] for views in chosen]
+    protocols: dict[str, list[Finished]] = {}
+    for view in [*own, *(view for views in chosen for view in views[1:])]:
+        protocols.setdefault(view.protocol_id, []).append(view)
+    if len(protocols) < 2:
+        return own
+    alike = len({run.protocol_id for run in own}) == 1
+    # Tests that were not made alike stand side by side, and are not ranked.
+    names = {} if alike else {OWN: "Each run's own test"}
+    names |= {
+        key: f"{in_words(runs[0].protocol)} [{key}] \u00b7 {count(len(runs), 'run')}"
+        for key, runs in protocols.items()
+    }
+    key = choose_one("Protocol", "protocol", names)
+    if key is None or key == OWN:
+        return own
+    shown = {run.id for run in protocols[key]}
+    for run in own:
+        if run.id not in shown:
+            st.warning(
+                f"{literal(run.label)} was not evaluated by this protocol and is left out.",
+                icon=":material/rule:",
+            )
+    return [run for views in chosen for run in views if run.protocol_id == key]
 
 
 def _with_the_same_classes(runs: list[Finished]) -> list[Finished]:

@@ -16,7 +16,7 @@ from engine.names import visible
 from tasks.queue.place import what_it_waits_for
 from tasks.recording.causes import retries
 from tasks.recording.exactness import NOT_EXACT, label
-from tasks.worker.liveness import LOST_WORKER
+from tasks.worker.liveness import LOST_JOB, LOST_WORKER
 
 ID_LENGTH = 32
 
@@ -30,8 +30,9 @@ def render() -> None:
         return
     every = cached.GLANCE_SECONDS if run.is_active else cached.WATCH_SECONDS
     st.fragment(_draw_header, run_every=every)(run.id, live=run.is_active)
-    tabs = st.tabs(list(TABS), key="tab", on_change="rerun", bind="query-params")
-    for tab, draw in zip(tabs, TABS.values(), strict=True):
+    shown = {"Log": TABS["Log"]} if run.is_job else TABS
+    tabs = st.tabs(list(shown), key="tab", on_change="rerun", bind="query-params")
+    for tab, draw in zip(tabs, shown.values(), strict=True):
         if tab.open:
             with tab:
                 draw(run)
@@ -58,18 +59,31 @@ def _draw_header(run_id: str, *, live: bool) -> None:
         badge(run)
         st.space("stretch")
         action_buttons(run, "header")
-        st.page_link(
-            "views/new_run.py",
-            label="New run from this",
-            icon=":material/content_copy:",
-            query_params={"like": run.id},
-        )
+        _draw_link(run)
     if run.is_active:
         st.caption(literal(_facts_line(run)))
         st.progress(min(run.progress, 1.0), text=literal(whereabouts(run)))
     else:
         st.caption(literal(f"{_facts_line(run)} · {whereabouts(run)}"))
     _say_message(run)
+
+
+def _draw_link(run: RunDetail) -> None:
+    """Draw what follows from a run: another one; from a job, what it is about."""
+    if run.is_job and run.subject_id:
+        st.page_link(
+            "views/run.py",
+            label="The run that it is about",
+            icon=":material/arrow_forward:",
+            query_params={"id": run.subject_id, "tab": "Attack"},
+        )
+        return
+    st.page_link(
+        "views/new_run.py",
+        label="New run from this",
+        icon=":material/content_copy:",
+        query_params={"like": run.id},
+    )
 
 
 def _facts_line(run: RunDetail) -> str:
@@ -89,12 +103,16 @@ def _say_message(run: RunDetail) -> None:
     if run.status == "failed":
         st.error(f"{_sentence(run.message or 'It failed')}{kept}", icon=":material/error:")
     elif run.is_lost:
-        st.warning(f"{_sentence(LOST_WORKER)}{kept}", icon=":material/warning:")
+        told = LOST_JOB if run.is_job else LOST_WORKER
+        st.warning(f"{_sentence(told)}{kept}", icon=":material/warning:")
     elif run.status == "interrupted":
         text = _sentence(run.message or "Its worker is gone")
         st.warning(f"{text}{kept}{_what_follows(run)}", icon=":material/warning:")
     elif run.status == "cancelled" and run.message:
         st.info(f"{_sentence(run.message)}{kept}", icon=":material/info:")
+    elif run.is_job:
+        if run.message:
+            st.info(_sentence(run.message), icon=":material/info:")
     elif run.attempt > 1 or (run.attempt and run.status == "queued"):
         _say_attempts(run)
     if run.status == "queued":

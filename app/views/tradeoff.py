@@ -29,13 +29,13 @@ TITLES = {"average": "Average", "worst": "Worst class"}
 def render() -> None:
     st.title("Trade-off", anchor=False)
     st.caption("Who is best at what? Natural and robust accuracy on test data, of finished runs.")
-    found = comparison.finished()
+    found = comparison.measured()
     if not found:
         _say_nothing()
         return
     runs = _ask_which(found)
     measure, same_scale = _ask_what()
-    known = comparison.accuracies(tuple(run.id for run in runs))
+    known = comparison.accuracies_under(runs)
     table = tables.points(runs, known, measure)
     if table.empty:
         st.info("No finished run meets these filters.", icon=":material/filter_alt_off:")
@@ -56,21 +56,30 @@ def _say_nothing() -> None:
     st.page_link("views/new_run.py", label="Start a new run", icon=":material/add_circle:")
 
 
-def _ask_which(found: Sequence[Finished]) -> list[Finished]:
-    """Ask for one protocol, then for methods and runs within it."""
+def _ask_which(found: Sequence[Sequence[Finished]]) -> list[Finished]:
+    """Ask for one protocol, then for methods and runs within it.
+
+    Args:
+        found: Each run under each of its protocols, its own test first.
+    """
     protocols: dict[str, list[Finished]] = {}
-    for run in found:
+    for run in [views[0] for views in found] + [view for views in found for view in views[1:]]:
         protocols.setdefault(run.protocol_id, []).append(run)
-    linked = set(st.query_params.get_all("runs"))
-    # The protocol of the runs that a link names, else the one of the most runs.
+    linked, own = set(st.query_params.get_all("runs")), {views[0].protocol_id for views in found}
+    # The protocol of the runs that a link names, else a test's own, else the one of the most runs.
     usual = sorted(
         protocols,
-        key=lambda key: (-sum(run.id in linked for run in protocols[key]), -len(protocols[key])),
+        key=lambda key: (
+            -sum(run.id in linked for run in protocols[key]),
+            key not in own,
+            -len(protocols[key]),
+        ),
     )
     names = {key: _called(protocols, key) for key in usual}
     chosen = choose_one("Protocol", "protocol", names)
-    runs = protocols[str(chosen)]
-    _say_kept_apart(protocols, str(chosen))
+    newest = [views[0].id for views in found]
+    runs = sorted(protocols[str(chosen)], key=lambda run: newest.index(run.id))
+    _say_kept_apart(runs, [views[0] for views in found])
     wanted, which = st.columns([2, 3])
     with wanted:
         methods = sorted({run.method for run in runs})
@@ -109,11 +118,13 @@ def _called(protocols: dict[str, list[Finished]], key: str) -> str:
     return f"{words}{f' [{key}]' if twins else ''} · {count(len(runs), 'run')}"
 
 
-def _say_kept_apart(protocols: dict[str, list[Finished]], chosen: str) -> None:
-    others = [runs[0].protocol for key, runs in protocols.items() if key != chosen]
+def _say_kept_apart(runs: Sequence[Finished], everyone: Sequence[Finished]) -> None:
+    shown = {run.id for run in runs}
+    others = [run for run in everyone if run.id not in shown]
     if others:
-        told = differences([protocols[chosen][0].protocol, *others])
-        number = sum(len(runs) for key, runs in protocols.items() if key != chosen)
+        apart = {run.protocol_id: run.protocol for run in others}
+        told = differences([runs[0].protocol, *apart.values()])
+        number = len(others)
         verb = "was" if number == 1 else "were"
         st.caption(
             f":material/rule: {count(number, 'other run')} {verb} not measured alike and cannot be "
@@ -212,7 +223,10 @@ def _draw_links(seeds: Sequence[Finished], row: "pd.Series[Any]") -> None:
             "views/fairness.py",
             label="Which classes pay?",
             icon=":material/balance:",
-            query_params={"runs": [run.id for run in seeds[:MAX_RUNS]]},
+            query_params={
+                "runs": [run.id for run in seeds[:MAX_RUNS]],
+                "protocol": seeds[0].protocol_id,
+            },
         )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from db.models import ClassMetric, Metric, Run, RunStatus
+from db.models import FINAL, TRAINING, ClassMetric, Evaluation, Metric, Run, RunStatus
 from db.portable import searchable
 from db.reads.headline import ERRORS, NATURAL_ERROR, ROBUST_ERROR
 
@@ -47,11 +48,31 @@ def finished_runs(
         *(Run.id, Run.name, Run.method, Run.dataset, Run.seed, Run.study, Run.scenario),
         *(Run.evaluation_card, Run.facts["class_names"]),
     )
-    ended = select(*columns).where(Run.status == RunStatus.SUCCEEDED)
+    ended = select(*columns).where(Run.status == RunStatus.SUCCEEDED, Run.kind == TRAINING)
     if study is not None:
         ended = ended.where(Run.study == searchable(study))
     found = session.execute(ended.order_by(Run.ended_at.desc(), Run.id).limit(limit))
     return [FinishedRow(*row) for row in found]
+
+
+@dataclass(frozen=True)
+class AttackedRow:
+    """One attack on a run besides the one that ended its training."""
+
+    run_id: str
+    name: str
+    card: dict[str, Any]
+    created_at: datetime
+
+
+def attacks_on(session: Session, run_ids: Sequence[str]) -> list[AttackedRow]:
+    """Return what runs were attacked with after their training, newest first."""
+    columns = [getattr(Evaluation, name) for name in AttackedRow.__dataclass_fields__]
+    stored = select(*columns).where(
+        Evaluation.run_id.in_(run_ids), Evaluation.kind == "attack", Evaluation.name != FINAL
+    )
+    newest = stored.order_by(Evaluation.created_at.desc(), Evaluation.name)
+    return [AttackedRow(*row) for row in session.execute(newest)]
 
 
 def overall_errors(

@@ -1,5 +1,6 @@
 """The list of runs, a page at a time: filtered, counted and thinned by the database."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from db.models import Metric, Run, RunEvent, RunStatus
+from db.models import TRAINING, Metric, Run, RunEvent, RunStatus
 from db.portable import searchable
 from db.reads import queries
 from db.reads.headline import ROBUST_ERROR
@@ -37,7 +38,7 @@ class Overview:
 
     Attributes:
         token: Grows with every change of any run's status, so that an equal one means no news.
-        counts: How many runs stand where.
+        counts: How many trained runs stand where; jobs about them are not counted.
         newest_result: The run that succeeded last.
     """
 
@@ -50,9 +51,12 @@ def overview(session: Session) -> Overview:
     """Return what there is, from indexes alone."""
     token = session.execute(select(func.max(RunEvent.id))).scalar() or 0
     stands = select(Run.status, func.count()).group_by(Run.status)
-    counts = {status.value: number for status, number in session.execute(stands)}
+    counts = Counter({status.value: number for status, number in session.execute(stands)})
+    jobs = session.execute(stands.where(Run.subject_id.is_not(None)))
+    counts.subtract({status.value: number for status, number in jobs})
     counts.pop(RunStatus.DELETING, None)
-    return Overview(token, counts, _newest_result(session))
+    trained = {status: number for status, number in counts.items() if number}
+    return Overview(token, trained, _newest_result(session))
 
 
 def _newest_result(session: Session) -> RunRow | None:
@@ -61,6 +65,7 @@ def _newest_result(session: Session) -> RunRow | None:
         select(RunEvent.run_id)
         .join(Run, Run.id == RunEvent.run_id)
         .where(RunEvent.to_status == RunStatus.SUCCEEDED, Run.status == RunStatus.SUCCEEDED)
+        .where(Run.kind == TRAINING)
         .order_by(RunEvent.id.desc())
         .limit(1)
     )
@@ -73,7 +78,8 @@ def runs(
 ) -> tuple[list[RunRow], int]:
     """Return some of the runs that are wanted, newest first, and how many there are in all."""
     where = _conditions(wanted)
-    there = select(func.count()).select_from(Run).where(Run.status != RunStatus.DELETING, *where)
+    trained = (Run.status != RunStatus.DELETING, Run.kind == TRAINING)
+    there = select(func.count()).select_from(Run).where(*trained, *where)
     in_all = session.execute(there).scalar_one()
     return queries.list_runs(session, number, first, where=where), in_all
 
@@ -108,6 +114,7 @@ def started_lately(
         .join(RunEvent)
         .where(
             Run.scenario_digest == digest,
+            Run.kind == TRAINING,
             Run.created_at > db_now(-seconds),
             RunEvent.from_status.is_(None),
             RunEvent.actor == actor,
@@ -119,7 +126,8 @@ def started_lately(
 
 def choices(session: Session) -> tuple[list[str], list[str]]:
     """Return the methods and the datasets that there are runs of."""
-    found = session.execute(select(Run.method, Run.dataset).distinct()).all()
+    trained = select(Run.method, Run.dataset).where(Run.kind == TRAINING)
+    found = session.execute(trained.distinct()).all()
     return sorted({row.method for row in found}), sorted({row.dataset for row in found})
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from db.migrate import head_revision
 from db.models import (
+    TRAINING,
     Attempt,
     Checkpoint,
     ClassMetric,
@@ -64,7 +65,19 @@ def list_runs(
     *,
     where: Sequence[ColumnElement[bool]] = (),
 ) -> list[RunRow]:
-    """Return runs, newest first, in three statements however many there are."""
+    """Return trained runs, newest first, in three statements however many there are."""
+    return _list(session, limit, offset, where=[Run.kind == TRAINING, *where])
+
+
+def list_jobs(session: Session, subject_id: str | None = None, limit: int = 500) -> list[RunRow]:
+    """Return jobs, of all runs or of one, newest first."""
+    about_it = [Run.subject_id.is_not(None) if subject_id is None else Run.subject_id == subject_id]
+    return _list(session, limit, 0, where=about_it)
+
+
+def _list(
+    session: Session, limit: int, offset: int, *, where: Sequence[ColumnElement[bool]]
+) -> list[RunRow]:
     newest = _runs().order_by(Run.created_at.desc(), Run.id).limit(limit).offset(offset)
     there = newest.where(Run.status != RunStatus.DELETING, *where)
     found = session.execute(there).mappings().all()
@@ -94,8 +107,9 @@ def find_runs(session: Session, prefix: str) -> list[str]:
 
 
 def run_count(session: Session) -> int:
-    """Return the number of runs."""
-    there = select(func.count()).select_from(Run).where(Run.status != RunStatus.DELETING)
+    """Return the number of trained runs."""
+    trained = (Run.status != RunStatus.DELETING, Run.kind == TRAINING)
+    there = select(func.count()).select_from(Run).where(*trained)
     return session.execute(there).scalar_one()
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from db.models import ACTIVE, ENDED, RESUMABLE, STOPPABLE, RunStatus
+from db.models import ACTIVE, ENDED, RESUMABLE, STOPPABLE, TRAINING, RunStatus
 
 LOST = "lost"
 """Shown instead of the status of a run whose worker is gone."""
@@ -72,6 +72,11 @@ class RunRow:
     """Index of the class with the largest robust error."""
     result_split: str | None
     """Where the errors were measured: test, validation (newest epoch), or nowhere yet."""
+    kind: str = field(default=TRAINING, kw_only=True)
+    subject_id: str | None = field(default=None, kw_only=True)
+    """Of a job: the run that it is about."""
+    request: dict[str, Any] | None = field(default=None, kw_only=True)
+    """Of a job: what it is asked for."""
     is_lost: bool = field(default=False, kw_only=True)
     """Whether its worker is gone although nobody has written that down yet; the database cannot
     tell, see `tasks.worker.liveness.with_lost_marked`."""
@@ -80,6 +85,11 @@ class RunRow:
     def shown_status(self) -> str:
         """Its status, or ``lost``: what a person is shown."""
         return LOST if self.is_lost else self.status.value
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is about a run that was trained, and trains nothing itself."""
+        return self.kind != TRAINING
 
     @property
     def is_active(self) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from db import snapshot as blobs
-from db.models import ClassSummary, Run, RunStatus, Snapshot
+from db.models import TRAINING, ClassSummary, Run, RunStatus, Snapshot
 
 SUMMARY = ("n", "mean", "q05", "q25", "median", "q75", "q95")
 
@@ -28,7 +28,9 @@ def recorded_runs(session: Session, limit: int = 500) -> list[RecordedRow]:
     """Return them, newest first."""
     columns = [getattr(Run, name) for name in RecordedRow.__dataclass_fields__]
     is_stored = exists().where(Snapshot.run_id == Run.id, Snapshot.kind == "assignment")
-    there = select(*columns).where(is_stored, Run.status != RunStatus.DELETING)
+    there = select(*columns).where(
+        is_stored, Run.status != RunStatus.DELETING, Run.kind == TRAINING
+    )
     newest = there.order_by(Run.created_at.desc(), Run.id).limit(limit)
     return [RecordedRow(*row) for row in session.execute(newest)]
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.models import Attempt, Run, RunStatus
+from db.models import TRAINING, Attempt, Run, RunStatus
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ def timed_runs(session: Session, dataset: str, limit: int = 200) -> list[TimedRu
         select(*columns, *times)
         .join(Attempt, held)
         .where(Run.status == RunStatus.SUCCEEDED, Run.dataset == dataset, Run.attempt == 1)
-        .where(Run.facts.is_not(None), Attempt.ended_at.is_not(None), Run.epoch > 0)
+        .where(Run.kind == TRAINING, Run.facts.is_not(None), Run.epoch > 0)
+        .where(Attempt.ended_at.is_not(None))
         .order_by(Run.ended_at.desc(), Run.id)
         .limit(limit)
     )

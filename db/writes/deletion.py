@@ -6,6 +6,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from db.models import (
+    ACTIVE,
     USER,
     Attempt,
     Run,
@@ -15,12 +16,21 @@ from db.writes.state_machine import LEGAL_EDGES, NO_SYNC, Note, change, locked_s
 
 
 def start_deletion(session: Session, run_id: str, actor: str) -> bool:
-    """Mark an ended run as going; its files are deleted after this is committed."""
+    """Mark an ended run and its jobs as going; their files are deleted after this is committed.
+
+    False, and nothing is marked, if the run has not ended or a job of it is active.
+    """
     source = locked_status(session, run_id)
     if source is None or RunStatus.DELETING not in LEGAL_EDGES[source]:
         return False
-    edge = (source, RunStatus.DELETING)
-    return change(session, run_id, edge, note=Note(actor, USER)) is not None
+    about_it = select(Run.id, Run.status).where(Run.subject_id == run_id).order_by(Run.id)
+    jobs = session.execute(about_it.with_for_update()).all()
+    if any(job.status in ACTIVE for job in jobs):
+        return False
+    stand = {job.id: job.status for job in jobs if job.status is not RunStatus.DELETING}
+    for going, status in (stand | {run_id: source}).items():
+        change(session, going, (status, RunStatus.DELETING), note=Note(actor, USER))
+    return True
 
 
 def files_deleted(session: Session, run_id: str, attempts: Sequence[int]) -> int:

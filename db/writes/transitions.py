@@ -20,6 +20,7 @@ from db.models import (
     NORMAL_PRIORITY,
     RESUMABLE,
     STOPS_AS,
+    TRAINING,
     USER,
     Attempt,
     Run,
@@ -54,6 +55,11 @@ class NewRun:
     owner: str = ""
     memory_needed: int | None = None
     """Bytes of a device."""
+    kind: str = TRAINING
+    subject_id: str | None = None
+    """Of a job: the run that it is about."""
+    request: dict[str, Any] | None = None
+    """Of a job: what it is asked for."""
 
 
 @dataclass(frozen=True)

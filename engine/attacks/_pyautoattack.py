@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ MIN_CLASSES = 4
 """Fewer leave the targeted DLR loss without its third and fourth largest logit."""
 MOST_TARGETS = 9
 NORMS = {"linf": "Linf", "l2": "L2"}
+_MEMBERS = {"apgd-ce": "apgd", "apgd-t": "apgd_targeted", "fab-t": "fab", "square": "square"}
+"""Where the package keeps its attacks."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ def run_members(
     model: nn.Module,
     images: DeviceImages,
     *,
+    clean: Tensor,
     conditions: Conditions,
     members: Members,
 ) -> Tensor:
@@ -72,6 +76,7 @@ def run_members(
         attack: Whose norm and radius count.
         model: In eval mode; from images in [0, 1] to logits (B, C).
         images: N images with the labels to be missed.
+        clean: (N,) class that the model sees in each image as it is.
         conditions: Seed, batch size and the way to stop.
         members: Which.
 
@@ -82,19 +87,73 @@ def run_members(
         UserError: pyautoattack is not installed.
     """
     device = images.labels.device
-    ensemble = _ensemble(_careful(model, conditions), attack, conditions.seed, device=device)
-    ensemble.attacks_to_run = list(members.names)
-    ensemble.apgd.n_restarts = members.restarts
-    ensemble.square.n_queries = members.num_queries
-    for targeted in (ensemble.apgd_targeted, ensemble.fab):
-        targeted.n_target_classes = num_targets(num_classes_of(model, images))
     everything = images.batch(torch.arange(len(images), device=device))
     with _kept_to_itself(device):
+        ensemble = _ensemble(_careful(model, conditions), attack, conditions.seed, device=device)
+        ensemble.attacks_to_run = list(members.names)
+        ensemble.apgd.n_restarts = members.restarts
+        ensemble.square.n_queries = members.num_queries
+        for targeted in (ensemble.apgd_targeted, ensemble.fab):
+            targeted.n_target_classes = num_targets(num_classes_of(model, images))
+        _Batches(ensemble, conditions, members, num_right=int((clean == images.labels).sum()))
         _, said = ensemble.run_standard_evaluation(
             everything.x, everything.y, batch_size=conditions.batch_size
         )
     found: Tensor = said
     return found
+
+
+class _Batches:
+    """Has each batch of each member answered from what is kept of it, if anything is.
+
+    The package asks a member for moved images and then the model for their classes. Every batch
+    seeds its own draws, so that one whose classes are kept need not be moved again.
+    """
+
+    def __init__(
+        self, ensemble: Any, conditions: Conditions, members: Members, *, num_right: int
+    ) -> None:
+        """Put itself between the package and its members.
+
+        Args:
+            ensemble: The package's.
+            conditions: Where batches are kept.
+            members: Those that will attack.
+            num_right: Images that are seen right without an attack.
+        """
+        self._logits, self._parts = ensemble.get_logits, conditions.parts
+        self._num_members, self._num_right = len(members.names), num_right
+        self._member, self._seen, self._of = -1, 0, 1
+        self._said: Tensor | None = None
+        ensemble.get_logits = self.logits
+        for place, name in enumerate(members.names):
+            member = getattr(ensemble, _MEMBERS[name])
+            member.perturb = partial(self.moved, (place, member.perturb))
+
+    def moved(self, member: tuple[int, Callable[..., Tensor]], x: Tensor, y: Tensor) -> Tensor:
+        """Return what a member makes of a batch; where its classes are kept, the batch itself."""
+        place, perturb = member
+        if place != self._member:
+            self._member, self._seen, self._of = place, 0, max(self._num_right, 1)
+        self._seen += len(y)
+        made = x
+
+        def find() -> Tensor:
+            nonlocal made
+            made = perturb(x, y)
+            said: Tensor = self._logits(made).max(dim=1)[1]
+            return said
+
+        share = (place + self._seen / self._of) / self._num_members
+        self._said = self._parts.part(x, y, find, share=share)
+        self._num_right -= int((self._said != y).sum())
+        return made
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the model's logits; of the batch that was just moved, its classes as such."""
+        said, self._said = self._said, None
+        logits: Tensor = self._logits(x) if said is None else nn.functional.one_hot(said)
+        return logits
 
 
 def _ensemble(

@@ -49,5 +49,10 @@ class Apgd(EvaluationAttack):
         targeted = num_classes_of(model, images) >= MIN_CLASSES
         names = ("apgd-ce", "apgd-t") if targeted else ("apgd-ce",)
         return run_members(
-            self, model, images, conditions=conditions, members=Members(names, self.restarts)
+            self,
+            model,
+            images,
+            clean=clean,
+            conditions=conditions,
+            members=Members(names, self.restarts),
         )

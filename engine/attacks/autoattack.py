@@ -52,4 +52,6 @@ class AutoAttack(EvaluationAttack):
         self, model: nn.Module, images: DeviceImages, clean: Tensor, *, conditions: Conditions
     ) -> Tensor:
         self.procedure(num_classes_of(model, images))  # refuses too few classes
-        return run_members(self, model, images, conditions=conditions, members=STANDARD)
+        return run_members(
+            self, model, images, clean=clean, conditions=conditions, members=STANDARD
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -19,6 +19,29 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+class Parts:
+    """What a look at images has found, batch by batch. This one keeps nothing.
+
+    One that does lets a look that was broken off go on: the batches of a look come in an order
+    that model, images, attack and conditions decide, and what is found of one depends on nothing
+    that an earlier batch has left behind, its draws included.
+    """
+
+    def begin(self) -> None:
+        """Be told that a look at a set begins."""
+
+    def part(self, x: Tensor, y: Tensor, find: Callable[[], Tensor], *, share: float) -> Tensor:
+        """Return the class (B,) that is seen in what an attack makes of the next batch.
+
+        Args:
+            x: (B, channels, height, width) in [0, 1].
+            y: (B,) labels.
+            find: Attacks them.
+            share: Of the whole look, 0 to 1, that is done with this batch.
+        """
+        return find()
+
+
 @dataclass(frozen=True)
 class Conditions:
     """What an attack's outcome depends on besides the model, the images and the attack.
@@ -27,11 +50,13 @@ class Conditions:
         seed: Of every draw.
         batch_size: Images at a time.
         check: Called often; may raise to stop.
+        parts: What an earlier process may have found of the same.
     """
 
     seed: int
     batch_size: int
     check: Callable[[], None] = lambda: None
+    parts: Parts = field(default_factory=Parts)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -86,7 +87,10 @@ class Pgd(EvaluationAttack):
             for restart in range(self.restarts):
                 for batch, first in self._starts(images, said, conditions, restart=restart):
                     conditions.check()
-                    said[batch.index] = self._walk(model, batch, first)
+                    walk = partial(self._walk, model, batch, first)
+                    share = (restart + int(batch.index[-1] + 1) / len(images)) / self.restarts
+                    found = conditions.parts.part(batch.x, batch.y, walk, share=share)
+                    said[batch.index] = found
         return said
 
     def _starts(

@@ -39,4 +39,4 @@ class Square(EvaluationAttack):
         self, model: nn.Module, images: DeviceImages, clean: Tensor, *, conditions: Conditions
     ) -> Tensor:
         members = Members(("square",), num_queries=self.num_queries)
-        return run_members(self, model, images, conditions=conditions, members=members)
+        return run_members(self, model, images, clean=clean, conditions=conditions, members=members)

@@ -158,6 +158,7 @@ def examine(
         device: Where the work is done.
     """
     on_device = images.to(device)
+    conditions.parts.begin()
     with eval_mode(model), without_parameter_gradients(model), arithmetic(tf32=False):
         _require_eval(model)
         clean = _predictions(model, on_device, conditions)

@@ -63,6 +63,12 @@ def masking_checks(suite: Suite, threat: ThreatConfig, config: MaskingConfig) ->
     ]
 
 
+def num_looks(suite: Suite, threat: ThreatConfig, config: MaskingConfig) -> int:
+    """Return how many times the checks look at the images."""
+    checks = _Checks(suite, threat, config)
+    return len(checks.radii()) + len(checks.step_counts()) + 2 + config.num_starts
+
+
 def white_box(
     threat: ThreatConfig,
     config: MaskingConfig,
@@ -93,13 +99,22 @@ class _Checks:
         """Difference that is put down to chance; three images are never more."""
         self.zero = config.zero + 1e-9  # so are accuracies
 
-    def falls_to_zero(self) -> Finding:
+    def radii(self) -> list[float]:
+        """Return the radii of the first check, ascending."""
         num_values = self.subject.images.images[0].size
         # A ball of half the widest radius holds the grey image, wherever its centre is: in it no
         # model can tell two classes apart.
         half = BALLS[self.threat.norm].widest(num_values) / 2
         radii = [self.threat.epsilon * times for times in (0.0, 0.5, 1.0, 2.0, 4.0)]
-        radii = [*(radius for radius in radii if radius < half), half]
+        return [*(radius for radius in radii if radius < half), half]
+
+    def step_counts(self) -> list[int]:
+        """Return the numbers of steps of the second check, ascending."""
+        return sorted({1, (self.config.num_steps + 1) // 2, self.config.num_steps})
+
+    def falls_to_zero(self) -> Finding:
+        radii = self.radii()
+        half = radii[-1]
         accuracy = [self._accuracy(self._pgd(epsilon=radius)) for radius in radii]
         rise = _rise(accuracy)
         return Finding(
@@ -112,7 +127,7 @@ class _Checks:
         )
 
     def steps_help(self) -> Finding:
-        counts = sorted({1, (self.config.num_steps + 1) // 2, self.config.num_steps})
+        counts = self.step_counts()
         accuracy = [self._accuracy(self._pgd(num_steps=count)) for count in counts]
         rise = _rise(accuracy)
         return Finding(

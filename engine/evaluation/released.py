@@ -6,8 +6,10 @@ attacked, also one that is wrong before. Clean predictions are made of images th
 """
 
 from dataclasses import replace
+from functools import partial
 
 import torch
+from torch import Tensor
 
 from engine.attacks.base import Conditions
 from engine.attacks.pgd import Pgd
@@ -36,6 +38,7 @@ def examine_as_released(
         device: Where the work is done.
     """
     space, on_device = NormalisedSpace(model), images.to(device)
+    conditions.parts.begin()
     positions = torch.arange(len(images), device=device)
     clean, attacked = torch.empty_like(positions), torch.empty_like(positions)
     with eval_mode(model), without_parameter_gradients(model), arithmetic(tf32=False):
@@ -45,11 +48,16 @@ def examine_as_released(
             rng = torch_stream(conditions.seed, "released attack", number, device=device)
             x = space.enter(batch.x)
             clean[index] = space(x).argmax(dim=1)
-            x_adv = released_attack(
-                space, x, batch.y, rng=rng, epsilon=RELEASED.epsilon, step=RELEASED.step
-            )
-            attacked[index] = space(x_adv).argmax(dim=1)
+            find = partial(_attacked, space, x, batch.y, rng=rng)
+            share = int(index[-1] + 1) / len(images)
+            attacked[index] = conditions.parts.part(batch.x, batch.y, find, share=share)
     return Outcomes(images.labels, clean.cpu().numpy(), attacked.cpu().numpy())
+
+
+def _attacked(space: NormalisedSpace, x: Tensor, y: Tensor, *, rng: torch.Generator) -> Tensor:
+    x_adv = released_attack(space, x, y, rng=rng, epsilon=RELEASED.epsilon, step=RELEASED.step)
+    said: Tensor = space(x_adv).argmax(dim=1)
+    return said
 
 
 def card_as_released(

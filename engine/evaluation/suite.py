@@ -1,15 +1,15 @@
 """Evaluations of a trained model: any attack, on all of a set or a stratified part of it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import nn
 
-from engine.attacks.base import Conditions, EvaluationAttack, num_classes_of
+from engine.attacks.base import Conditions, EvaluationAttack, Parts, num_classes_of
 from engine.config import Section
 from engine.data.preparation import (
     shuffled_by_class,
@@ -25,6 +25,10 @@ from engine.models.modes import eval_mode
 from engine.perturbation.norms import require_within
 from engine.seeds import numpy_stream
 from engine.types import IntArray
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 class SampleConfig(Section):
@@ -60,18 +64,27 @@ def stratified_subset(labels: IntArray, size: int, num_classes: int, *, seed: in
     Raises:
         UserError: There are not so many images, or a class would have none.
     """
-    if size > len(labels):
-        raise UserError(f"subset: {size} is not valid; the set has {len(labels)} images")
-    available = np.bincount(labels, minlength=num_classes)
-    available = available[available > 0]
+    require_subset(np.bincount(labels, minlength=num_classes), size)
+    rng = numpy_stream(seed, "evaluation subset")
+    return stratified(shuffled_by_class(labels, num_classes, rng), size)
+
+
+def require_subset(counts: IntArray, size: int) -> None:
+    """Refuse a part that cannot be drawn; ``counts`` are the images (C,) of each class.
+
+    Raises:
+        UserError: There are not so many images, or a class would have none.
+    """
+    total = int(counts.sum())
+    if size > total:
+        raise UserError(f"subset: {size} is not valid; the set has {total} images")
+    available = counts[counts > 0]
     if stratified_counts(available, size).min() == 0:
         least = smallest_subset(available, size)
         raise UserError(
             f"subset: {size} is not valid, it leaves a class without an image; allowed: a whole "
-            f"number, {least} to {len(labels)}"
+            f"number, {least} to {total}"
         )
-    rng = numpy_stream(seed, "evaluation subset")
-    return stratified(shuffled_by_class(labels, num_classes, rng), size)
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,7 @@ class Suite:
         sample: Which of the images, and which draws.
         device: Where the work is done.
         check: Called often; may raise to stop.
+        parts: What an earlier process may have found of the same.
     """
 
     model: nn.Module
@@ -91,6 +105,11 @@ class Suite:
     sample: SampleConfig
     device: torch.device
     check: Callable[[], None] = lambda: None
+    parts: Parts = field(default_factory=Parts)
+
+    @property
+    def conditions(self) -> Conditions:
+        return Conditions(self.sample.seed, self.sample.batch_size, self.check, self.parts)
 
     def index(self) -> IntArray:
         """Return the positions (n,) of the images that are looked at, ascending.
@@ -114,7 +133,7 @@ class Suite:
         """
         self._require_fit(attack)
         index = self.index()
-        conditions = Conditions(self.sample.seed, self.sample.batch_size, self.check)
+        conditions = self.conditions
         card = card_of(attack, self.subject, conditions, n=len(index))
         chosen = self.subject.images.take(index)
         return Assessment(

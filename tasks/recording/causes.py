@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from db.errors import DatabaseFullError
 from db.models import DRAIN
 from db.reads import queries
+from db.reads.rows import RunDetail
+from engine.scenario import Scenario
 from tasks.recording.checkpoints import NoRoomError
 from tasks.settings import settings
 
@@ -45,12 +47,16 @@ def lost(session: Session, run_id: str, attempt: int, *, what: str, resumes: boo
     """
     run = queries.get_run(session, run_id)
     assert run is not None
-    place = max(max((a.epoch for a in run.attempts if a.number == attempt), default=0), 1)
+    mine = next((a for a in run.attempts if a.number == attempt), None)
+    if run.is_job:
+        place = f"image {mine.step if mine else 0:,}"
+    else:
+        place = f"epoch {max(mine.epoch if mine else 0, 1)}"
     follows = ""
     if run.infra_attempts < retries(LOST):
         does = "resuming" if resumes else "waits for a worker"
         follows = f" \u2013 {does} (attempt {attempt + 1})"
-    return f"Interrupted at epoch {place}{follows}: {what}"
+    return f"Interrupted at {place}{follows}: {what}"
 
 
 def lost_too_often(num_lost: int) -> str:
@@ -70,9 +76,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def out_of_memory(how: str, batch_size: int) -> str:
+def out_of_memory(how: str, run: RunDetail) -> str:
     """Say that memory ran out, ``how`` in brackets, and what needs less."""
-    return f"Out of memory ({how}). Try batch size \u2264 {max(batch_size // 2, 1)}"
+    scenario = Scenario.model_validate(run.scenario)
+    if run.is_job:  # its batches are its run's: other ones would be another protocol
+        size = scenario.evaluation.batch_size
+        return f"Out of memory ({how}). Resume it where {size} images at a time have room"
+    return (
+        f"Out of memory ({how}). Try batch size \u2264 {max(scenario.training.batch_size // 2, 1)}"
+    )
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -81,14 +93,17 @@ def is_disk_full(error: BaseException) -> bool:
     )
 
 
-def disk_full(folder: Path, epoch: int | None, needed: int) -> str:
+def disk_full(folder: Path, epoch: int | None, needed: int, *, is_job: bool = False) -> str:
     """Say that the disk is full, what is safe, and how much room it takes to go on.
 
     Args:
         folder: On the disk that is full.
         epoch: Of the newest checkpoint, if there is one.
         needed: Bytes of what could not be written.
+        is_job: Whether it is a job, which writes no checkpoints.
     """
     short = max(needed + SPARE_BYTES - shutil.disk_usage(folder).free, 10**6)
     kept = f"Last good checkpoint: epoch {epoch}" if epoch else "No checkpoint was written yet"
+    if is_job:
+        kept = "What it had stored is kept"
     return f"Stopped: disk full. {kept}. Free {math.ceil(short / 10**6)} MB and press Resume"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from db.models import RunStatus
 from db.reads import queries
 from db.reads.rows import RunDetail
 from db.session import Database
@@ -44,8 +45,28 @@ class Trained:
     device: torch.device
 
 
-def load_trained(database: Database, run_id: str) -> Trained:
+def require_trained(run: RunDetail | None, run_id: str) -> RunDetail:
+    """Return a run that training has ended of.
+
+    Raises:
+        UserError: It is gone, still active, or itself a job about a run.
+    """
+    if run is None or run.is_active or run.status is RunStatus.DELETING:
+        stands = run.status if run else "gone"
+        raise UserError(f"RUN: {run_id} is {stands}; wait until it has ended, or stop it")
+    if run.is_job:
+        about = f"give the run that it is about, {run.subject_id}"
+        raise UserError(f"RUN: {run_id} is an {run.kind}; {about}")
+    return run
+
+
+def load_trained(database: Database, run_id: str, device: str | None = None) -> Trained:
     """Load the newest checkpoint of a run that has ended, and make its data anew.
+
+    Args:
+        database: Where the run is.
+        run_id: Which run.
+        device: ``auto``, ``cpu`` or ``cuda:N``; the setting's if left out.
 
     Raises:
         UserError: The run is still active, has no checkpoint, or does not fit its data any more.
@@ -53,15 +74,14 @@ def load_trained(database: Database, run_id: str) -> Trained:
     with database.read() as session:
         run = queries.get_run(session, run_id)
         rows = queries.checkpoints(session, run_id)
-    if run is None or run.is_active:
-        stands = run.status if run else "gone"
-        raise UserError(f"RUN: {run_id} is {stands}; wait until it has ended, or stop it")
+    run = require_trained(run, run_id)
     searched = search(settings().data_dir, rows)
     found = searched.found
     if found is None:
         raise UserError(f"RUN: {run_id}: {searched.why_none()}")
-    scenario, device = Scenario.model_validate(run.scenario), pick_device(settings().device)
-    configure(device, scenario.training.num_threads)
+    scenario = Scenario.model_validate(run.scenario)
+    place = pick_device(device or settings().device)
+    configure(place, scenario.training.num_threads)
     data = prepare(scenario.data, scenario.seed, settings().dataset_dir)
     if (run.facts or {}).get("data_digest") != data.digest():
         raise UserError(
@@ -85,4 +105,4 @@ def load_trained(database: Database, run_id: str) -> Trained:
         best=chosen.is_best,
         averaged=chosen.is_averaged,
     )
-    return Trained(run, scenario, data, model.to(device), words, device)
+    return Trained(run, scenario, data, model.to(place), words, place)

@@ -55,6 +55,7 @@ def silent_seconds(holder: Holder) -> float:
 
 
 LOST_WORKER = "Its worker is gone; a worker that starts goes on from the last finished epoch"
+LOST_JOB = "Its worker is gone; a worker that starts goes on from what is stored"
 
 
 def is_gone(holder: Holder, database: Database) -> bool:

@@ -174,8 +174,10 @@ def _see_through(claim: Claimed) -> None:
 def _no_trainer(session: Session, run_id: str, error: OSError) -> tuple[str, str]:
     if causes.is_disk_full(error):
         rows = queries.checkpoints(session, run_id)
-        epoch = rows[0].epoch if rows else None
-        return causes.DISK_FULL, causes.disk_full(settings().data_dir, epoch, needed=0)
+        epoch, run = rows[0].epoch if rows else None, queries.get_run(session, run_id)
+        is_job = run is not None and run.is_job
+        told = causes.disk_full(settings().data_dir, epoch, needed=0, is_job=is_job)
+        return causes.DISK_FULL, told
     return causes.LOST, f"No trainer could be started: {error.strerror}"
 
 
@@ -283,8 +285,7 @@ class Supervisor:
         if was_killed and memory.oom_kills() > self._kills_before:
             run = queries.get_run(session, run_id)
             assert run is not None
-            batch_size = Scenario.model_validate(run.scenario).training.batch_size
-            return causes.OOM, causes.out_of_memory("killed by the system", batch_size)
+            return causes.OOM, causes.out_of_memory("killed by the system", run)
         how = f"signal {-code}" if code < 0 else f"exit code {code}, see the run's log"
         what = f"the trainer ended with {how}"
         return causes.LOST, causes.lost(session, run_id, number, what=what, resumes=True)

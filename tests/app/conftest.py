@@ -46,6 +46,7 @@ def silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nobody look for a broker."""
     monkeypatch.setattr("tasks.queue.submit.send_messages", lambda database: True)
     monkeypatch.setattr("tasks.commands.send_messages", lambda database: True)
+    monkeypatch.setattr("tasks.jobs.send_messages", lambda database: True)
     monkeypatch.setattr("tasks.study.send_messages", lambda database: True)
 
 

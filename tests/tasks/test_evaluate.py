@@ -14,6 +14,7 @@ from engine.errors import UserError
 from engine.scenario import Scenario
 from tasks.results import evaluate as evaluating
 from tasks.results.evaluate import EvaluationRequest, evaluate
+from tasks.results.request import attack_asked
 from tasks.settings import open_database
 
 TINY = """
@@ -216,7 +217,7 @@ def test_only_an_asked_for_radius_or_number_of_steps_is_held_against_the_step():
     scenario = Scenario.model_validate({"evaluation": own})
 
     def asked(attack: str = "pgd", **knobs: float) -> object:
-        return evaluating._attack(scenario, EvaluationRequest(attack, knobs))
+        return attack_asked(scenario, EvaluationRequest(attack, knobs))
 
     kept = asked()
     assert (kept.epsilon, kept.num_steps, kept.step_size) == (0.1, 4, 0.02)
