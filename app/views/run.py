@@ -66,6 +66,7 @@ def _draw_header(run_id: str, *, live: bool) -> None:
     else:
         st.caption(literal(f"{_facts_line(run)} · {whereabouts(run)}"))
     _say_message(run)
+    _say_what_it_waits_for(run)
 
 
 def _draw_link(run: RunDetail) -> None:
@@ -115,12 +116,10 @@ def _say_message(run: RunDetail) -> None:
             st.info(_sentence(run.message), icon=":material/info:")
     elif run.attempt > 1 or (run.attempt and run.status == "queued"):
         _say_attempts(run)
-    if run.status == "queued":
-        _say_what_it_waits_for(run)
 
 
 def _say_what_it_waits_for(run: RunDetail) -> None:
-    wait = cached.wait_of(run.id)
+    wait = cached.wait_of(run.id) if run.status == "queued" else None
     if wait is None:
         return
     told = _sentence(what_it_waits_for(wait))
