@@ -14,6 +14,7 @@ import redis
 
 from tasks.queue import broker
 from tasks.queue.message import QUEUE, UnreadableError, message, task_id_in
+from tasks.queue.sent_event import sent_event
 from tasks.settings import settings
 
 PREFIX = "caat:"
@@ -55,19 +56,25 @@ def send(tasks: Iterable[str]) -> None:
     Raises:
         redis.exceptions.RedisError: The broker did not answer.
     """
-    messages = [message(task) for task in tasks]
+    messages = {message(task): task for task in tasks}
     if not messages:
         return
     with _broker() as client:
         try:
-            missing = _missing(client, messages)
+            missing = _missing(client, list(messages))
         except redis.exceptions.ResponseError as error:
             repair_key(client, error)
-            missing = messages
+            missing = list(messages)
         pipe = client.pipeline()
         for one in missing:
             pipe.lrem(KEY, 0, one).lpush(KEY, one)  # never twice, whoever sends meanwhile
+            pipe.publish(_events(client), sent_event(messages[one]))
         pipe.execute()
+
+
+def _events(client: Client) -> str:
+    """Return where Celery's tools listen for events of what is sent."""
+    return f"{PREFIX}/{client.get_connection_kwargs().get('db', 0)}.celeryev/task.sent"
 
 
 def _missing(client: Client, messages: list[bytes]) -> list[bytes]:
