@@ -16,6 +16,8 @@ from typing import Any
 import celery.worker.state
 from celery import bootsteps
 from celery.apps.worker import Worker as CeleryWorker
+from celery.events import EventDispatcher
+from celery.worker.consumer.events import Events
 
 from db.errors import DatabaseError
 from db.reads import placement
@@ -44,6 +46,32 @@ class Worker(CeleryWorker):
 
     def install_platform_tweaks(self, worker: Any) -> None:
         """Change nothing."""
+
+
+class Kept(EventDispatcher):
+    """Keeps what is told of runs before the broker answers; Celery's own dispatcher takes it over.
+
+    A run that is found in the table first is else never heard of by Celery's tools.
+    """
+
+    def _publish(self, event: Any, producer: Any, routing_key: str, **_: Any) -> None:
+        self._outbound_buffer.append((event, routing_key))
+
+
+_telling = threading.Lock()
+"""Held while dispatchers change and while a run of the table starts: no event falls between."""
+
+
+def _keep_events(consumer: Any) -> None:
+    consumer.event_dispatcher = Kept(hostname=consumer.hostname, app=celery_app)
+    (events,) = (step for step in consumer.steps if isinstance(step, Events))
+    start = events.start
+
+    def alone(consumer: Any) -> None:
+        with _telling:
+            start(consumer)
+
+    events.start = alone
 
 
 class WokenBySignals(bootsteps.StartStopStep):
@@ -104,6 +132,7 @@ def _serve(me: WorkerIdentity, presence: housekeeping.Presence) -> None:
             without_mingle=True,
             task_events=True,
         )
+        _keep_events(worker.consumer)
         worker.consumer.update_strategies()  # else only once the broker answers
         over = threading.Event()
         look = (worker.consumer, presence, over)
@@ -139,8 +168,9 @@ def take_next(consumer: Any) -> None:
     with open_database().read() as session:
         found = placement.claimable(session, identity().id)
     for ticket in found:
-        if not slot.offer(waiting_of(ticket), consumer):
-            return
-        slot.decided.wait()
+        with _telling:
+            if not slot.offer(waiting_of(ticket), consumer):
+                return
+            slot.decided.wait()
         if not slot.is_free():
             return

@@ -14,6 +14,7 @@ import redis
 
 from tasks.queue import broker
 from tasks.queue.message import UnreadableError, message, task_id_in
+from tasks.queue.sent_event import sent_event
 from tasks.queue_names import at_broker, from_broker
 from tasks.settings import settings
 
@@ -88,7 +89,13 @@ def send(waiting: Iterable[Waiting]) -> None:
         pipe = client.pipeline()
         for one in missing:  # never twice, whoever sends meanwhile
             pipe.lrem(one.key, 0, one.entry).lpush(one.key, one.entry)
+            pipe.publish(_events(client), sent_event(one.task, one.queue))
         pipe.execute()
+
+
+def _events(client: Client) -> str:
+    """Return where Celery's tools listen for events of what is sent."""
+    return f"{PREFIX}/{client.get_connection_kwargs().get('db', 0)}.celeryev/task.sent"
 
 
 def _missing(client: Client, wanted: list[Waiting]) -> list[Waiting]:
