@@ -92,8 +92,8 @@ def test_flower_shows_what_trains_and_what_waits_and_stops_both(watched):
     tasks = [task_id(training, 1), task_id(waiting, 1)]
     assert sorted(flower.told("/api/tasks")) == sorted(tasks)
     worker = flower.worker()
-    (queue,) = flower.told("/api/queues/length")["active_queues"]
-    assert queue == {"name": "caat", "messages": 1}
+    queues = flower.told("/api/queues/length")["active_queues"]
+    assert {queue["name"]: queue["messages"] for queue in queues} == {"caat": 1, "caat.cpu": 0}
     pages = ("/", "/workers", f"/worker/{worker}", "/tasks", f"/task/{tasks[0]}", "/broker")
     assert [flower.ask(page)[0] for page in pages] == [200] * len(pages)
 
