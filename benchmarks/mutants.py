@@ -13,6 +13,10 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
 PACKAGES = ("engine", "db", "tasks", "app")
+MISSED = "missed"
+"""What became of a fault that no test noticed."""
+GONE = "gone"
+"""Of one whose line is no more in the product."""
 Position = tuple[int, int]
 
 

@@ -43,7 +43,7 @@ sys.path = [str(ROOT), *(entry for entry in sys.path if Path(entry).resolve() !=
 from coverage import CoverageData
 
 from benchmarks.mutant_tests import started
-from benchmarks.mutants import PACKAGES, Mutant, located, sample
+from benchmarks.mutants import GONE, MISSED, PACKAGES, Mutant, located, sample
 from benchmarks.mutation_page import write_page
 from benchmarks.statements import importers, run_with
 
@@ -61,21 +61,19 @@ STOPS_WITHIN = 10.0
 STANDING = ["tests/test_habits.py", "tests/test_architecture.py"]
 """They read the code, or hold documents against it, and run no line of most faults: all are asked
 of each, after the others."""
-MISSED = "missed"
-GONE = "gone"
-"""Its line is no more in the product."""
 OPTIONS = f"""
 [run]
 source = {", ".join(PACKAGES)}
 relative_files = true
 parallel = true
-patch = subprocess
+patch = subprocess, _exit
 sigterm = true
 data_file = {COVERED}
 context = ${{PYTEST_CURRENT_TEST-}}
 disable_warnings = no-data-collected, module-not-measured, module-not-imported
 """
-"""Processes that a test starts are asked too: their context is what pytest tells them by itself."""
+"""Processes that a test starts are asked too, those also that end at once by ``os._exit``; their
+context is what pytest tells them by itself."""
 
 
 def cover(tests: list[str]) -> None:

@@ -6,6 +6,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.mutants import GONE, MISSED
+
 HEAD = """# Would the tests notice?
 
     python benchmarks/mutation.py cover
@@ -32,10 +34,10 @@ def write_page(found: Path) -> None:
     equivalent = _equivalents(Path(__file__).with_name("equivalent.toml"))
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for mutant in told["mutants"]:
-        if mutant.get("outcome", "gone") != "gone":
+        if mutant.get("outcome", GONE) != GONE:
             groups[mutant["file"].partition("/")[0]].append(mutant)
     everything = [mutant for group in groups.values() for mutant in group]
-    gone = sum(mutant.get("outcome") == "gone" for mutant in told["mutants"])
+    gone = sum(mutant.get("outcome") == GONE for mutant in told["mutants"])
     text = HEAD.format(number=len(told["mutants"]), gone=gone, **told)
     for name, group in [*groups.items(), ("all", everything)]:
         text += _row(name, group, equivalent)
@@ -55,7 +57,7 @@ def _key(mutant: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _row(name: str, group: list[dict[str, Any]], equivalent: dict[Any, str]) -> str:
-    missed = [mutant for mutant in group if mutant["outcome"] == "missed"]
+    missed = [mutant for mutant in group if mutant["outcome"] == MISSED]
     same = sum(_key(mutant) in equivalent for mutant in missed)
     noticed = len(group) - len(missed)
     share = noticed / max(len(group) - same, 1)
@@ -67,7 +69,7 @@ def _list(mutants: list[dict[str, Any]], equivalent: dict[Any, str], *, called: 
     text = ""
     for mutant in mutants:
         why = equivalent.get(_key(mutant))
-        if mutant["outcome"] == "missed" and (why is not None) == called:
+        if mutant["outcome"] == MISSED and (why is not None) == called:
             text += f"- {mutant['file']}: `{mutant['before']}` -> `{mutant['after']}`"
             text += f": {why}\n" if why else "\n"
     return text or "None.\n"

@@ -36,7 +36,11 @@ class Run(Base):
     """One scenario, submitted once."""
 
     __tablename__ = "run"
-    __table_args__ = (Index(None, "status", "queued_at"),)
+    __table_args__ = (
+        Index(None, "status", "queued_at"),
+        Index(None, "status", "owner", "priority", "queued_at"),
+        Index(None, "owner", "started_at"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_run_id)
     kind: Mapped[str] = mapped_column(String(16), default=TRAINING, server_default=TRAINING)

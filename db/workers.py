@@ -24,6 +24,9 @@ class WorkerReport:
     version: str
     state: str = "idle"
     run_id: str | None = None
+    queues: str = ""
+    """As `db.reads.placement.joined` writes them, like the datasets."""
+    datasets: str = ""
 
 
 def upsert_worker(session: Session, worker: WorkerReport) -> None:

@@ -1,10 +1,13 @@
 """What a person may do to a run, and the sentence that answers."""
 
 from db.models import USER, RunStatus
-from db.reads import queries
+from db.reads import placement, queries
 from db.writes import deletion, transitions
+from db.writes import placement as placing
 from engine.errors import UserError
-from tasks.queue.submit import NOT_SENT, send_messages
+from tasks.queue.messages import withdraw
+from tasks.queue.place import ANYWHERE, Place, in_words, what_it_waits_for
+from tasks.queue.submit import NOT_SENT, send_messages, waiting_of
 from tasks.recording.checkpoints import is_here
 from tasks.settings import open_database, settings
 from tasks.worker import reconcile
@@ -34,6 +37,39 @@ def resume(run_id: str, actor: str) -> str:
         return f"Nothing to resume: the run is {_status(run_id)}"
     sent = send_messages(open_database())
     return "Queued again" if sent else NOT_SENT
+
+
+def place(run_id: str, actor: str, wanted: Place) -> str:
+    """Give a run that waits, or may be resumed, another queue, priority or need of memory.
+
+    Raises:
+        UserError: The queue is unknown.
+    """
+    database = open_database()
+    wanted.require_known(database)
+    with database.write() as session:
+        before = placement.tickets(session, [run_id])
+        told = f"Now {in_words(wanted)}"
+        placed = placing.place(session, run_id, actor, places=vars(wanted), message=told)
+    if not placed:
+        return f"Too late: the run is {_status(run_id)}"
+    for ticket in before:
+        withdraw(waiting_of(ticket))
+    return told if send_messages(database) else f"{told}; the broker is unreachable"
+
+
+def place_of(run_id: str) -> Place:
+    """Return what a run asks for now; the usual if it is gone."""
+    with open_database().read() as session:
+        run = queries.get_run(session, run_id)
+    return Place(run.queue, run.priority, run.memory_needed) if run else ANYWHERE
+
+
+def why_it_waits(run_id: str) -> str | None:
+    """Say what a queued run waits for; nothing if it does not wait."""
+    with open_database().read() as session:
+        wait = placement.wait_of(session, run_id)
+    return None if wait is None else what_it_waits_for(wait)
 
 
 def delete(run_id: str, actor: str, *, leave_files: bool = False) -> str:

@@ -17,6 +17,7 @@ from engine.errors import UserError
 from engine.evaluation.suite import require_subset
 from engine.perturbation.norms import require_within
 from engine.scenario import Scenario
+from tasks.queue.place import owner
 from tasks.queue.submit import Submitted, row_of, send_messages
 from tasks.recording.checkpoints import Search, Unusable, Why, is_here
 from tasks.results.request import EvaluationRequest, attack_asked, sample_asked
@@ -94,6 +95,7 @@ def _job(run: RunDetail, kind: str, name: str, *, request: dict[str, Any]) -> Ne
         kind=kind,
         subject_id=run.id,
         request=request,
+        owner=owner(),
     )
 
 

@@ -16,14 +16,18 @@ from typing import Any
 import celery.worker.state
 from celery import bootsteps
 from celery.apps.worker import Worker as CeleryWorker
+from celery.events import EventDispatcher
+from celery.worker.consumer.events import Events
 
 from db.errors import DatabaseError
-from db.reads import queries
+from db.reads import placement
 from db.writes.transitions import WorkerIdentity
 from tasks import remote
 from tasks.processes.host import identity
 from tasks.queue.celery_app import celery_app
-from tasks.queue.message import QUEUE, task_id
+from tasks.queue.place import served_queues
+from tasks.queue.submit import waiting_of
+from tasks.queue_names import at_broker
 from tasks.settings import make_data_dir, open_database, prepare_data_dir, settings
 from tasks.worker import housekeeping, slot
 from tasks.worker.task import train_run
@@ -42,6 +46,32 @@ class Worker(CeleryWorker):
 
     def install_platform_tweaks(self, worker: Any) -> None:
         """Change nothing."""
+
+
+class Kept(EventDispatcher):
+    """Keeps what is told of runs before the broker answers; Celery's own dispatcher takes it over.
+
+    A run that is found in the table first is else never heard of by Celery's tools.
+    """
+
+    def _publish(self, event: Any, producer: Any, routing_key: str, **_: Any) -> None:
+        self._outbound_buffer.append((event, routing_key))
+
+
+_telling = threading.Lock()
+"""Held while dispatchers change and while a run of the table starts: no event falls between."""
+
+
+def _keep_events(consumer: Any) -> None:
+    consumer.event_dispatcher = Kept(hostname=consumer.hostname, app=celery_app)
+    (events,) = (step for step in consumer.steps if isinstance(step, Events))
+    start = events.start
+
+    def alone(consumer: Any) -> None:
+        with _telling:
+            start(consumer)
+
+    events.start = alone
 
 
 class WokenBySignals(bootsteps.StartStopStep):
@@ -78,6 +108,7 @@ def work() -> None:
         signal.signal(number, lambda *_: end())
     me = identity()  # before there are threads: it is made once, and is one
     presence = train_run.presence
+    presence.attempt(presence.report)  # what it may take is read from its row
     beside = threading.Thread(target=presence.report_and_sweep, name="housekeeping", daemon=True)
     beside.start()
     remote.narrow()
@@ -89,17 +120,19 @@ def work() -> None:
 
 def _serve(me: WorkerIdentity, presence: housekeeping.Presence) -> None:
     """Receive messages; Celery itself goes on through a broker that is merely away."""
+    queues = celery_app.conf.task_queues = {at_broker(q): {} for q in served_queues(me.device)}
     while not housekeeping.draining.is_set():
         worker = Worker(
             app=celery_app,
             hostname=f"{me.id}@{me.host}",
-            queues=QUEUE,
+            queues=list(queues),
             loglevel="WARNING",
             quiet=True,
             without_gossip=True,
             without_mingle=True,
             task_events=True,
         )
+        _keep_events(worker.consumer)
         worker.consumer.update_strategies()  # else only once the broker answers
         over = threading.Event()
         look = (worker.consumer, presence, over)
@@ -129,13 +162,15 @@ def _look_at_table(consumer: Any, presence: housekeeping.Presence, over: threadi
 
 
 def take_next(consumer: Any) -> None:
-    """Offer the queued runs, oldest first, to the slot, until it has one."""
+    """Offer the runs that may be taken, the next one first, to the slot, until it has one."""
+    if not slot.is_free():
+        return
     with open_database().read() as session:
-        waiting = queries.claimable(session) if slot.is_free() else []
-        times = queries.times_queued(session, waiting)
-    for run_id, times_queued in times.items():
-        if not slot.offer(task_id(run_id, times_queued), consumer):
-            return
-        slot.decided.wait()
+        found = placement.claimable(session, identity().id)
+    for ticket in found:
+        with _telling:
+            if not slot.offer(waiting_of(ticket), consumer):
+                return
+            slot.decided.wait()
         if not slot.is_free():
             return

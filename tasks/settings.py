@@ -23,7 +23,9 @@ from db.modes import is_shared
 from db.session import Database
 from db.settings import DatabaseSettings, given_password, read_settings
 from db.urls import UrlError
+from engine.errors import UserError
 from tasks import broker_url, public_url, sharing
+from tasks.queue_names import parse_queues
 
 _ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
@@ -62,6 +64,19 @@ class Settings(DatabaseSettings):
         "", description="The address that people open, behind a proxy: https://HOST[:PORT][/PATH/]"
     )
     device: str = Field("auto", description="Where this machine's worker computes")
+    queues: str = Field(
+        "",
+        description="Queues that this machine's worker serves, with commas between them; empty is "
+        "default, and cpu or gpu as its device is",
+    )
+    warm_minutes: float = Field(
+        0,
+        ge=0,
+        le=1440,
+        allow_inf_nan=False,
+        description="A worker keeps a process that has loaded the engine ready for its next run, "
+        "for so long without one; 0 is none. It takes about 0.4 GB of memory",
+    )
     lease_seconds: Seconds = Field(
         60, description="A worker of another host that is silent for so long is taken for dead"
     )
@@ -108,6 +123,14 @@ class Settings(DatabaseSettings):
         if not _DEVICE.fullmatch(device):
             raise RequirementError("must be auto, cpu, cuda or cuda:N")
         return device
+
+    @field_validator("queues")
+    @classmethod
+    def _are_queues(cls, text: str) -> str:
+        try:
+            return ",".join(parse_queues(text))
+        except UserError as error:
+            raise RequirementError(f"cannot be used: {error}") from None
 
     @field_validator("shared_group")
     @classmethod

@@ -8,6 +8,7 @@ from db.models import RESUMABLE, STOPPABLE, USER, RunStatus
 from db.writes import transitions
 from engine.errors import UserError
 from engine.scenario import Scenario
+from tasks.queue.place import ANYWHERE, Place
 from tasks.queue.submit import new_run, send_messages
 from tasks.settings import open_database
 from tasks.worker import reconcile
@@ -33,21 +34,28 @@ class SubmittedStudy:
 
 
 def submit_study(
-    name: str, scenarios: Sequence[Scenario], *, actor: str, idempotency_key: str
+    name: str,
+    scenarios: Sequence[Scenario],
+    *,
+    actor: str,
+    idempotency_key: str,
+    place: Place = ANYWHERE,
 ) -> SubmittedStudy:
     """Store every run of a study in one transaction, then tell the workers.
 
     Raises:
-        UserError: A dataset is missing, or the name cannot be shown; nothing was stored.
+        UserError: A dataset is missing, the name cannot be shown, or the queue is unknown; nothing
+            was stored.
         DatabaseError: The database did not answer; nothing was stored.
     """
     if len(scenarios) > MAX_RUNS:
         raise UserError(f"study: {len(scenarios)} runs are too many; allowed: 1 to {MAX_RUNS}")
-    runs = [
-        new_run(scenario, study=name, idempotency_key=f"{idempotency_key}/{place:03}")
-        for place, scenario in enumerate(scenarios)
-    ]
     database = open_database()
+    place.require_known(database)
+    runs = [
+        new_run(scenario, study=name, place=place, idempotency_key=f"{idempotency_key}/{number:03}")
+        for number, scenario in enumerate(scenarios)
+    ]
     with database.write() as session:
         stored = studies.create_study(session, name, runs, actor=actor)
     return SubmittedStudy(stored.name, stored.run_ids, stored.created, sent=send_messages(database))

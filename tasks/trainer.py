@@ -3,11 +3,14 @@
 Started as ``python -m tasks.trainer``.
 """
 
+import json
 import logging
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
 
 from db.errors import DatabaseBusyError, DatabaseUnreachableError, SettingsError
 from db.models import RunStatus
@@ -17,6 +20,7 @@ from db.session import Database
 from db.writes import transitions
 from engine.data.fingerprint import require_unchanged
 from engine.errors import Diverged, Stopped, UserError
+from engine.methods.base import METHODS
 from engine.runtime import pick_device
 from engine.scenario import Scenario
 from engine.training.loop import train
@@ -201,8 +205,36 @@ def _one_line(error: Exception) -> str:
     return f"{kind}: {first[0]}" if first else kind
 
 
+def _wait_for_run(minutes: float) -> None:
+    """Load what a run needs, wait for one, and take its words and its log for this process's own.
+
+    See `tasks.worker.spare`, which speaks to it. Without a run in time it ends.
+    """
+    die_with_parent(os.getppid())
+    METHODS.all()
+    import_module("db.snapshot")
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    asked, _, _ = select.select([sys.stdin], [], [], 60 * minutes)
+    line = sys.stdin.readline() if asked else ""
+    if not line:
+        os._exit(0)
+    told = json.loads(line)
+    sys.stdout.write("taken\n")
+    sys.stdout.flush()
+    log = os.open(told["log"], os.O_WRONLY | os.O_APPEND)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for ours, standard in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(ours, standard)
+    os.close(log)
+    os.close(nothing)
+    sys.argv[1:] = told["words"]
+
+
 def _checked_main() -> int:
     """Train; what is wrong with the command or the settings is one line."""
+    if len(sys.argv) == 3 and sys.argv[1] == "--warm":
+        _wait_for_run(float(sys.argv[2]))
     words = sys.argv[1:]
     try:
         settings()

@@ -141,13 +141,21 @@ def dashboard(
 @cli.command()
 def worker(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N")] = None,
+    queues: Annotated[
+        str | None, typer.Option(help="With commas; default and cpu or gpu if left out")
+    ] = None,
 ) -> None:
     """Serve queued runs until stopped."""
-    from tasks import serve
+    from tasks.queue_names import parse_queues
     from tasks.settings import settings
 
+    chosen = settings()
     if device is not None:
-        settings().device = device
+        chosen.device = device
+    if queues is not None:
+        chosen.queues = ",".join(parse_queues(queues))
+    from tasks import serve  # Celery reads the settings as it is loaded
+
     serve.work()
 
 
@@ -172,7 +180,15 @@ def run(file: File, set_: Set = None, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-for command in (runs.launch, runs.status, runs.stop, runs.resume, runs.delete, runs.export):
+for command in (
+    runs.launch,
+    runs.status,
+    runs.stop,
+    runs.resume,
+    runs.place,
+    runs.delete,
+    runs.export,
+):
     cli.command()(command)
 cli.command()(evaluate.evaluate)
 cli.command()(table_command.table)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.options import ACTOR, AsJson, File, RunId, Set
+from app.cli.options import ACTOR, AsJson, File, Memory, Priority, Queue, RunId, Set
 from app.cli.queued import say_queued
 from app.cli.terminal import say, say_json
 from engine.errors import UserError
@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from db.reads.rows import RunDetail, RunRow
 
 
-def launch(file: File, set_: Set = None, as_json: AsJson = False) -> None:
+def launch(
+    file: File,
+    *,
+    set_: Set = None,
+    queue: Queue = None,
+    priority: Priority = None,
+    memory: Memory = None,
+    as_json: AsJson = False,
+) -> None:
     """Queue one run for a worker."""
     from app.scenario.toml_in import read_scenario
+    from tasks.queue.place import ANYWHERE, changed
     from tasks.queue.submit import submit
 
-    done = submit(read_scenario(file, set_ or []), actor=ACTOR)
+    wanted = changed(ANYWHERE, queue=queue, priority=priority, memory=memory)
+    done = submit(read_scenario(file, set_ or []), actor=ACTOR, place=wanted)
     say_queued(done, as_json=as_json)
 
 
@@ -82,11 +92,13 @@ def _as_json(job: "RunRow") -> dict[str, Any]:
 
 def _show_job(job: "RunDetail", as_json: bool) -> None:
     """Say how a job stands; a step is an image that an evaluation has looked at."""
+    from tasks import commands
     from tasks.worker.liveness import LOST_JOB
 
+    waits = commands.why_it_waits(job.id) if job.status == "queued" else None
     told = _as_json(job) | {
         "reason": job.reason,
-        "message": LOST_JOB if job.is_lost else job.message,
+        "message": LOST_JOB if job.is_lost else waits or job.message,
         "attempt": job.attempt,
     }
     if as_json:
@@ -103,16 +115,20 @@ def _show_job(job: "RunDetail", as_json: bool) -> None:
 
 def _show_run(run: "RunDetail", metrics: dict[str, Any] | None, as_json: bool) -> None:
     from app.text.evaluation_card import threat_of
+    from tasks import commands
     from tasks.worker.liveness import LOST_WORKER
 
     if run.is_job:
         return _show_job(run, as_json)
+    waits = commands.why_it_waits(run.id) if run.status == "queued" else None
     told = {
         "run_id": run.id,
         "status": run.shown_status,
         "method": run.method,
         "reason": run.reason,
-        "message": LOST_WORKER if run.is_lost else run.message,
+        "message": LOST_WORKER if run.is_lost else waits or run.message,
+        "queue": run.queue,
+        "priority": run.priority,
         "epoch": run.epoch,
         "epochs": run.num_epochs,
         "attempt": run.attempt,
@@ -151,6 +167,19 @@ def resume(run_id: RunId) -> None:
     from tasks import commands
 
     say(commands.resume(commands.find_run(run_id), ACTOR))
+
+
+def place(
+    run_id: RunId, *, queue: Queue = None, priority: Priority = None, memory: Memory = None
+) -> None:
+    """Give a run that waits another queue, priority or need of memory, or say what it has."""
+    from tasks import commands
+    from tasks.queue.place import changed, in_words
+
+    found = commands.find_run(run_id)
+    now = commands.place_of(found)
+    wanted = changed(now, queue=queue, priority=priority, memory=memory)
+    say(commands.place(found, ACTOR, wanted) if wanted != now else f"It is {in_words(now)}")
 
 
 def delete(

@@ -11,8 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from app.data.resilient import Lasting
-from db.reads import listing, queries, series
+from db.reads import listing, placement, queries, series
 from db.reads.listing import Overview, RunFilter
+from db.reads.placement import Wait
 from db.reads.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.session import Database
 from engine.evaluation.statistics import wilson
@@ -117,8 +118,16 @@ def events(run_id: str) -> list[EventRow]:
         return queries.events(session, run_id)
 
 
+@Lasting
+@st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
+def wait_of(run_id: str) -> Wait | None:
+    with database().read() as session:
+        return placement.wait_of(session, run_id)
+
+
 def forget_runs() -> None:
     """Read runs again, after one was told something."""
+    wait_of.clear()
     overview.clear()
     runs.clear()
     run.clear()

@@ -9,6 +9,7 @@ from uuid import uuid4
 import streamlit as st
 
 from app.components.page import link_run
+from app.components.place_fields import place_fields
 from app.data import cached
 from app.new_run.words import draw_estimate, in_one_line, study_name
 from app.text.format import count
@@ -16,10 +17,12 @@ from app.text.markdown import literal
 from db.reads.listing import started_lately
 from engine.errors import UserError
 from engine.scenario import Scenario
+from tasks.queue.place import ANYWHERE, Place, in_words
 from tasks.queue.submit import NOT_SENT, submit
 from tasks.study import submit_study
 
 ACTOR = "dashboard"
+PLACE = "launch-place"
 LATELY = 30.0
 """Seconds for which the same launch from another tab is asked about first."""
 _one_at_a_time = threading.Lock()  # of all tabs, so that two do not overlook each other
@@ -69,9 +72,11 @@ def _memory() -> _Memory:
 def draw_launch(scenarios: Sequence[Scenario], errors: dict[str, str]) -> None:
     """Say what would be launched or what is to be mended, and offer the button."""
     with st.container(border=True, key="launch-box"):
+        place: Place | None = _place()
         if scenarios:
             st.markdown(f"**{literal(in_one_line(scenarios))}**")
             draw_estimate(scenarios)
+            place = _draw_place()
         else:
             st.markdown(f"**{count(len(errors), 'field')} to mend before this can be launched**")
             st.caption(literal("; ".join(f"{path}: {text}" for path, text in errors.items())))
@@ -82,22 +87,40 @@ def draw_launch(scenarios: Sequence[Scenario], errors: dict[str, str]) -> None:
             key="launch",
             width="stretch",
         )
-        if pressed and not scenarios:
+        if pressed and not (scenarios and place):
             st.error("Nothing was queued.", icon=":material/block:")
-        if scenarios:
-            fingerprint = _fingerprint(scenarios)
+        if scenarios and place:
+            fingerprint = _fingerprint(scenarios, place)
             insists, _memory().insisted = _memory().insisted == fingerprint, None
             if pressed or insists:
-                _launch(scenarios, fingerprint, insists=insists)
+                _launch(scenarios, place, fingerprint, insists=insists)
             _draw_outcome(fingerprint)
 
 
-def _fingerprint(scenarios: Sequence[Scenario]) -> str:
-    every = "/".join(scenario.digest() for scenario in scenarios)
+def _place() -> Place:
+    """Return where and when the next launch is to be done; a tab keeps it from page to page."""
+    place: Place = st.session_state.setdefault(PLACE, ANYWHERE)
+    return place
+
+
+def _draw_place() -> Place | None:
+    place = _place()
+    told = "" if place == ANYWHERE else f": {in_words(place)}"
+    with st.expander(f"Where and when{literal(told)}", icon=":material/low_priority:"):
+        chosen = place_fields(place, "launch")
+    if chosen is not None:
+        st.session_state[PLACE] = chosen
+    return chosen
+
+
+def _fingerprint(scenarios: Sequence[Scenario], place: Place) -> str:
+    every = "/".join([*(scenario.digest() for scenario in scenarios), in_words(place)])
     return f"{hashlib.sha256(every.encode()).hexdigest()}/{scenarios[0].name}"
 
 
-def _launch(scenarios: Sequence[Scenario], fingerprint: str, *, insists: bool) -> None:
+def _launch(
+    scenarios: Sequence[Scenario], place: Place, fingerprint: str, *, insists: bool
+) -> None:
     """Queue them once; what another tab has just launched only for someone who insists."""
     memory = _memory()
     key = memory.keys.setdefault(fingerprint, uuid4().hex)
@@ -107,7 +130,7 @@ def _launch(scenarios: Sequence[Scenario], fingerprint: str, *, insists: bool) -
             memory.elsewhere = None if elsewhere is None else (fingerprint, elsewhere)
             if elsewhere is not None:
                 return
-            launched = _submitted(scenarios, key)
+            launched = _submitted(scenarios, place, key)
     except UserError as error:
         st.error(f"Nothing was queued. {literal(str(error))}", icon=":material/block:")
         return
@@ -121,12 +144,13 @@ def _started_elsewhere(first: Scenario) -> _Elsewhere | None:
     return None if found is None or found[0] in _memory().here else _Elsewhere(*found)
 
 
-def _submitted(scenarios: Sequence[Scenario], key: str) -> _Launched:
+def _submitted(scenarios: Sequence[Scenario], place: Place, key: str) -> _Launched:
     if len(scenarios) == 1:
-        run = submit(scenarios[0], actor=ACTOR, idempotency_key=key)
+        run = submit(scenarios[0], actor=ACTOR, place=place, idempotency_key=key)
         _memory().here.add(run.run_id)
         return _Launched(run.run_id, None, run.sent)
-    study = submit_study(study_name(scenarios), scenarios, actor=ACTOR, idempotency_key=key)
+    name = study_name(scenarios)
+    study = submit_study(name, scenarios, actor=ACTOR, place=place, idempotency_key=key)
     _memory().here.update(study.run_ids)
     return _Launched(study.run_ids[0], study.name, study.sent)
 

@@ -6,12 +6,19 @@ import pandas as pd
 import streamlit as st
 
 from app.components.page import show_frame, show_table
+from app.components.place_fields import place_fields
 from app.data import cached
 from app.report.download import offer_report
 from app.report.run import run_report
+from app.run.actions import ACTOR
 from app.run.facts import card_rows, fact_rows
 from app.scenario.toml_out import as_table, as_toml
+from app.text.markdown import literal
 from db.reads.rows import RunDetail
+from db.writes.placement import PLACEABLE
+from engine.errors import UserError
+from tasks import commands
+from tasks.queue.place import Place, in_words
 
 
 def draw(run: RunDetail) -> None:
@@ -20,6 +27,7 @@ def draw(run: RunDetail) -> None:
     with left:
         _draw_scenario(run)
     with right:
+        _draw_place(run)
         _draw_facts(run)
         _draw_card(run)
     _draw_classes(run)
@@ -54,6 +62,25 @@ def _draw_scenario(run: RunDetail) -> None:
         file_name=f"report-{run.id[:8]}.html",
         holds="Charts, tables, scenario and versions",
     )
+
+
+def _draw_place(run: RunDetail) -> None:
+    """Say where and when the run is done, and let that be changed while nobody has it."""
+    st.subheader("Where and when", anchor=False)
+    now = Place(run.queue, run.priority, run.memory_needed)
+    whose = f", owner {run.owner}" if run.owner else ""
+    st.caption(literal(f"{in_words(now)[:1].upper()}{in_words(now)[1:]}{whose}"))
+    if run.status not in PLACEABLE:
+        return
+    chosen = place_fields(now, f"place-{run.id}")
+    changes = chosen is not None and chosen != now
+    if st.button("Change", icon=":material/low_priority:", key="place", disabled=not changes):
+        assert chosen is not None
+        try:
+            st.toast(literal(commands.place(run.id, ACTOR, chosen)), icon=":material/info:")
+        except UserError as error:
+            st.error(literal(str(error)), icon=":material/block:")
+        cached.forget_runs()
 
 
 def _draw_facts(run: RunDetail) -> None:

@@ -13,6 +13,7 @@ from app.text.format import count
 from app.text.markdown import literal
 from db.reads.rows import RunDetail
 from engine.names import visible
+from tasks.queue.place import what_it_waits_for
 from tasks.recording.causes import retries
 from tasks.recording.exactness import NOT_EXACT, label
 from tasks.worker.liveness import LOST_JOB, LOST_WORKER
@@ -65,6 +66,7 @@ def _draw_header(run_id: str, *, live: bool) -> None:
     else:
         st.caption(literal(f"{_facts_line(run)} · {whereabouts(run)}"))
     _say_message(run)
+    _say_what_it_waits_for(run)
 
 
 def _draw_link(run: RunDetail) -> None:
@@ -114,6 +116,17 @@ def _say_message(run: RunDetail) -> None:
             st.info(_sentence(run.message), icon=":material/info:")
     elif run.attempt > 1 or (run.attempt and run.status == "queued"):
         _say_attempts(run)
+
+
+def _say_what_it_waits_for(run: RunDetail) -> None:
+    wait = cached.wait_of(run.id) if run.status == "queued" else None
+    if wait is None:
+        return
+    told = _sentence(what_it_waits_for(wait))
+    if wait.able:
+        st.caption(f":material/hourglass_empty: {told}")
+    else:  # somebody has to do something
+        st.warning(told, icon=":material/hourglass_empty:")
 
 
 def _say_attempts(run: RunDetail) -> None:

@@ -45,6 +45,10 @@ _DETAIL_COLUMNS = [
     "facts",
     "evaluation_card",
     "infra_attempts",
+    "queue",
+    "priority",
+    "owner",
+    "memory_needed",
 ]
 _MAX_FOUND = 20
 _AT_ONCE = 1000
@@ -113,13 +117,6 @@ def queue_length(session: Session) -> int:
     """Return the number of runs that wait for a worker."""
     waiting = select(func.count()).select_from(Run).where(Run.status == RunStatus.QUEUED)
     return session.execute(waiting).scalar_one()
-
-
-def claimable(session: Session) -> list[str]:
-    """Return the queued runs that a worker of this program may take, oldest first; at most 20."""
-    mine = (Run.status == RunStatus.QUEUED, Run.min_worker_rev <= head_revision())
-    oldest = select(Run.id).where(*mine).order_by(Run.queued_at, Run.id).limit(_MAX_FOUND)
-    return list(session.execute(oldest).scalars())
 
 
 def runs_with_status(session: Session, status: RunStatus) -> list[str]:

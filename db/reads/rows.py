@@ -141,6 +141,10 @@ class RunDetail(RunRow):
     facts: dict[str, Any] | None
     evaluation_card: dict[str, Any] | None
     infra_attempts: int
+    queue: str
+    priority: int
+    owner: str
+    memory_needed: int | None
     attempts: list[AttemptRow]
 
 
@@ -171,6 +175,8 @@ class WorkerRow:
     revision: str
     state: str
     run_id: str | None
+    queues: str
+    """That it serves, with commas around each."""
     started_at: datetime
     last_seen: datetime
     seconds_since_seen: float

@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from db.migrate import head_revision
 from db.models import (
+    DEFAULT_QUEUE,
     DRAIN,
     ENDED,
     HELD,
+    NORMAL_PRIORITY,
     RESUMABLE,
     STOPS_AS,
     TRAINING,
@@ -48,6 +50,11 @@ class NewRun:
     """Fingerprint of the dataset."""
     idempotency_key: str | None = None
     """Two submissions with one key make one run."""
+    queue: str = DEFAULT_QUEUE
+    priority: int = NORMAL_PRIORITY
+    owner: str = ""
+    memory_needed: int | None = None
+    """Bytes of a device."""
     kind: str = TRAINING
     subject_id: str | None = None
     """Of a job: the run that it is about."""

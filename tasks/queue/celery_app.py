@@ -6,10 +6,11 @@ import click
 from celery import Celery
 
 from db.errors import SettingsError
+from db.models import DEFAULT_QUEUE
 from tasks.processes.secrecy import hide_in_logs
 from tasks.queue import transport
-from tasks.queue.message import QUEUE
 from tasks.queue.messages import PREFIX
+from tasks.queue_names import at_broker
 from tasks.settings import settings
 
 transport.install()
@@ -52,9 +53,9 @@ celery_app.conf.update(
     result_backend=None,
     task_serializer="json",
     accept_content=["json"],
-    task_default_queue=QUEUE,
+    task_default_queue=at_broker(DEFAULT_QUEUE),
     task_create_missing_queues=False,
-    task_queues={QUEUE: {}},
+    task_queues={at_broker(DEFAULT_QUEUE): {}},
     # The task supervises a run's trainer, which is a process of its own (see `worker.task`).
     worker_pool="tasks.worker.slot:Pool",
     worker_concurrency=1,

@@ -9,8 +9,10 @@ import json
 import re
 from typing import Any
 
+from db.models import DEFAULT_QUEUE
+from tasks.queue_names import at_broker
+
 TASK = "tasks.train.train_run"
-QUEUE = "caat"
 
 MOST_BYTES = 16_384
 """Ours have 700; what is longer is refused before it is parsed."""
@@ -43,8 +45,8 @@ def run_of(task: str) -> tuple[str, int]:
     return found[1], int(found[2])
 
 
-def message(task: str) -> bytes:
-    """Return the message of a task id, the same bytes each time, so that the broker can find it."""
+def message(task: str, queue: str = DEFAULT_QUEUE) -> bytes:
+    """Return a task's message in a queue, the same bytes each time, so that it can be found."""
     run_id, _ = run_of(task)
     nothing = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     body = base64.b64encode(json.dumps([[run_id], {}, nothing]).encode()).decode()
@@ -70,7 +72,7 @@ def message(task: str) -> bytes:
             "properties": {
                 "correlation_id": task,
                 "delivery_mode": 2,
-                "delivery_info": {"exchange": "", "routing_key": QUEUE},
+                "delivery_info": {"exchange": "", "routing_key": at_broker(queue)},
                 "priority": 0,
                 "body_encoding": "base64",
                 "delivery_tag": task,

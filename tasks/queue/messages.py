@@ -1,4 +1,4 @@
-"""The messages in the broker's queue: one a waiting run, and nothing else.
+"""The messages in the broker's queues: one a waiting run, and nothing else.
 
 What cannot be read (see `tasks.queue.message`) is set aside after one look.
 """
@@ -6,19 +6,20 @@ What cannot be read (see `tasks.queue.message`) is set aside after one look.
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 
 from tasks.queue import broker
-from tasks.queue.message import QUEUE, UnreadableError, message, task_id_in
+from tasks.queue.message import UnreadableError, message, task_id_in
+from tasks.queue.sent_event import sent_event
+from tasks.queue_names import at_broker, from_broker
 from tasks.settings import settings
 
 PREFIX = "caat:"
 """Of every key of ours, as other programs may use the same broker."""
-KEY = f"{PREFIX}{QUEUE}"
 SET_ASIDE = f"{PREFIX}set-aside"
 """The newest messages that could not be read, shortened."""
 SET_ASIDE_COUNT = f"{PREFIX}set-aside-count"
@@ -49,74 +50,104 @@ class SetAside:
     newest: list[str]
 
 
-def send(tasks: Iterable[str]) -> None:
-    """Put the message of each of these task ids into the queue, unless it waits there already.
+@dataclass(frozen=True)
+class Waiting:
+    """A run that waits: its task id, and in which queue."""
+
+    task: str
+    queue: str
+
+    @property
+    def key(self) -> str:
+        return key_of(self.queue)
+
+    @property
+    def entry(self) -> bytes:
+        return message(self.task, self.queue)
+
+
+def key_of(queue: str) -> str:
+    """Return where the broker keeps a queue."""
+    return f"{PREFIX}{at_broker(queue)}"
+
+
+def send(waiting: Iterable[Waiting]) -> None:
+    """Put the message of each into its queue, unless it waits there already.
 
     Raises:
         redis.exceptions.RedisError: The broker did not answer.
     """
-    messages = [message(task) for task in tasks]
-    if not messages:
+    wanted = list(waiting)
+    if not wanted:
         return
     with _broker() as client:
         try:
-            missing = _missing(client, messages)
+            missing = _missing(client, wanted)
         except redis.exceptions.ResponseError as error:
-            repair_key(client, error)
-            missing = messages
+            repair_keys(client, error)
+            missing = wanted
         pipe = client.pipeline()
-        for one in missing:
-            pipe.lrem(KEY, 0, one).lpush(KEY, one)  # never twice, whoever sends meanwhile
+        for one in missing:  # never twice, whoever sends meanwhile
+            pipe.lrem(one.key, 0, one.entry).lpush(one.key, one.entry)
+            pipe.publish(_events(client), sent_event(one.task, one.queue))
         pipe.execute()
 
 
-def _missing(client: Client, messages: list[bytes]) -> list[bytes]:
+def _events(client: Client) -> str:
+    """Return where Celery's tools listen for events of what is sent."""
+    return f"{PREFIX}/{client.get_connection_kwargs().get('db', 0)}.celeryev/task.sent"
+
+
+def _missing(client: Client, wanted: list[Waiting]) -> list[Waiting]:
     pipe = client.pipeline(transaction=False)
-    for one in messages:
-        pipe.execute_command("LPOS", KEY, one)
-    return [one for one, place in zip(messages, pipe.execute(), strict=True) if place is None]
+    for one in wanted:
+        pipe.execute_command("LPOS", one.key, one.entry)
+    return [one for one, place in zip(wanted, pipe.execute(), strict=True) if place is None]
 
 
-def withdraw(task: str) -> None:
-    """Take a task's message out of the queue, as its run waits no longer; best effort."""
+def withdraw(one: Waiting) -> None:
+    """Take a message out of its queue, as its run does not wait there any more; best effort."""
     with contextlib.suppress(redis.exceptions.RedisError), _broker() as client:
-        client.lrem(KEY, 0, message(task))
+        client.lrem(one.key, 0, one.entry)
 
 
-def remove_surplus(num_waiting: int, waiting: Callable[[], Iterable[str]]) -> None:
-    """Take out what is more than one message for each waiting run, if there is more.
+def remove_surplus(numbers: Mapping[str, int], waiting: Callable[[], Iterable[Waiting]]) -> None:
+    """Take out what is more than one message for each waiting run, where there is more.
 
     Args:
-        num_waiting: How many runs wait.
-        waiting: Gives their task ids; asked after the messages were read, so that a run whose
-            message was read is among them.
+        numbers: How many runs wait in each queue.
+        waiting: Gives them; asked after the messages were read, so that a run whose message was
+            read is among them.
 
     Raises:
         redis.exceptions.RedisError: The broker did not answer.
     """
     with _broker() as client:
         try:
-            if client.llen(KEY) <= num_waiting:
-                return None
+            found = [
+                (Waiting(task, queue), entry)
+                for queue, number in numbers.items()
+                if client.llen(key_of(queue)) > number
+                for entry, task in _entries(client, key_of(queue))
+            ]
         except redis.exceptions.ResponseError as error:
-            return repair_key(client, error)
-        found = list(_entries(client))
-        known, seen = set(waiting()), set[str]()
-        for entry, task in found:
-            if task not in known or task in seen:
-                client.lrem(KEY, 1, entry)
-            seen.add(task)
+            return repair_keys(client, error)
+        known, seen = set(waiting()) if found else set(), set[Waiting]()
+        for one, entry in found:
+            if one not in known or one in seen:
+                client.lrem(one.key, 1, entry)
+            seen.add(one)
     return None
 
 
-def _entries(client: Client) -> Iterator[tuple[bytes, str]]:
-    """Give the queue's messages with their task ids; set the others aside."""
-    for start in range(0, client.llen(KEY), _AT_ONCE):
-        for entry in client.lrange(KEY, start, start + _AT_ONCE - 1):
+def _entries(client: Client, key: str) -> Iterator[tuple[bytes, str]]:
+    """Give a queue's messages with their task ids; set the others aside."""
+    for start in range(0, client.llen(key), _AT_ONCE):
+        for entry in client.lrange(key, start, start + _AT_ONCE - 1):
             try:
                 yield entry, task_id_in(entry)
             except UnreadableError as error:
-                if client.lrem(KEY, 1, entry):  # else another was first, and counts it
+                if client.lrem(key, 1, entry):  # else another was first, and counts it
                     set_aside(client, entry, str(error))
 
 
@@ -139,19 +170,21 @@ def set_aside(client: Client, entry: bytes, reason: str) -> None:
             return
 
 
-def repair_key(client: Client, error: redis.exceptions.ResponseError) -> None:
-    """Put away what stands in the queue's place and is no queue.
+def repair_keys(client: Client, error: redis.exceptions.ResponseError) -> None:
+    """Put away what stands in the place of queues of ours and is none.
 
     Raises:
         redis.exceptions.ResponseError: The error was about something else.
     """
     if "WRONGTYPE" not in str(error):
         raise error
-    kind = client.type(KEY).decode()
-    if kind in ("list", "none"):  # mended already
-        return
-    client.delete(KEY)
-    set_aside(client, b"", f"the queue's key held a {kind}")
+    for key in client.scan_iter(match=f"{PREFIX}*", count=1000):
+        if from_broker(key.decode("utf-8", "replace").removeprefix(PREFIX)) is None:
+            continue
+        kind = client.type(key).decode()
+        if kind not in ("list", "none"):
+            client.delete(key)
+            set_aside(client, b"", f"a queue's key held a {kind}")
 
 
 def set_aside_messages() -> SetAside:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 
 import redis.exceptions
+from sqlalchemy.orm import Session
 
 from db.models import RunStatus
-from db.reads import queries
+from db.reads import placement, queries
+from db.reads.placement import Ticket
 from db.session import Database
 from db.writes import transitions
 from db.writes.transitions import NewRun
@@ -16,6 +18,8 @@ from engine.names import require_name
 from engine.scenario import Scenario
 from tasks.queue import messages
 from tasks.queue.message import task_id
+from tasks.queue.messages import Waiting
+from tasks.queue.place import ANYWHERE, Place, owner
 from tasks.settings import open_database, settings
 
 NOT_SENT = "Queued \u2013 broker unreachable, will start by itself"
@@ -42,23 +46,29 @@ def submit(
     *,
     actor: str,
     study: str | None = None,
+    place: Place = ANYWHERE,
     idempotency_key: str | None = None,
 ) -> Submitted:
     """Store a run as queued and tell the workers.
 
     Raises:
-        UserError: The dataset is missing; nothing was stored.
+        UserError: The dataset is missing, or the queue is unknown; nothing was stored.
         DatabaseError: The database did not answer; nothing was stored.
     """
     database = open_database()
-    run = new_run(scenario, study=study, idempotency_key=idempotency_key)
+    place.require_known(database)
+    run = new_run(scenario, study=study, place=place, idempotency_key=idempotency_key)
     with database.write() as session:
         run_id, created = transitions.create_run(session, run, actor)
     return Submitted(run_id, created, sent=send_messages(database))
 
 
 def new_run(
-    scenario: Scenario, *, study: str | None = None, idempotency_key: str | None = None
+    scenario: Scenario,
+    *,
+    study: str | None = None,
+    place: Place = ANYWHERE,
+    idempotency_key: str | None = None,
 ) -> NewRun:
     """Return the row of a scenario, once its dataset is known to be there.
 
@@ -70,8 +80,13 @@ def new_run(
     source, folder = scenario.data.source, settings().dataset_dir
     source.ensure(folder)
     require_every_label(scenario.data, scenario.seed, folder)
-    row = row_of(scenario, study)
-    return replace(row, data_digest=fingerprint(source, folder), idempotency_key=idempotency_key)
+    return replace(
+        row_of(scenario, study),
+        data_digest=fingerprint(source, folder),
+        idempotency_key=idempotency_key,
+        owner=owner(),
+        **vars(place),
+    )
 
 
 def row_of(scenario: Scenario, study: str | None = None) -> NewRun:
@@ -103,21 +118,25 @@ def send_messages(database: Database) -> bool:
     """
     with database.write() as session:
         due = transitions.take_unsent(session, settings().resend_after_seconds)
-        tasks = _tasks(queries.times_queued(session, due))
-        num_waiting = queries.queue_length(session)
+        waiting = _waiting(session, due)
+        numbers = {queue.name: queue.waiting for queue in placement.queues(session)}
     try:
-        messages.send(tasks)
-        messages.remove_surplus(num_waiting, lambda: _waiting(database))
+        messages.send(waiting)
+        messages.remove_surplus(numbers, lambda: _all_waiting(database))
     except (redis.exceptions.RedisError, OSError):
         return False  # sent again by a later sweep
     return True
 
 
-def _waiting(database: Database) -> list[str]:
+def _all_waiting(database: Database) -> list[Waiting]:
     with database.read() as session:
-        waiting = queries.runs_with_status(session, RunStatus.QUEUED)
-        return _tasks(queries.times_queued(session, waiting))
+        return _waiting(session, queries.runs_with_status(session, RunStatus.QUEUED))
 
 
-def _tasks(times_queued: dict[str, int]) -> list[str]:
-    return [task_id(run_id, times) for run_id, times in times_queued.items()]
+def _waiting(session: Session, run_ids: list[str]) -> list[Waiting]:
+    return [waiting_of(ticket) for ticket in placement.tickets(session, run_ids)]
+
+
+def waiting_of(ticket: Ticket) -> Waiting:
+    """Return what a run's place is at the broker."""
+    return Waiting(task_id(ticket.run_id, ticket.times_queued), ticket.queue)

@@ -1,6 +1,6 @@
 """Celery's transport for Redis, narrowed: of what is read nothing but ids and names is believed.
 
-All that is in the broker under our names is a list of messages, those that a worker has not
+All that is in the broker under our names are lists of messages, those that a worker has not
 acknowledged yet, and answers to Celery's commands. Everything else that Celery would keep there and
 read back (bindings, priorities) is left out, so that nothing can be put into it.
 """
@@ -18,9 +18,11 @@ from kombu.transport.redis import PrefixedRedisPubSub, PrefixedStrictRedis
 from kombu.transport.redis import QoS as RedisQoS
 from kombu.transport.redis import Transport as RedisTransport
 
+from db.models import DEFAULT_QUEUE
 from tasks.queue.command_message import COMMANDS, REPLIES, command_in
-from tasks.queue.message import QUEUE, UnreadableError, message, task_id_in
-from tasks.queue.messages import PREFIX, repair_key, set_aside
+from tasks.queue.message import UnreadableError, message, task_id_in
+from tasks.queue.messages import PREFIX, repair_keys, set_aside
+from tasks.queue_names import at_broker, from_broker
 
 REPLY_SECONDS = 60
 """How long an answer waits for who asked."""
@@ -58,25 +60,26 @@ class Client(PrefixedStrictRedis):
         try:
             popped = self._answer(connection, command_name, **options)
         except redis.exceptions.ResponseError as error:
-            repair_key(self._plain(), error)
+            repair_keys(self._plain(), error)
             return None
-        if not popped or popped[0] != QUEUE.encode():  # an answer, for who asked
+        queue = from_broker(bytes(popped[0]).decode("utf-8", "replace")) if popped else None
+        if queue is None:  # nothing, or an answer for who asked
             return popped
-        return self._in_our_words(*popped)
+        return self._in_our_words(queue, popped[1])
 
     def _answer(self, *words: Any, **options: Any) -> Any:
         return super().parse_response(*words, **options)
 
-    def _in_our_words(self, key: bytes, entry: bytes) -> tuple[bytes, bytes] | None:
+    def _in_our_words(self, queue: str, entry: bytes) -> tuple[bytes, bytes] | None:
         try:
             task = task_id_in(entry)
         except UnreadableError as error:
             set_aside(self._plain(), entry, str(error))
             return None
-        mine = message(task).replace(
+        mine = message(task, queue).replace(
             f'"delivery_tag": "{task}"'.encode(), f'"delivery_tag": "{uuid4()}"'.encode()
         )
-        return key, mine
+        return at_broker(queue).encode(), mine
 
     def _plain(self) -> "redis.Redis":
         return redis.Redis(connection_pool=self.connection_pool)
@@ -100,16 +103,17 @@ class QoS(RedisQoS):
 
     def _restore(self, pipe: Any, kept: bytes, *, leftmost: bool) -> None:
         try:
-            entry, *_ = json.loads(kept)
-            mine = message(task_id_in(json.dumps(entry).encode()))
+            entry, _exchange, key = json.loads(kept)
+            queue = from_broker(str(key)) or DEFAULT_QUEUE
+            mine = message(task_id_in(json.dumps(entry).encode()), queue)
         except (ValueError, TypeError, RecursionError) as error:
             set_aside(redis.Redis(connection_pool=self.channel.pool), kept, str(error)[:150])
         else:
-            (pipe.lpush if leftmost else pipe.rpush)(QUEUE, mine)
+            (pipe.lpush if leftmost else pipe.rpush)(at_broker(queue), mine)
 
 
 class Channel(RedisChannel):
-    """One queue, under one key."""
+    """Each queue of ours under one key."""
 
     QoS = QoS
 
@@ -123,8 +127,10 @@ class Channel(RedisChannel):
             self._fanout_queues[queue] = (exchange, routing_key.replace("#", "*"))
 
     def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
-        """Return the one queue that there is, or that of who asked for an answer."""
-        return [f"{routing_key}.{REPLIES}" if exchange == REPLIES else QUEUE]
+        """Return the queue that is named, or that of who asked for an answer."""
+        if exchange == REPLIES:
+            return [f"{routing_key}.{REPLIES}"]
+        return [at_broker(from_broker(routing_key) or DEFAULT_QUEUE)]
 
     def _put(self, queue: str, *given: Any, **named: Any) -> None:
         super()._put(queue, *given, **named)
@@ -136,7 +142,7 @@ class Channel(RedisChannel):
         try:
             return int(super()._size(queue))
         except redis.exceptions.ResponseError as error:
-            repair_key(redis.Redis(connection_pool=self.pool), error)
+            repair_keys(redis.Redis(connection_pool=self.pool), error)
             return 0
 
 

@@ -8,11 +8,15 @@ from importlib.metadata import version
 
 from db import workers
 from db.errors import DatabaseError, SchemaNewerError
+from db.reads.placement import joined
+from engine.data.datasets.base import datasets
 from engine.runtime import find_device
 from tasks.processes.host import host_name, identity
+from tasks.queue.place import served_queues
 from tasks.settings import open_database, settings
 from tasks.worker.leftover_files import OLD_SECONDS, delete_leftover_files
 from tasks.worker.reconcile import lost, sweep
+from tasks.worker.spare import spare
 
 LOST_CHECK_SECONDS = 0.5
 """Seconds between two looks at who holds runs."""
@@ -37,7 +41,8 @@ class Presence:
 
     def report(self) -> None:
         """Say in the row that it is here, and what it does, even if it is too old to work."""
-        me = identity()
+        me, folder = identity(), settings().dataset_dir
+        here = [name for name, source in datasets().items() if source.is_here(folder)]
         with open_database(newer=True).write() as session:
             workers.upsert_worker(
                 session,
@@ -50,6 +55,8 @@ class Presence:
                     version=version("caat-studio"),
                     state="busy" if self.run_id else "idle",
                     run_id=self.run_id,
+                    queues=joined(served_queues(me.device)),
+                    datasets=joined(here),
                 ),
             )
 
@@ -66,25 +73,28 @@ class Presence:
         """Report and sweep until `done`, whatever the database does meanwhile; then take leave."""
         leftovers_at = time.monotonic()
         while not done.is_set():
-            self._try(self.report)
-            self._try(lambda: sweep(open_database()))
+            self.attempt(self.report)
+            self.attempt(lambda: sweep(open_database()))
             if time.monotonic() >= leftovers_at:
                 leftovers_at += OLD_SECONDS
-                self._try(lambda: delete_leftover_files(open_database()))
+                self.attempt(lambda: delete_leftover_files(open_database()))
             self._rest(time.monotonic() + settings().sweep_seconds)
-        self._try(_leave)
+        spare.close()
+        self.attempt(_leave)
 
     def _rest(self, until: float) -> None:
         """Wait, but no longer than until a run has lost its worker."""
         pause = min(LOST_CHECK_SECONDS, settings().sweep_seconds)
         while time.monotonic() < until and not done.wait(pause):
+            spare.keep()
             try:
                 if lost(open_database()):
                     return
             except DatabaseError as error:
                 self.complain(error)
 
-    def _try(self, act: Callable[[], object]) -> None:
+    def attempt(self, act: Callable[[], object]) -> None:
+        """Do something that may fail for now; then say so and go on."""
         try:
             act()
             self._complaint = None

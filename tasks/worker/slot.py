@@ -1,8 +1,10 @@
 """The one place for a run in a worker, shared by the broker's messages and the look at the table.
 
-A message is received by Celery's consumer, in its thread. While the broker is away, or when a
-message was lost, a run is found in the table, in another thread, and handed to Celery as if its
-message had come. Either way Celery's own pool executes the task, so that its tools see it.
+A message is received by Celery's consumer, in its thread. It says that something waits; which run
+is next for this worker says the table. If that is another one, it is taken in the message's place,
+and the message goes back to its queue. While the broker is away, or when a message was lost, a run
+is found in the table alone, and handed to Celery as if its message had come. Either way Celery's
+own pool executes the task, so that its tools see it.
 """
 
 import base64
@@ -17,8 +19,14 @@ from celery.concurrency.thread import TaskPool
 from celery.worker.strategy import default
 from kombu.message import Message
 
+from db.errors import DatabaseError
+from db.reads.placement import Ticket, claimable
+from tasks.processes.host import identity
 from tasks.queue.celery_app import celery_app
-from tasks.queue.message import TASK, message
+from tasks.queue.message import TASK, run_of
+from tasks.queue.messages import Waiting
+from tasks.queue.submit import waiting_of
+from tasks.settings import open_database
 from tasks.worker import housekeeping
 
 log = logging.getLogger(__name__)
@@ -78,25 +86,72 @@ class Pool(TaskPool):
 
 
 def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
-    """Return what Celery's consumer does with a message: take it, or give it back at once."""
+    """Return what Celery's consumer does with a message: have its turn looked up, or give it back.
+
+    The database is asked in a thread of its own: Celery's tools are answered meanwhile.
+    """
     receive = default(task, app, consumer)
 
     def offered(entry: Message, *given: Any) -> None:
         _body, _ack, reject, _callbacks = given
-        if not _enter(lambda: receive(entry, *given)):
-            reject(log, consumer.connection_errors, requeue=True)
+
+        def give_back(*, requeue: bool) -> None:
+            reject(log, consumer.connection_errors, requeue=requeue)
+
+        def decide() -> None:
+            _in_turn(
+                entry.headers["id"],
+                take=lambda: receive(entry, *given),
+                take_other=lambda other: receive(_as_received(other), *_NO_MESSAGE),
+                give_back=give_back,
+            )
+
+        if not _enter(threading.Thread(target=decide, name="turn", daemon=True).start):
+            give_back(requeue=True)
 
     return offered
 
 
-def offer(task: str, consumer: Any) -> bool:
+def _in_turn(
+    task: str,
+    *,
+    take: Callable[[], None],
+    take_other: Callable[[Waiting], None],
+    give_back: Callable[..., None],
+) -> None:
+    """Put the run that is next into the slot, which is taken: a message's own, or another one."""
+    try:
+        run_id, _ = run_of(task)
+        try:
+            next_one = next_ticket(run_id)
+        except DatabaseError:
+            return take()  # which says so, and ends
+        if next_one is None:  # its message is sent again while it waits
+            give_back(requeue=False)
+        elif next_one.run_id == run_id:
+            return take()
+        else:
+            give_back(requeue=True)
+            return take_other(waiting_of(next_one))
+    except Exception:
+        log.exception("No run could be taken; its message is sent again")
+    return _leave()
+
+
+def next_ticket(offered: str | None = None) -> Ticket | None:
+    """Return the place of the run that this worker takes next, if there is one."""
+    with open_database().read() as session:
+        return next(iter(claimable(session, identity().id, offered=offered)), None)
+
+
+def offer(waiting: Waiting, consumer: Any) -> bool:
     """Hand a run that was found in the table to Celery, if the slot is free."""
     receive = default(celery_app.tasks[TASK], celery_app, consumer)
-    return _enter(lambda: receive(_as_received(task), None, _nothing, _nothing, None))
+    return _enter(lambda: receive(_as_received(waiting), *_NO_MESSAGE))
 
 
-def _as_received(task: str) -> Message:
-    told = json.loads(message(task))
+def _as_received(waiting: Waiting) -> Message:
+    told = json.loads(waiting.entry)
     return Message(
         body=base64.b64decode(told["body"]),
         headers=told["headers"],
@@ -109,6 +164,9 @@ def _as_received(task: str) -> Message:
 
 def _nothing(*_: Any, **__: Any) -> None:
     """Acknowledge a message that never came."""
+
+
+_NO_MESSAGE = (None, _nothing, _nothing, None)
 
 
 class OneAtATime(bootsteps.StartStopStep):

@@ -5,11 +5,9 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO
 
 from sqlalchemy.orm import Session
 
@@ -20,13 +18,14 @@ from db.reads import queries
 from db.session import Database
 from db.writes import interruption, transitions
 from engine.scenario import Scenario
-from tasks.processes import lock, memory, orphan
+from tasks.processes import lock, memory
 from tasks.processes.database_retry import TRANSIENT_ERRORS, retry_transient
 from tasks.processes.host import identity
 from tasks.queue.submit import new_run
 from tasks.recording import causes
 from tasks.settings import settings
 from tasks.worker.reconcile import queue_again
+from tasks.worker.spare import spare, start_trainer
 
 LOCK_TIMEOUT = 2.0
 """Seconds; whoever only looks whether the lock is held, holds it for less."""
@@ -186,25 +185,15 @@ def _no_trainer(session: Session, run_id: str, error: OSError) -> tuple[str, str
 def _trainer(run_id: str, attempt: int) -> Iterator["subprocess.Popen[bytes]"]:
     """Start the trainer in its own session, its output in the run's log; leave none behind."""
     path = settings().run_dir(run_id) / "log.txt"
+    words = [run_id, str(attempt), identity().device, str(os.getpid())]
     with open(path, "ab", opener=opener) as log:
-        child = _start(run_id, attempt, log)
+        child = spare.take(words, path) or start_trainer(words, log)
         try:
             yield child
         finally:
             if child.poll() is None:
                 child.kill()
                 child.wait()
-
-
-def _start(run_id: str, attempt: int, log: IO[bytes]) -> "subprocess.Popen[bytes]":
-    words = [run_id, str(attempt), identity().device, str(os.getpid())]
-    return subprocess.Popen(
-        orphan.command(sys.executable, "-m", "tasks.trainer", *words),  # loading takes seconds
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
 
 
 @dataclass

@@ -8,14 +8,17 @@ from celery.exceptions import Ignore
 from celery.worker.state import requests
 
 from db.errors import DatabaseError
-from db.models import RunStatus
+from db.models import DEFAULT_QUEUE, RunStatus
 from db.reads import queries
 from tasks.queue.celery_app import celery_app
 from tasks.queue.message import TASK, run_of
-from tasks.queue.messages import withdraw
+from tasks.queue.messages import Waiting, withdraw
+from tasks.queue_names import from_broker
 from tasks.settings import open_database
 from tasks.worker import housekeeping, slot
 from tasks.worker.supervise import run_attempt
+
+GOES_ON = "It was interrupted, and goes on under its next id"
 
 
 class RunFailedError(Exception):
@@ -44,12 +47,14 @@ class TrainRun(Task):
         """
         task, presence = self.request.id, self.presence
         _, times_queued = run_of(task)
+        queue = from_broker(self.request.delivery_info["routing_key"]) or DEFAULT_QUEUE
+        place = Waiting(task, queue)
 
         def claimed(run_id: str) -> None:
             """Note the run, and take away its message, at a broker that may take its time."""
             presence.run_id = run_id
             slot.claimed()
-            threading.Thread(target=withdraw, args=(task,), name="withdraw", daemon=True).start()
+            threading.Thread(target=withdraw, args=(place,), name="withdraw", daemon=True).start()
 
         try:
             if not run_attempt(
@@ -59,11 +64,11 @@ class TrainRun(Task):
                 draining=housekeeping.draining.is_set,
                 claimed=claimed,
             ):
-                self._not_ours()
+                self._not_ours(run_id, times_queued)
             self._tell_how_it_ended(run_id)
         except DatabaseError as error:
             presence.complain(error)
-            self._not_ours()
+            self._end("task-rejected", "the database does not say whether it is to be had")
         finally:
             presence.run_id = None
 
@@ -71,22 +76,27 @@ class TrainRun(Task):
         with open_database().read() as session:
             run = queries.get_run(session, run_id)
         if run is None or run.status is RunStatus.CANCELLED:
-            self._send("task-revoked", terminated=True, signum=None, expired=False)
-            raise Ignore("it was stopped")
+            self._end("task-revoked", "it was stopped", terminated=True)
         if run.status is RunStatus.FAILED:
             raise RunFailedError(run.message)
         if run.status is not RunStatus.SUCCEEDED:
-            self._not_ours()
+            self._end("task-retried", "it goes on elsewhere", exception=GOES_ON)
 
-    def _not_ours(self) -> NoReturn:
-        self._send("task-rejected")
-        raise Ignore("it waits no longer, or goes on elsewhere")
+    def _not_ours(self, run_id: str, times_queued: int) -> NoReturn:
+        """End what was not to be had: revoked if nobody shall have it, else another has it."""
+        with open_database().read() as session:
+            run = queries.get_run(session, run_id)
+            now = queries.times_queued(session, [run_id]).get(run_id)
+        if run is None or run.status is RunStatus.CANCELLED or now != times_queued:
+            self._end("task-revoked", "it waits no longer", terminated=False)
+        self._end("task-rejected", "another has it")
 
-    def _send(self, event: str, **fields: Any) -> None:
+    def _end(self, event: str, why: str, **fields: Any) -> NoReturn:
         """Tell who listens; the worker's own dispatcher keeps it while the broker is away."""
         received = requests.get(self.request.id)
         if received is not None:
             received.send_event(event, **fields)
+        raise Ignore(why)
 
 
 train_run = celery_app.register_task(TrainRun())

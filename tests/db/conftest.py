@@ -3,8 +3,11 @@
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import update
 
+from db.models import Worker
 from db.session import Database
+from db.workers import WorkerReport, upsert_worker
 from db.writes.transitions import NewRun, WorkerIdentity, claim, create_run
 
 WORKER = WorkerIdentity("worker-1", "host-1", "boot-1", 4242, "cpu")
@@ -58,3 +61,21 @@ def running(queued: Callable[..., str]) -> Callable[..., tuple[str, int]]:
         return run_id, attempt
 
     return start
+
+
+@pytest.fixture
+def offers() -> Callable[..., str]:
+    """Has a worker report what it offers, and returns its id."""
+
+    def report(database: Database, worker_id: str = WORKER.id, **fields: object) -> str:
+        said = {"queues": ",default,cpu,", "datasets": ",digits,", "state": "idle"} | fields
+        columns = {"host": "host-1", "pid": 1, "device": "cpu", "device_name": "a processor"}
+        memory = said.pop("memory_total", None)
+        with database.write() as session:
+            upsert_worker(session, WorkerReport(id=worker_id, version="1", **columns, **said))
+            session.execute(
+                update(Worker).where(Worker.id == worker_id).values(memory_total=memory)
+            )
+        return worker_id
+
+    return report

@@ -5,10 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select, update
 
 from db.models import Run, RunStatus
-from db.reads.queries import (
-    claimable,
-    get_run,
-)
+from db.reads.queries import get_run
 from db.types import db_now
 from db.writes.transitions import (
     DRAIN,
@@ -66,18 +63,6 @@ def test_a_run_has_an_end_from_its_last_status_on_and_no_sooner(database, runnin
         "drained": (False, True, "drain"),
         "given up": (True, True, "drain"),
     }
-
-
-def test_a_resumed_run_waits_behind_those_that_were_queued_before_it(database, running, queued):
-    run_id, attempt = running(database)
-    with database.write() as session:
-        session.execute(update(Run).values(queued_at=datetime(2020, 1, 1, tzinfo=UTC)))
-    other = queued(database)
-    with database.write() as session:
-        session.execute(update(Run).where(Run.id == other).values(queued_at=db_now(-60)))
-        interrupt(session, run_id, attempt, reason=DRAIN, message=None)
-        requeue(session, run_id, "tester", reason=DRAIN)
-        assert claimable(session) == [other, run_id]
 
 
 def test_a_question_about_moments_is_compiled_once_whatever_the_moments(database):

@@ -11,10 +11,11 @@ import redis
 from db.models import RunStatus
 from db.reads import queries
 from tasks.queue.message import TASK, message, task_id
-from tasks.queue.messages import KEY
+from tasks.queue.messages import key_of
 from tests.real import stand_in
 from tests.real.studio import Studio
 
+KEY = key_of("default")
 LONG = "training.epochs=400"
 AtWork = tuple[Studio, "subprocess.Popen[bytes]", str]
 
@@ -172,8 +173,8 @@ def test_what_a_worker_does_not_obey_is_answered_so_and_changes_nothing(at_work_
     for wrong in ("x", run_id, f"{run_id}.0", f"{'0' * 32}.1", "../etc.1"):
         told = celery(studio, "control", "revoke", wrong)
         assert "its id is not that of a queued run" in told or "no such run" in told
-    (queue,) = answer(studio, "inspect", "active_queues")
-    assert queue["name"] == "caat"
+    served = answer(studio, "inspect", "active_queues")
+    assert [queue["name"] for queue in served] == ["caat", "caat.cpu"]
     assert worker.poll() is None
     assert studio.run(run_id).status == RunStatus.RUNNING
 

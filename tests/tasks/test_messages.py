@@ -19,10 +19,12 @@ from tasks.queue.message import (
     message,
     task_id_in,
 )
-from tasks.queue.messages import KEY, SET_ASIDE, SET_ASIDE_COUNT
+from tasks.queue.messages import SET_ASIDE, SET_ASIDE_COUNT, key_of
+from tasks.queue_names import at_broker, from_broker, is_queue
 from tests.real import stand_in
 from tests.real.studio import Studio
 
+KEY = key_of("default")
 RUN_ID = "0123456789abcdef" * 2
 TASK_ID = f"{RUN_ID}.3"
 NOTHING = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -122,6 +124,21 @@ def test_a_task_is_read_from_its_own_message(run_id, times_queued):
     task = f"{run_id}.{times_queued}"
     assert task_id_in(message(task)) == task
     assert len(message(task)) < MOST_BYTES
+
+
+@given(st.from_regex(r"[a-z0-9](-?[a-z0-9]){0,39}", fullmatch=True).filter(lambda q: len(q) < 41))
+def test_a_queue_is_read_from_its_name_at_the_broker(queue):
+    assert is_queue(queue)
+    assert from_broker(at_broker(queue)) == queue
+    assert key_of(queue) == f"caat:{at_broker(queue)}"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "caat.", "caat..", "caat.default", "caat.A", "caat.a-", "caat.a--b", "caat.a.b",
+             "caat.a\n", f"caat.{'a' * 41}", "elsewhere", "caatx", "x.caat", "set-aside"]
+)  # fmt: skip
+def test_what_is_no_queue_of_ours_at_the_broker_is_none(name):
+    assert from_broker(name) is None
 
 
 @given(st.binary(max_size=200) | ANY_JSON.map(lambda value: json.dumps(value).encode()))

@@ -17,6 +17,11 @@ _RUN: tuple[sa.Column[Any], ...] = (
     sa.Column("owner", sa.String(100), nullable=False, server_default=""),
     sa.Column("memory_needed", sa.BigInteger(), nullable=True),
 )
+_INDEXES = (
+    ("subject_id",),
+    ("status", "owner", "priority", "queued_at"),
+    ("owner", "started_at"),
+)
 _WORKER: tuple[sa.Column[Any], ...] = (
     sa.Column("queues", sa.Text(), nullable=False, server_default=""),
     sa.Column("datasets", sa.Text(), nullable=False, server_default=""),
@@ -29,14 +34,16 @@ _WORKER: tuple[sa.Column[Any], ...] = (
 def upgrade() -> None:
     for column in _RUN:
         op.add_column("run", column._copy())
-    op.create_index("ix_run_subject_id", "run", ["subject_id"])
+    for columns in _INDEXES:
+        op.create_index(f"ix_run_{'_'.join(columns)}", "run", list(columns))
     for column in _WORKER:
         op.add_column("worker", column._copy())
 
 
 def downgrade() -> None:
     op.execute("DELETE FROM run WHERE kind <> 'training'")
-    op.drop_index("ix_run_subject_id", "run")
+    for columns in _INDEXES:
+        op.drop_index(f"ix_run_{'_'.join(columns)}", "run")
     for column in _RUN:  # in place on both databases; a batch would copy the table on SQLite
         op.execute(f"ALTER TABLE run DROP COLUMN {column.name}")
     for column in _WORKER:
