@@ -87,11 +87,18 @@ def studio(request: pytest.FixtureRequest) -> Studio:
     return found
 
 
-def test_a_job_that_was_killed_goes_on_and_stores_what_the_command_stores_bit_for_bit(studio):
+@pytest.mark.parametrize(
+    "words",
+    [LONG, ("--attack", "autoattack", "--subset", "20", "--epsilon", "0.02")],
+    ids=["apgd", "autoattack"],
+)
+def test_a_job_that_was_killed_goes_on_and_stores_what_the_command_stores_bit_for_bit(
+    studio, words
+):
     run_id = train(studio)
-    job = queue(studio, run_id, *LONG)
+    job = queue(studio, run_id, *words)
     worker = studio.start_worker()
-    studio.wait_for(lambda: stored_parts(studio, job) > 1, "some stored batches")
+    studio.wait_for(lambda: stored_parts(studio, job) > 0, "some stored batches")
     kill(worker)
     assert names(studio, run_id) == {FINAL}
     studio.start_worker()
@@ -105,7 +112,7 @@ def test_a_job_that_was_killed_goes_on_and_stores_what_the_command_stores_bit_fo
     assert "INFO 0 batches are stored already" not in log[1]
     assert "batches are stored already" in log[1]
     by_job = everything(studio, run_id)
-    assert studio.caat("evaluate", run_id, *LONG).returncode == 0
+    assert studio.caat("evaluate", run_id, *words).returncode == 0
     assert everything(studio, run_id) == by_job
     assert len(by_job) == 2
 
