@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from app.cli.processes import Child
+from app.cli.processes import Child, how_it_ended
 from app.server.address import Address
 from app.server.dashboard import dashboard_address, public_path, where_to_open
 from db.session import Database
@@ -115,12 +115,8 @@ def _ended_at_once(dashboard: Child) -> typer.Exit:
     """Return how to end with it; with code 1 or 2 it has said why in a line of its own."""
     code = dashboard.process.poll() if dashboard.process else None
     if code is not None and code not in (1, 2):
-        typer.echo(f"caat: the dashboard ended before it answered ({_how(code)})", err=True)
+        typer.echo(f"caat: the dashboard ended before it answered ({how_it_ended(code)})", err=True)
     return typer.Exit(2 if code == 2 else 1)
-
-
-def _how(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
 
 def _keep_alive(children: list[Child], *, pause: float) -> None:
