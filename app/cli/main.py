@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cli import database, evaluate, runs, theory
+from app.cli import database, evaluate, runs, theory, watch
 from app.cli import table as table_command
 from app.cli.options import ACTOR, AsJson, File, Set
 from app.cli.os_errors import explained
@@ -203,6 +203,8 @@ for command in (
 ):
     cli.command()(command)
 cli.command()(evaluate.evaluate)
+cli.command()(watch.metrics)
+cli.command()(watch.top)
 cli.command()(table_command.table)
 
 
