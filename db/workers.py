@@ -27,6 +27,9 @@ class WorkerReport:
     queues: str = ""
     """As `db.reads.placement.joined` writes them, like the datasets."""
     datasets: str = ""
+    memory_total: int | None = None
+    memory_used: int | None = None
+    utilisation: float | None = None
 
 
 def upsert_worker(session: Session, worker: WorkerReport) -> None:

@@ -51,10 +51,14 @@ def pick_device(name: str) -> torch.device:
 
 
 class FoundDevice(NamedTuple):
-    """A device as torch writes it, and what it calls itself."""
+    """A device as torch writes it, and what it says of itself."""
 
     device: str
     name: str
+    uuid: str = ""
+    """Of a GPU; its number is another for each program that is shown some of them."""
+    memory: int | None = None
+    """Bytes that a GPU has."""
 
 
 @cache
@@ -66,13 +70,42 @@ def find_device(name: str) -> FoundDevice:
     Raises:
         UserError: There is no such device here.
     """
-    if name == "cpu" or (name == "auto" and not _may_have_gpu()):
+    if name == "cpu" or (name == "auto" and whom_to_ask() is None):
         return FoundDevice("cpu", _processor())
+    device, called, uuid, memory = _asked_of_torch(name)
+    return FoundDevice(device, called, uuid, int(memory) if memory else None)
+
+
+def cuda_devices() -> list[str]:
+    """Return every CUDA device that torch sees, without torch in this process.
+
+    NVIDIA's own list is another one: it heeds no CUDA_VISIBLE_DEVICES, and a build of torch for the
+    CPU alone can use none of it.
+
+    Raises:
+        UserError: Torch cannot be asked.
+    """
+    return _asked_of_torch("all") if whom_to_ask() else []
+
+
+_TORCH = (sys.executable, "-m", "engine.runtime")
+
+
+def whom_to_ask() -> tuple[str, ...] | None:
+    """Return the command that knows the GPUs of this machine; nothing where there can be none.
+
+    The one place where a test puts in devices that are not there (`tests/real/gpus.py`).
+    """
+    return _TORCH if _may_have_gpu() else None
+
+
+def _asked_of_torch(name: str) -> list[str]:
+    """Return the lines that `_answer` writes."""
     asked = subprocess.run(
-        [sys.executable, "-m", "engine.runtime", name], capture_output=True, text=True, check=False
+        [*(whom_to_ask() or _TORCH), name], capture_output=True, text=True, check=False
     )
     if asked.returncode == 0:
-        return FoundDevice(*asked.stdout.splitlines())
+        return asked.stdout.splitlines()
     last = (asked.stderr or f"exit code {asked.returncode}").splitlines()[-1]
     raise UserError(last if asked.returncode == 2 else f"device: torch cannot be asked: {last}")
 
@@ -176,13 +209,20 @@ def versions() -> dict[str, str]:
 
 
 def _answer(name: str) -> int:
-    """Write what `find_device` asks for; with code 2, in a line on stderr, why there is none."""
+    """Write what is asked for, in lines; with code 2, in a line on stderr, why there is none."""
+    if name == "all":
+        sys.stdout.writelines(f"cuda:{index}\n" for index in range(torch.cuda.device_count()))
+        return 0
     try:
         device = pick_device(name)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    sys.stdout.write(f"{device}\n{device_name(device)}\n")
+    uuid, memory = "", ""
+    if device.type == "cuda":
+        about = torch.cuda.get_device_properties(device)
+        uuid, memory = str(getattr(about, "uuid", "")), str(about.total_memory)
+    sys.stdout.write(f"{device}\n{device_name(device)}\n{uuid}\n{memory}\n")
     return 0
 
 

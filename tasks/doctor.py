@@ -202,11 +202,11 @@ def _workers() -> Iterator[Finding]:
 
 def _device() -> Iterator[Finding]:
     try:
-        device, name = find_device(settings().device)
+        found = find_device(settings().device)
     except UserError as error:
         yield Finding("device", False, str(error))
         return
-    yield Finding("device", True, f"{device} ({name})")
+    yield Finding("device", True, f"{found.device} ({found.name})")
 
 
 def _data() -> Iterator[Finding]:

@@ -63,6 +63,12 @@ class Settings(DatabaseSettings):
     public_url: str = Field(
         "", description="The address that people open, behind a proxy: https://HOST[:PORT][/PATH/]"
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Where `caat up` starts `caat metrics` for Prometheus; without one, nowhere",
+    )
     device: str = Field("auto", description="Where this machine's worker computes")
     queues: str = Field(
         "",

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cli import database, evaluate, runs, theory
+from app.cli import database, evaluate, runs, theory, watch
 from app.cli import table as table_command
 from app.cli.options import ACTOR, AsJson, File, Set
 from app.cli.os_errors import explained
@@ -141,6 +141,10 @@ def dashboard(
 @cli.command()
 def worker(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N")] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(help="all, or cuda:0,cuda:1,cpu: a worker on each, restarted when it dies"),
+    ] = None,
     queues: Annotated[
         str | None, typer.Option(help="With commas; default and cpu or gpu if left out")
     ] = None,
@@ -149,6 +153,13 @@ def worker(
     from tasks.queue_names import parse_queues
     from tasks.settings import settings
 
+    if devices is not None:
+        from app.cli import workers
+
+        if device is not None:
+            raise UserError("--devices: it names them all; leave --device out")
+        options = [] if queues is None else ["--queues", ",".join(parse_queues(queues))]
+        return workers.serve(workers.named(devices), options=options)
     chosen = settings()
     if device is not None:
         chosen.device = device
@@ -157,6 +168,7 @@ def worker(
     from tasks import serve  # Celery reads the settings as it is loaded
 
     serve.work()
+    return None
 
 
 @cli.command()
@@ -191,6 +203,8 @@ for command in (
 ):
     cli.command()(command)
 cli.command()(evaluate.evaluate)
+cli.command()(watch.metrics)
+cli.command()(watch.top)
 cli.command()(table_command.table)
 
 

@@ -1,6 +1,7 @@
 """The processes that `caat up` keeps running until it ends."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -71,6 +72,8 @@ class Child:
     command: Callable[[], list[str]]
     at_first: Callable[[], NoReturn] | None = None
     """The same work as a fork, which starts sooner; on Linux, and for the first start alone."""
+    orphaned: signal.Signals = signal.SIGKILL
+    """What it gets when we are killed."""
     process: Process | None = None
     started_at: float = field(default=0.0)
     pause: float = RESTART_AFTER
@@ -82,7 +85,13 @@ class Child:
         if work is not None and sys.platform == "linux":
             self.process = Fork(work)
             return
-        self.process = subprocess.Popen(orphan.command(*self.command()), start_new_session=True)
+        words = orphan.command(*self.command(), by=self.orphaned)
+        self.process = subprocess.Popen(words, start_new_session=True)
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return how it ended, as `subprocess` tells it; nothing while it has not."""
+        return None if self.process is None else self.process.poll()
 
     @property
     def is_gone(self) -> bool:
@@ -94,15 +103,30 @@ class Child:
         if not self.is_gone or lived < self.pause:
             return
         self.pause = RESTART_AFTER if lived > STEADY_AFTER else min(2 * self.pause, LONGEST_PAUSE)
-        typer.echo(f"caat: the {self.title} ended; starting it again", err=True)
+        how = "" if self.exit_code is None else f" ({how_it_ended(self.exit_code)})"
+        typer.echo(f"caat: the {self.title} ended{how}; starting it again", err=True)
         self.start()
 
+    def terminate(self) -> None:
+        """Ask it to end, and do not wait."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
     def stop(self) -> None:
-        if self.process is None or self.process.poll() is not None:
+        self.terminate()
+        self.wait(GRACE)
+
+    def wait(self, grace: float) -> None:
+        """Wait until it has ended, and end it after some seconds."""
+        if self.process is None:
             return
-        self.process.terminate()
         try:
-            self.process.wait(GRACE)
+            self.process.wait(grace)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def how_it_ended(code: int) -> str:
+    """Return an exit code in words."""
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"

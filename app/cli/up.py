@@ -9,10 +9,11 @@ from typing import NoReturn
 
 import typer
 
-from app.cli.processes import Child
+from app.cli.processes import Child, how_it_ended
 from app.server.address import Address
 from app.server.dashboard import dashboard_address, public_path, where_to_open
 from db.session import Database
+from engine.errors import UserError
 from tasks.settings import open_database, settings
 
 DEMO_METHODS = ("caat", "trades", "pgd-at")
@@ -41,6 +42,7 @@ def up(
     """
     address = dashboard_address(port)
     address.refuse_if_taken()
+    _refuse_taken_metrics_port(port)
     _listen_to_signals()
     database = open_database()
     database.dispose()  # a fork must share no connection
@@ -52,9 +54,8 @@ def up(
         dashboard.start()  # first: somebody waits for it, and it takes the longest
         _leave_it_the_machine(dashboard, address)
         workers = [Child("worker", lambda: [*caat, "worker"]) for _ in range(num_workers)]
-        brokers = _brokers()
-        children += [*workers, *brokers]
-        for child in (*brokers, *workers):
+        children += [*workers, *_metrics(caat), *_brokers()]
+        for child in reversed(children[1:]):
             child.start()
         _see_it_answer(dashboard, address, children[1:])
         if demo:
@@ -86,6 +87,23 @@ def _brokers() -> list[Child]:
     return [Broker()] if wanted else []
 
 
+def _refuse_taken_metrics_port(of_dashboard: int) -> None:
+    port = settings().metrics_port
+    if port is None:
+        return
+    try:
+        if port == of_dashboard:
+            raise UserError("it is the dashboard's")
+        Address.of("127.0.0.1", port).refuse_if_taken()
+    except UserError:
+        raise UserError(f"CAAT_METRICS_PORT: {port} is taken; choose another") from None
+
+
+def _metrics(caat: list[str]) -> list[Child]:
+    """Return what answers Prometheus, if the settings say where."""
+    return [Child("metrics", lambda: [*caat, "metrics"])] if settings().metrics_port else []
+
+
 def _leave_it_the_machine(dashboard: Child, address: Address) -> None:
     until = time.monotonic() + HEAD_START
     while time.monotonic() < until and not dashboard.is_gone:
@@ -115,12 +133,8 @@ def _ended_at_once(dashboard: Child) -> typer.Exit:
     """Return how to end with it; with code 1 or 2 it has said why in a line of its own."""
     code = dashboard.process.poll() if dashboard.process else None
     if code is not None and code not in (1, 2):
-        typer.echo(f"caat: the dashboard ended before it answered ({_how(code)})", err=True)
+        typer.echo(f"caat: the dashboard ended before it answered ({how_it_ended(code)})", err=True)
     return typer.Exit(2 if code == 2 else 1)
-
-
-def _how(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
 
 def _keep_alive(children: list[Child], *, pause: float) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 from app.charts.base import CONFIG
 from app.data.cached import as_csv
 from app.data.resilient import away
+from app.text.labels import title
 from app.text.markdown import explained, literal
 from db.errors import DatabaseError, SettingsError
 from db.reads.rows import RunRow
@@ -55,11 +56,8 @@ def follow_database() -> None:
 
 
 def title_of(run: RunRow) -> str:
-    """Return a run's name; one without a name, and a job, is called by what it does."""
-    name = run.name if run.name.strip() else f"{run.method} on {run.dataset}, seed {run.seed}"
-    if run.is_job:
-        name = f"{run.kind.capitalize()}: {name}"
-    return visible(name)
+    """Return a run's name; one without a name is called by what it does."""
+    return visible(title(run))
 
 
 def link_run(run_id: str, label: str) -> None:

@@ -12,12 +12,14 @@ import streamlit as st
 
 from app.data.resilient import Lasting
 from db.reads import listing, placement, queries, series
+from db.reads.activity import Activity
 from db.reads.listing import Overview, RunFilter
 from db.reads.placement import Wait
 from db.reads.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.session import Database
 from engine.evaluation.statistics import wilson
 from engine.names import visible
+from tasks.activity import look
 from tasks.escaping import frame_for_csv
 from tasks.jobs import jobs_of
 from tasks.settings import open_database
@@ -109,6 +111,13 @@ def jobs(run_id: str) -> list[RunRow]:
 def workers() -> list[WorkerRow]:
     with database().read() as session:
         return queries.workers(session)
+
+
+@Lasting
+@st.cache_data(ttl=1.0, max_entries=4, show_spinner=False)
+def activity() -> Activity:
+    """Return what goes on now: queues, runs in work, what waits, workers."""
+    return look(database())
 
 
 @Lasting

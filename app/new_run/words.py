@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.components.workers import is_ready
 from app.data import cached
 from app.new_run.estimate import estimate, memory_in_words, time_in_words
 from app.new_run.preview import training_counts
 from app.text.format import count
 from app.text.markdown import literal
+from app.text.workers import is_ready
 from db.reads.throughput import TimedRun, timed_runs
 from engine.scenario import Scenario
 

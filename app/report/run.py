@@ -7,7 +7,6 @@ import pandas as pd
 
 from app.charts.base import MAX_CLASSES, charts
 from app.components.page import title_of
-from app.components.run_line import whereabouts
 from app.data import cached
 from app.data import evaluations as looks
 from app.report.document import Document, Drawing, Section, pairs, table_of
@@ -17,6 +16,7 @@ from app.scenario.toml_out import as_toml
 from app.text.evaluation_card import card_in_words, threat_of, threat_of_run, under, words_of
 from app.text.format import count, percent, points
 from app.text.labels import evaluation, metric, status
+from app.text.progress import whereabouts
 from db.reads.rows import EvaluationRow, RunDetail
 from engine.errors import UserError
 from engine.evaluation.error_names import ERRORS, ROBUST_ERROR

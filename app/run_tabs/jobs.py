@@ -3,11 +3,12 @@
 import streamlit as st
 
 from app.components.dialog import asked
-from app.components.run_line import badge, whereabouts
+from app.components.run_line import badge
 from app.data import cached
 from app.data import evaluations as looks
 from app.run.actions import ACTOR, action_buttons
 from app.text.markdown import explained, literal
+from app.text.progress import whereabouts
 from db.reads.rows import RunDetail, RunRow
 from engine.attacks.base import ATTACKS
 from engine.errors import UserError

@@ -10,11 +10,11 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app.components.page import title_of
-from app.components.run_line import time_left
 from app.text.evaluation_card import threat_in_training, threat_of, under
 from app.text.format import NOTHING, ago, count, percent
 from app.text.labels import STATUSES, tagged
 from app.text.markdown import literal
+from app.text.progress import time_left
 from db.models import ACTIVE, HELD, RunStatus
 from db.reads.listing import Overview
 from db.reads.rows import RunRow

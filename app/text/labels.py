@@ -1,10 +1,10 @@
 """What the pages call things: statuses, metrics, labels, evaluations."""
 
 import re
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from app.text.format import duration
-from db.models import FINAL
+from db.models import FINAL, TRAINING
 
 BadgeColor = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
 
@@ -84,6 +84,27 @@ def quantity(name: str) -> str:
 def evaluation(name: str) -> str:
     """Return what an evaluation is called; the run's own is that of its end."""
     return "At the end of training" if name == FINAL else name
+
+
+class Named(Protocol):
+    """What a run's title is made of."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def title(run: Named) -> str:
+    """Return a run's name as it was given; without a name, and a job, is called by what it does."""
+    name = run.name if run.name.strip() else f"{run.method} on {run.dataset}, seed {run.seed}"
+    return name if run.kind == TRAINING else f"{run.kind.capitalize()}: {name}"
 
 
 def status(name: str) -> StatusWords:

@@ -4,13 +4,14 @@ import streamlit as st
 
 from app.components.dialog import answer_click, asked
 from app.components.page import follow_database, page, title_of
-from app.components.run_line import badge, whereabouts
+from app.components.run_line import badge
 from app.data import cached
 from app.run.actions import action_buttons
 from app.run_tabs.tabs import TABS
 from app.studies import reads
 from app.text.format import count
 from app.text.markdown import literal
+from app.text.progress import whereabouts
 from db.reads.rows import RunDetail
 from engine.names import visible
 from tasks.queue.place import what_it_waits_for

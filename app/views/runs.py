@@ -5,7 +5,7 @@ import streamlit as st
 from app.compare.fairness import MAX_RUNS
 from app.components.dialog import answer_click, asked
 from app.components.page import follow_database, link_run, nothing_here, page, show_frame, title_of
-from app.components.run_line import badge, whereabouts
+from app.components.run_line import badge
 from app.components.workers import worker_panel
 from app.data import cached
 from app.run.actions import action_buttons
@@ -13,6 +13,7 @@ from app.runs.table import COLUMNS, GROUPS, run_table, say_overview
 from app.studies import reads
 from app.text.format import count
 from app.text.markdown import literal
+from app.text.progress import whereabouts
 from db.models import ACTIVE
 from db.reads.listing import RunFilter
 from db.reads.rows import RunRow

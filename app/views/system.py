@@ -1,11 +1,14 @@
-"""Is it healthy? What ``caat doctor`` finds, and the settings in force."""
+"""Is it healthy, and what does it do? Queues, workers, what waits; what ``caat doctor`` finds."""
 
 import pandas as pd
 import streamlit as st
 
-from app.components.page import page, show_frame
+from app.components.activity import activity_panel
+from app.components.page import follow_database, page, show_frame
+from app.data import cached
 from app.text.format import count
 from app.text.markdown import explained, literal
+from db.errors import DatabaseError, SettingsError
 from tasks import doctor
 from tasks.finding import Finding
 
@@ -17,7 +20,10 @@ IN_TABLES = (DATA, SETTINGS, VERSIONS)
 @page
 def render() -> None:
     st.title("System", anchor=False)
-    st.caption("Is this installation healthy? The same checks as `caat doctor`.")
+    st.caption("What does this installation do, and is it healthy?")
+    st.fragment(_draw_activity, run_every=cached.WATCH_SECONDS)()
+    st.subheader("Health", anchor=False)
+    st.caption("The same checks as `caat doctor`.")
     with st.container(horizontal=True):
         if st.button("Check again", icon=":material/refresh:", key="again"):
             _look.clear()
@@ -38,6 +44,15 @@ def render() -> None:
     with right:
         _draw_data(findings)
     _draw_settings()
+
+
+def _draw_activity() -> None:
+    try:
+        activity_panel()
+    except (SettingsError, DatabaseError):
+        st.caption("What goes on cannot be read; the findings say why.")
+    else:
+        follow_database()
 
 
 @st.cache_data(ttl=SECONDS, max_entries=2, show_spinner="Looking at every part")

@@ -78,21 +78,21 @@ def list_jobs(session: Session, subject_id: str | None = None, limit: int = 500)
 def _list(
     session: Session, limit: int, offset: int, *, where: Sequence[ColumnElement[bool]]
 ) -> list[RunRow]:
-    newest = _runs().order_by(Run.created_at.desc(), Run.id).limit(limit).offset(offset)
+    newest = select_runs().order_by(Run.created_at.desc(), Run.id).limit(limit).offset(offset)
     there = newest.where(Run.status != RunStatus.DELETING, *where)
     found = session.execute(there).mappings().all()
     results = headlines(session, [row["id"] for row in found])
-    return [RunRow(**_run_values(row, results.get(row["id"]))) for row in found]
+    return [RunRow(**run_values(row, results.get(row["id"]))) for row in found]
 
 
 def get_run(session: Session, run_id: str) -> RunDetail | None:
     """Return one run whole, or nothing: no such run."""
     more = [getattr(Run, name) for name in _DETAIL_COLUMNS]
-    wanted = _runs().add_columns(*more).where(Run.id == searchable(run_id))
+    wanted = select_runs().add_columns(*more).where(Run.id == searchable(run_id))
     row = session.execute(wanted).mappings().first()
     if row is None:
         return None
-    values = _run_values(row, headlines(session, [run_id]).get(run_id))
+    values = run_values(row, headlines(session, [run_id]).get(run_id))
     details = {name: row[name] for name in _DETAIL_COLUMNS}
     attempts = _rows(
         session, AttemptRow, Attempt, condition=Attempt.run_id == run_id, order=Attempt.number
@@ -154,9 +154,21 @@ def checkpoints(session: Session, run_id: str) -> list[CheckpointRow]:
     return [CheckpointRow(*row) for row in session.execute(found.order_by(Checkpoint.epoch.desc()))]
 
 
-def workers(session: Session) -> list[WorkerRow]:
-    """Return every worker that ever reported, the most recently seen first."""
+def workers(
+    session: Session, *, there: bool = False, within: float | None = None
+) -> list[WorkerRow]:
+    """Return the workers that ever reported, the most recently seen first.
+
+    Args:
+        session: To read.
+        there: Leave out those that have ended.
+        within: Leave out those that have said nothing for so many seconds.
+    """
     statement = select(Worker, db_now().label("now")).order_by(Worker.last_seen.desc(), Worker.id)
+    if there:
+        statement = statement.where(Worker.state != "stopped")
+    if within is not None:
+        statement = statement.where(Worker.last_seen > db_now(-within))
     computed = {"seconds_since_seen", "too_old"}
     names = [field.name for field in fields(WorkerRow) if field.name not in computed]
     return [
@@ -207,7 +219,7 @@ def _class_name(place: int, names: list[str]) -> str:
     return names[place] if place < len(names) else str(place)
 
 
-def _runs() -> Select[Any]:
+def select_runs() -> Select[Any]:
     """Select runs with where their current attempt is."""
     place = (Attempt.phase, Attempt.step, Attempt.num_steps, Attempt.worker_id)
     return select(
@@ -239,7 +251,7 @@ def _first_epoch() -> ScalarSelect[int]:
     )
 
 
-def _run_values(row: Any, result: Headline | None) -> dict[str, Any]:
+def run_values(row: Any, result: Headline | None) -> dict[str, Any]:
     in_work = row["phase"] is not None and row["attempt_ended_at"] is None
     step, num_steps = (row["step"], row["num_steps"]) if in_work else (0, 0)
     # An epoch that is recorded has its steps counted already.

@@ -183,6 +183,10 @@ class WorkerRow:
     """By the database's clock."""
     too_old: bool
     """Its program does not know the tables of this one: it takes no run."""
+    memory_total: int | None = None
+    """Of its device, as in its table, and so are these."""
+    memory_used: int | None = None
+    utilisation: float | None = None
 
 
 @dataclass(frozen=True)

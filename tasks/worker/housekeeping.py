@@ -14,6 +14,7 @@ from engine.runtime import find_device
 from tasks.processes.host import host_name, identity
 from tasks.queue.place import served_queues
 from tasks.settings import open_database, settings
+from tasks.worker.gauge import Gauge
 from tasks.worker.leftover_files import OLD_SECONDS, delete_leftover_files
 from tasks.worker.reconcile import lost, sweep
 from tasks.worker.spare import spare
@@ -37,12 +38,15 @@ class Presence:
 
     def __init__(self) -> None:
         self.run_id: str | None = None
+        self._gauge = Gauge()
         self._complaint: str | None = None  # said last of a database that cannot be used
 
     def report(self) -> None:
         """Say in the row that it is here, and what it does, even if it is too old to work."""
         me, folder = identity(), settings().dataset_dir
         here = [name for name, source in datasets().items() if source.is_here(folder)]
+        found = find_device(me.device)
+        use = self._gauge.read(found)
         with open_database(newer=True).write() as session:
             workers.upsert_worker(
                 session,
@@ -51,12 +55,15 @@ class Presence:
                     host=me.host,
                     pid=me.pid,
                     device=me.device,
-                    device_name=find_device(me.device).name,
+                    device_name=found.name,
                     version=version("caat-studio"),
                     state="busy" if self.run_id else "idle",
                     run_id=self.run_id,
                     queues=joined(served_queues(me.device)),
                     datasets=joined(here),
+                    memory_total=use.memory_total,
+                    memory_used=use.memory_used,
+                    utilisation=use.utilisation,
                 ),
             )
 

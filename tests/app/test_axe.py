@@ -26,6 +26,7 @@ STANDS_STILL = """() => {
 def test_no_page_violates_an_accessibility_rule_gravely(studio, chromium, server, scheme):
     running, finished = studio.running("At work"), studio.finished("Done")
     studio.report_worker(state="busy", run_id=running)
+    studio.queued("Waits")
     links = [page.path for page in PAGES if page.path != "/run"]
     links += [f"/run?id={finished}&tab={tab}" for tab in TABS]
     links += [f"/run?id={running}", "/run?id=none"]

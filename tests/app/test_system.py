@@ -52,7 +52,7 @@ def test_versions_and_datasets_stand_in_tables_whatever_their_sentences_say(
 
     monkeypatch.setattr(doctor, "examine", examine)
     page = open_page("system")
-    shown, sets = (table.value.to_dict("list") for table in page.dataframe[:2])
+    shown, sets = (table.value.to_dict("list") for table in page.dataframe[-3:-1])
     assert shown == {"Package": ["torch", "numpy"], "Version": ["2.13.0, cpu", "2 b"]}
     assert sets == {"Dataset": ["digits", "data of mine"], "State": ["ready", "not here"]}
     said = words(page)
@@ -142,3 +142,55 @@ def test_a_full_disk_is_a_problem_with_its_cure(studio, monkeypatch):
     monkeypatch.setattr(doctor, "LOW_DISK", 10**18)
     assert not findings()["disk"].ok
     assert "delete runs" in findings()["disk"].text
+
+
+def tables(page) -> list[list[dict]]:
+    return [table.value.to_dict("records") for table in page.dataframe]
+
+
+def test_the_page_says_what_each_worker_does_with_a_link_to_its_run(studio, open_page):
+    run_id = studio.running("In *work*")
+    use = {"memory_total": 80 * 2**30, "memory_used": 3 * 2**30, "utilisation": 0.42}
+    studio.report_worker(state="busy", run_id=run_id, **use)
+    page = open_page("system")
+    (worker,) = tables(page)[0]
+    assert (worker["device"], worker["memory"]) == ("cuda:0 (a GPU)", "3.0 of 80.0 GiB")
+    assert (worker["state"], worker["busy"]) == ("▶ busy", "42 %")
+    assert worker["run"].startswith("In *work*: Epoch 4 of 30: training, step 4 of 10")
+    (link,) = [link.proto for link in page.get("page_link") if link.proto.query_string]
+    assert (link.label, link.query_string) == (r"In \*work\*", f"id={run_id}")
+    said = words(page)
+    assert "1 worker, 1 busy; 0 runs in the queue." in said
+    assert "Nothing waits." in said
+    assert "an epoch" in said
+
+
+def test_the_page_says_what_waits_where_and_why(studio, open_page):
+    studio.queued("First [x](y)")
+    page = open_page("system")
+    queues, waiting = tables(page)[:2]
+    assert (queues[0]["Queue"], queues[0]["Waiting"], queues[0]["Workers"]) == ("default", 1, 0)
+    (run,) = waiting
+    assert (run["Run"], run["Queue"], run["Priority"]) == ("First [x](y)", "default", 5)
+    assert run["Why"] == "Waits for a worker: none is running"
+    assert "No worker is running and 1 run waits" in words(page)
+
+
+def test_of_many_runs_the_page_shows_the_first_and_how_many_more_there_are(
+    studio, open_page, monkeypatch
+):
+    monkeypatch.setattr("app.components.activity.MOST_LINKS", 1)
+    for name in ("One", "Two", "Three"):
+        studio.running(name)
+    for _ in range(22):
+        studio.queued()
+    page = open_page("system")
+    said = words(page)
+    assert len([link for link in page.get("page_link") if link.proto.query_string]) == 1
+    assert said.count("and 2 more runs") == 2
+
+
+def test_a_worker_that_says_nothing_of_its_device_has_dashes(studio, open_page):
+    studio.report_worker()
+    (worker,) = tables(open_page("system"))[0]
+    assert worker["memory"] == worker["busy"] == worker["run"] == "–"  # noqa: RUF001

@@ -8,6 +8,8 @@ import typer
 
 from app.cli import up as everything
 from app.server.address import Address
+from engine.errors import UserError
+from tasks.settings import settings
 from tests.app.browser import free_port
 
 PORT = free_port()
@@ -20,6 +22,7 @@ class Machine:
         answers_at: When the dashboard begins to answer.
         ends: When the dashboard ends, and with which code.
         now: The time; Ctrl-C comes at 100.
+        taken: A port that another program has.
         started: What was started, and when.
         stopped: What was stopped.
     """
@@ -28,6 +31,7 @@ class Machine:
         self.answers_at = float("inf")
         self.ends: tuple[float, int] = (float("inf"), 0)
         self.now = 0.0
+        self.taken = 0
         self.started: list[tuple[str, float]] = []
         self.stopped: list[str] = []
 
@@ -38,6 +42,10 @@ class Machine:
         self.now += seconds
         if self.now > 100:
             raise KeyboardInterrupt
+
+    def refuse_if_taken(self, address: Address) -> None:
+        if address.port == self.taken:
+            raise UserError("taken")
 
     def answers(self, address: Address, path: str) -> bool:
         return self.now >= self.answers_at
@@ -69,7 +77,7 @@ def machine(studio, monkeypatch) -> Machine:
     found = Machine()
     monkeypatch.setattr(everything, "time", found)
     monkeypatch.setattr(everything, "Child", lambda title, *_, **__: Child(found, title))
-    monkeypatch.setattr(Address, "refuse_if_taken", lambda address: None)
+    monkeypatch.setattr(Address, "refuse_if_taken", lambda address: found.refuse_if_taken(address))
     monkeypatch.setattr(Address, "answers", lambda *given: found.answers(*given))
     monkeypatch.setattr("tasks.queue.broker.is_up", lambda url: True)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
@@ -134,3 +142,23 @@ def test_a_dashboard_that_has_said_itself_why_it_ends_is_not_spoken_over(machine
         up()
     assert end.value.exit_code == code
     assert capsys.readouterr().err == ""
+
+
+def test_where_the_settings_say_a_port_metrics_are_started_and_else_not(machine, monkeypatch):
+    machine.answers_at = 0.7
+    up()
+    assert "metrics" not in machine.stopped
+    monkeypatch.setattr(settings(), "metrics_port", free_port())
+    machine.now, machine.stopped = 0.0, []
+    up()
+    assert machine.stopped == ["dashboard", "worker", "worker", "metrics"]
+
+
+def test_a_port_for_metrics_that_is_taken_is_refused_before_anything_starts(machine, monkeypatch):
+    for port in (PORT, 9_100):
+        machine.taken = 9_100
+        monkeypatch.setattr(settings(), "metrics_port", port)
+        with pytest.raises(UserError) as refused:
+            up()
+        assert str(refused.value) == f"CAAT_METRICS_PORT: {port} is taken; choose another"
+        assert machine.started == []
