@@ -269,7 +269,7 @@ def test_what_shows_trained_runs_shows_no_job(studio):
         found, in_all = listing.runs(session, listing.RunFilter(), 0, number=10)
         assert ([row.id for row in found], in_all) == ([run_id], 1)
         assert queries.queue_length(session) == 1
-        assert queries.claimable(session) == [job]
+        assert queries.runs_with_status(session, RunStatus.QUEUED) == [job]
     studio.start_worker()
     studio.wait_for_status(job, "succeeded")
     with studio.database.read() as session:
