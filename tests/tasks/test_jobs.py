@@ -95,7 +95,7 @@ def studio(request: pytest.FixtureRequest) -> Studio:
 def test_a_job_that_was_killed_goes_on_and_stores_what_the_command_stores_bit_for_bit(
     studio, words
 ):
-    run_id = train(studio)
+    run_id = train(studio, 2)
     job = queue(studio, run_id, *words)
     worker = studio.start_worker()
     studio.wait_for(lambda: stored_parts(studio, job) > 0, "some stored batches")
