@@ -95,7 +95,7 @@ def studio(request: pytest.FixtureRequest) -> Studio:
 def test_a_job_that_was_killed_goes_on_and_stores_what_the_command_stores_bit_for_bit(
     studio, words
 ):
-    run_id = train(studio)
+    run_id = train(studio, 2)
     job = queue(studio, run_id, *words)
     worker = studio.start_worker()
     studio.wait_for(lambda: stored_parts(studio, job) > 0, "some stored batches")
@@ -269,7 +269,7 @@ def test_what_shows_trained_runs_shows_no_job(studio):
         found, in_all = listing.runs(session, listing.RunFilter(), 0, number=10)
         assert ([row.id for row in found], in_all) == ([run_id], 1)
         assert queries.queue_length(session) == 1
-        assert queries.claimable(session) == [job]
+        assert queries.runs_with_status(session, RunStatus.QUEUED) == [job]
     studio.start_worker()
     studio.wait_for_status(job, "succeeded")
     with studio.database.read() as session:
