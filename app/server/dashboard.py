@@ -119,6 +119,7 @@ def _options(address: Address) -> dict[str, Any]:
         "server.enableStaticServing": False,
         "server.fileWatcherType": "none",
         "client.allowedOrigins": [],
+        "runner.magicEnabled": False,  # a page shows what it is told to, and no docstring
         "browser.gatherUsageStats": False,
         "global.developmentMode": False,
     }

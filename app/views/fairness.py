@@ -31,8 +31,7 @@ from app.text.markdown import literal
 from app.text.palette import ERRORS
 from engine.evaluation.error_names import NATURAL_ERROR, ROBUST_ERROR
 
-OWN = "own"
-"""In a link: no protocol is chosen."""
+OWN = "own"  # in a link: no protocol is chosen
 
 
 @page

@@ -59,3 +59,9 @@ def test_every_page_draws_without_a_warning(anywhere, state):
         unexpected = [text for text in said if "No worker is running" not in text]
         assert page.title, title
         assert not unexpected, title
+
+
+def test_a_page_shows_no_docstring_and_nothing_else_that_it_was_not_told_to(tmp_path):
+    (tmp_path / "page.py").write_text('NAME = 1\n"""What NAME is."""\nNAME\n')
+    page = AppTest.from_file(str(tmp_path / "page.py")).run()
+    assert len(page.main.children) == 0
