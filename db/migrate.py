@@ -48,11 +48,14 @@ def head_revision() -> str:
     return max(_known_revisions())
 
 
+REVISION = text("SELECT version_num FROM alembic_version")
+
+
 def current_revision(connection: Connection) -> str | None:
     """Return the revision of the tables, or nothing if there are none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return connection.execute(REVISION).scalar_one_or_none()
 
 
 def check_revision(revision: str | None) -> None:

@@ -1,11 +1,19 @@
 """The way to a session: short transactions, to read or to write."""
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.orm import Session
 
 from db import migrate
@@ -34,9 +42,14 @@ _HINTS = {
 
 
 class Database:
-    """One database; make it once a process and share it between threads."""
+    """One database; make it once a process and share it between threads.
+
+    Attributes:
+        had_tables: Whether it had tables when its revision was last read.
+    """
 
     def __init__(self, url: str) -> None:
+        self.had_tables = False
         self.url = parse_url(url)
         self._given_url = url
         self.display_url = display_url(url)
@@ -75,7 +88,13 @@ class Database:
         if self.is_sqlite and not self._file.exists():
             return None
         with self._explained(), self._reader.connect() as connection:
-            return migrate.current_revision(connection)
+            if self.had_tables:  # most likely they are still there: one statement less
+                with contextlib.suppress(OperationalError, ProgrammingError):
+                    return connection.execute(migrate.REVISION).scalar_one_or_none()
+                connection.rollback()
+            revision = migrate.current_revision(connection)
+        self.had_tables = revision is not None
+        return revision
 
     def head_revision(self) -> str:
         """Return the revision that this program needs."""

@@ -19,6 +19,7 @@ from db.errors import (
     SchemaNewerError,
     UnusablePlaceError,
 )
+from db.migrate import check_revision
 from db.modes import is_shared
 from db.session import Database
 from db.settings import DatabaseSettings, given_password, read_settings
@@ -31,7 +32,6 @@ _ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 LONGEST_SOCKET_PATH = 100
 """A Unix socket's path has room for 108 bytes on Linux and 104 on macOS."""
-
 
 DAY = 86_400
 Seconds = Annotated[float, Field(ge=0.01, le=DAY, allow_inf_nan=False)]
@@ -285,10 +285,14 @@ def open_database(*, newer: bool = False) -> Database:
     """
     prepare_data_dir()
     database = _database(settings().database_url)
+    if newer and database.had_tables:
+        return database
     try:
-        if database.revision() is None:
+        revision = database.revision()
+        if revision is None:
             database.upgrade()
-        database.check_schema()
+            revision = database.revision()
+        check_revision(revision)
     except OSError as error:  # of the folder that SQLite's file is in
         is_given = "database_url" in settings().model_fields_set
         raise _unusable("CAAT_DATABASE_URL" if is_given else "CAAT_DATA_DIR", error) from None

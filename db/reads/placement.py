@@ -102,6 +102,8 @@ def claimable(session: Session, worker_id: str, *, offered: str | None = None) -
     """
     best = session.execute(_best(), {"worker": worker_id}).scalars()
     candidates = {run_id for run_id in (*best, offered) if run_id is not None}
+    if not candidates:
+        return []
     given = {"worker": worker_id, "offered": offered, "candidates": sorted(candidates)}
     return [Ticket(*row) for row in session.execute(_turns(), given)]
 

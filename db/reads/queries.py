@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from db.migrate import head_revision
 from db.models import (
+    ACTIVE,
     TRAINING,
     Attempt,
     Checkpoint,
@@ -117,6 +118,14 @@ def queue_length(session: Session) -> int:
     """Return the number of runs that wait for a worker."""
     waiting = select(func.count()).select_from(Run).where(Run.status == RunStatus.QUEUED)
     return session.execute(waiting).scalar_one()
+
+
+def status_counts(session: Session) -> dict[RunStatus, int]:
+    """Return how many runs, jobs too, stand where something may be left to do."""
+    unsettled = (*ACTIVE, RunStatus.DELETING)
+    counted = select(Run.status, func.count().label("number")).where(Run.status.in_(unsettled))
+    rows = session.execute(counted.group_by(Run.status))
+    return {row.status: row.number for row in rows}
 
 
 def runs_with_status(session: Session, status: RunStatus) -> list[str]:

@@ -21,6 +21,8 @@ from tasks.worker.spare import spare
 
 LOST_CHECK_SECONDS = 0.5
 """Seconds between two looks at who holds runs."""
+THOROUGH_EVERY = 12
+"""Sweeps, of which one looks for messages that nobody waits for although no run waits."""
 log = logging.getLogger(__name__)
 
 draining = threading.Event()
@@ -38,6 +40,8 @@ class Presence:
 
     def __init__(self) -> None:
         self.run_id: str | None = None
+        self._is_any_at_work = True  # anywhere, as far as is known
+        self._num_sweeps = 0
         self._gauge = Gauge()
         self._complaint: str | None = None  # said last of a database that cannot be used
 
@@ -81,7 +85,7 @@ class Presence:
         leftovers_at = time.monotonic()
         while not done.is_set():
             self.attempt(self.report)
-            self.attempt(lambda: sweep(open_database()))
+            self.attempt(self._sweep)
             if time.monotonic() >= leftovers_at:
                 leftovers_at += OLD_SECONDS
                 self.attempt(lambda: delete_leftover_files(open_database()))
@@ -89,13 +93,18 @@ class Presence:
         spare.close()
         self.attempt(_leave)
 
+    def _sweep(self) -> None:
+        self._num_sweeps += 1
+        thorough = self._num_sweeps % THOROUGH_EVERY == 1
+        self._is_any_at_work = sweep(open_database(), thorough=thorough)
+
     def _rest(self, until: float) -> None:
-        """Wait, but no longer than until a run has lost its worker."""
+        """Wait until then, or until a run that is at work has lost its worker."""
         pause = min(LOST_CHECK_SECONDS, settings().sweep_seconds)
         while time.monotonic() < until and not done.wait(pause):
             spare.keep()
             try:
-                if lost(open_database()):
+                if (self._is_any_at_work or self.run_id) and lost(open_database()):
                     return
             except DatabaseError as error:
                 self.complain(error)

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from db.models import USER, RunStatus
+from db.models import HELD, USER, RunStatus
 from db.reads import leases, queries
 from db.reads.rows import Holder
 from db.session import Database
@@ -17,21 +17,36 @@ from tasks.worker import liveness
 ACTOR = "reconciler"
 
 
-def sweep(database: Database) -> None:
+def sweep(database: Database, *, thorough: bool = True) -> bool:
     """End what is lost, queue it again while tries are left, and send the messages of what waits.
 
-    This is for workers, which then take what is queued.
+    This is for workers, which then take what is queued. Where nothing is left to do, it costs one
+    statement.
+
+    Args:
+        database: Where the runs are.
+        thorough: Whether to look for messages of runs that do not wait although none waits.
+
+    Returns:
+        Whether a run is at work.
 
     Raises:
         DatabaseError: The database did not answer.
     """
-    end_lost(database, resumes=True)
-    with database.write() as session:
-        for waiting in interruption.resumable(session, settings().retry_after_seconds):
-            queue_again(session, waiting)
-    for run_id in _half_deleted(database):
+    with database.read() as session:
+        found = queries.status_counts(session)
+    is_at_work = any(status in found for status in HELD)
+    if is_at_work:
+        end_lost(database, resumes=True)
+    if is_at_work or RunStatus.INTERRUPTED in found:
+        with database.write() as session:
+            for waiting in interruption.resumable(session, settings().retry_after_seconds):
+                queue_again(session, waiting)
+    for run_id in _half_deleted(database) if RunStatus.DELETING in found else []:
         finish_deletion(database, run_id)
-    send_messages(database)
+    if found or thorough:
+        send_messages(database)
+    return is_at_work
 
 
 def end_lost(database: Database, run_id: str | None = None, *, resumes: bool = False) -> None:

@@ -47,7 +47,7 @@ class TrainRun(Task):
         """
         task, presence = self.request.id, self.presence
         _, times_queued = run_of(task)
-        queue = from_broker(self.request.delivery_info["routing_key"]) or DEFAULT_QUEUE
+        queue = from_broker(str(self.request.delivery_info.get("routing_key"))) or DEFAULT_QUEUE
         place = Waiting(task, queue)
 
         def claimed(run_id: str) -> None:

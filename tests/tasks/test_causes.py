@@ -288,7 +288,7 @@ def test_a_disk_too_full_for_the_log_of_a_trainer_waits_for_a_person(here, launc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.worker.supervise._start", full)
+        patch.setattr("tasks.worker.supervise.start_trainer", full)
         here(run_id)
     run = sqlite_studio.run(run_id)
     assert (run.status, run.reason) == ("interrupted", "disk_full")
