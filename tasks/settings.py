@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -20,12 +20,14 @@ from db.errors import (
     UnusablePlaceError,
 )
 from db.modes import is_shared
-from db.session import Database
 from db.settings import DatabaseSettings, given_password, read_settings
 from db.urls import UrlError
 from engine.errors import UserError
 from tasks import broker_url, public_url, sharing
 from tasks.queue_names import parse_queues
+
+if TYPE_CHECKING:
+    from db.session import Database
 
 _ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
@@ -263,11 +265,14 @@ def _fix_modes(folder: Path, group: str | None, thorough: bool) -> None:
 
 
 @cache
-def _database(url: str) -> Database:
+def _database(url: str) -> "Database":
+    # Loaded here: who only wants to know a setting need not wait for SQLAlchemy.
+    from db.session import Database
+
     return Database(url)
 
 
-def open_database(*, newer: bool = False) -> Database:
+def open_database(*, newer: bool = False) -> "Database":
     """Return this process's database; the first call of a machine makes its tables.
 
     Args:

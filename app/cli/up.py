@@ -5,18 +5,21 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from app.cli.processes import Child
 from app.server.address import Address
 from app.server.dashboard import dashboard_address, public_path, where_to_open
-from db.session import Database
 from tasks.settings import open_database, settings
+
+if TYPE_CHECKING:
+    from db.session import Database
 
 DEMO_METHODS = ("caat", "trades", "pgd-at")
 DASHBOARD_PATIENCE = 60.0
+CAAT = [sys.executable, "-m", "app.cli.main"]
 
 
 HEAD_START = 2.0
@@ -42,16 +45,15 @@ def up(
     address = dashboard_address(port)
     address.refuse_if_taken()
     _listen_to_signals()
-    database = open_database()
-    database.dispose()  # a fork must share no connection
-    caat = [sys.executable, "-m", "app.cli.main"]
-    serve = ["dashboard", "--no-announce", "--port", str(port)]
-    dashboard = Child("dashboard", lambda: [*caat, *serve], at_first=as_caat(*serve))
+    dashboard = _dashboard(port, as_caat)
     children = [dashboard]  # in the order in which they are stopped
     try:
-        dashboard.start()  # first: somebody waits for it, and it takes the longest
+        dashboard.prepare()  # first: somebody waits for it, and it takes the longest
+        database = open_database()
+        database.dispose()  # it is seldom asked from here
+        dashboard.start()
         _leave_it_the_machine(dashboard, address)
-        workers = [Child("worker", lambda: [*caat, "worker"]) for _ in range(num_workers)]
+        workers = [Child("worker", lambda: [*CAAT, "worker"]) for _ in range(num_workers)]
         brokers = _brokers()
         children += [*workers, *brokers]
         for child in (*brokers, *workers):
@@ -69,6 +71,15 @@ def up(
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for child in children:
             child.stop()
+
+
+def _dashboard(port: int, as_caat: Callable[..., Callable[[], NoReturn]]) -> Child:
+    words = ["dashboard", "--no-announce", "--port", str(port)]
+    return Child(
+        "dashboard",
+        lambda: [*CAAT, *words],
+        at_first=lambda until: as_caat(*words, "--until", str(until))(),
+    )
 
 
 def _listen_to_signals() -> None:
@@ -129,7 +140,7 @@ def _keep_alive(children: list[Child], *, pause: float) -> None:
     time.sleep(pause)
 
 
-def _end_lost(database: Database) -> None:
+def _end_lost(database: "Database") -> None:
     """Write down which runs have lost their worker, where no worker of ours does."""
     from tasks.processes.database_retry import TRANSIENT_ERRORS
     from tasks.worker import reconcile
@@ -138,7 +149,7 @@ def _end_lost(database: Database) -> None:
         reconcile.end_lost(database)
 
 
-def _queue_demonstration(database: Database) -> None:
+def _queue_demonstration(database: "Database") -> None:
     """Queue one scenario with three methods, if the database has no run."""
     from app.forms.presets import PRESETS
     from db.reads import queries
