@@ -7,6 +7,7 @@ from uuid import uuid4
 from sqlalchemy import JSON, Double, Enum, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
+from db.status import DEFAULT_QUEUE as DEFAULT_QUEUE
 from db.status import RunStatus
 from db.types import UtcDateTime
 
@@ -14,7 +15,6 @@ TRAINING = "training"
 EVALUATION = "evaluation"
 EXPORT = "export"
 """The kinds of runs."""
-DEFAULT_QUEUE = "default"
 NORMAL_PRIORITY = 5
 FINAL = "final"
 """The name of the look at the test data that ends a training."""

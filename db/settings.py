@@ -1,4 +1,7 @@
-"""Where the data are; read from ``CAAT_...`` variables or a ``.env``, each checked by itself."""
+"""Where the data are; read from ``CAAT_...`` variables or a ``.env``, each checked by itself.
+
+SQLAlchemy is loaded only where a database's URL is given: a start shall not wait for it.
+"""
 
 import contextlib
 import difflib
@@ -6,6 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -17,13 +21,12 @@ from pydantic_settings import (
     EnvSettingsSource,
     SettingsConfigDict,
 )
-from sqlalchemy.engine import URL, make_url
 
-from db.connection import parse_url
 from db.errors import DatabaseUrlError, RequirementError, SettingsError
 from db.urls import MASK, UrlError, check_database_url, display_url
 
 PREFIX = "CAAT_"
+DATABASE_FILE = "caat.db"
 ENV_FILE = ".env"
 OTHER_VARIABLES = {"CAAT_DEBUG", "CAAT_TEST_DATABASE_URL"}
 """What the program or its tests read besides the settings."""
@@ -39,7 +42,7 @@ AnySettings = TypeVar("AnySettings", bound="DatabaseSettings")
 
 def sqlite_url(path: Path) -> str:
     """Return the URL of one SQLite file."""
-    return URL.create("sqlite", database=str(path)).render_as_string()
+    return f"sqlite:///{quote(str(path), safe=' +/')}"  # as SQLAlchemy writes it
 
 
 class DatabaseSettings(BaseSettings):
@@ -62,7 +65,8 @@ class DatabaseSettings(BaseSettings):
         description="Folder of everything that is a file: checkpoints, datasets, the SQLite file",
     )
     database_url: str = Field(
-        default_factory=lambda fields: sqlite_url(fields["data_dir"] / "caat.db"),
+        default_factory=lambda fields: sqlite_url(fields["data_dir"] / DATABASE_FILE),
+        validate_default=False,
         description="sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME",
         repr=False,
     )
@@ -95,6 +99,8 @@ class DatabaseSettings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_a_database(cls, url: str) -> str:
+        from db.connection import parse_url
+
         try:
             check_database_url(url)
             parse_url(url)
@@ -109,10 +115,10 @@ class DatabaseSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _is_short_enough(self) -> "DatabaseSettings":
-        url = make_url(self.database_url)
-        length = len(os.fsencode(url.database or ""))
-        if url.get_backend_name() == "sqlite" and length > _LONGEST_SQLITE_PATH:
-            is_given = "database_url" in self.model_fields_set
+        is_given = "database_url" in self.model_fields_set
+        file = _sqlite_file(self.database_url) if is_given else str(self.data_dir / DATABASE_FILE)
+        length = len(os.fsencode(file))
+        if length > _LONGEST_SQLITE_PATH:
             name = "CAAT_DATABASE_URL" if is_given else "CAAT_DATA_DIR"
             raise ValueError(
                 f"{name}: the SQLite file's path has {length} bytes, and SQLite opens no longer "
@@ -124,6 +130,8 @@ class DatabaseSettings(BaseSettings):
     def _with_its_password(self) -> "DatabaseSettings":
         password = given_password(self, "database")
         if password is not None:
+            from sqlalchemy.engine import make_url
+
             url = make_url(self.database_url)
             if url.get_backend_name() == "sqlite":
                 raise ValueError("CAAT_DATABASE_PASSWORD: SQLite has no password; leave it out")
@@ -133,6 +141,14 @@ class DatabaseSettings(BaseSettings):
                 )
             self.database_url = url.set(password=password).render_as_string(hide_password=False)
         return self
+
+
+def _sqlite_file(url: str) -> str:
+    """Return the file that a URL names, or nothing."""
+    from sqlalchemy.engine import make_url
+
+    parsed = make_url(url)
+    return (parsed.database or "") if parsed.get_backend_name() == "sqlite" else ""
 
 
 def given_password(settings: BaseSettings, of: str) -> str | None:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+DEFAULT_QUEUE = "default"
+"""Where a run waits of which nothing else is said."""
+
 
 class RunStatus(StrEnum):
     """Where a run stands; `db.writes.state_machine.LEGAL_EDGES` says what may follow what."""

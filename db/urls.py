@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import parse_qsl, quote, unquote
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
 MASK = "***"
 SHOWN_PARAMETERS = frozenset(
     {
@@ -130,6 +127,9 @@ def check_database_url(url: str) -> None:
     names = [name for name, _ in split(url).query]
     if set(names) - _postgresql_parameters():
         raise UrlError("it has a parameter that PostgreSQL does not know")
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         driver = make_url(url).set(drivername="postgresql+psycopg")
         driver.get_dialect()().create_connect_args(driver)

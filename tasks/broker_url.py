@@ -1,5 +1,8 @@
 """A broker's URL: one spelling, that Celery and redis-py read alike."""
 
+import hashlib
+import os
+import tempfile
 from pathlib import Path
 from urllib.parse import quote, unquote, urlencode
 
@@ -8,6 +11,8 @@ from db.urls import Parts, UrlError, split
 ALLOWED = "redis://HOST:PORT/N, rediss://HOST:PORT/N or redis+socket:///PATH"
 IN_MEMORY = "memory://"
 """Kombu's broker within one process, for what is measured without one."""
+LONGEST_SOCKET_PATH = 100
+"""A Unix socket's path has room for 108 bytes on Linux and 104 on macOS."""
 _TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _TLS_CHOICES = {
     "ssl_cert_reqs": ("required", "optional", "none"),
@@ -122,3 +127,18 @@ def _tls(given: dict[str, str]) -> dict[str, str]:
         if value not in _TLS_CHOICES[name]:
             raise UrlError(f"{name} must be {' or '.join(_TLS_CHOICES[name])}")
     return found | {name: given.pop(name) for name in _TLS_FILES if name in given}
+
+
+def embedded(data_dir: Path) -> str:
+    """Return the URL of the broker that `caat up` starts."""
+    return of_socket(socket_path(data_dir))
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Return the embedded broker's socket: in the data directory unless its path is too long."""
+    path = data_dir / "broker" / "broker.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    mark = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    short = Path(tempfile.gettempdir()) / f"caat-{mark}.sock"
+    return short if len(os.fsencode(short)) <= LONGEST_SOCKET_PATH else Path("/tmp") / short.name

@@ -2,7 +2,7 @@
 
 import re
 
-from db.models import DEFAULT_QUEUE
+from db.status import DEFAULT_QUEUE
 from engine.errors import UserError
 
 ALLOWED = "a to z, 0 to 9 and single dashes between them, at most 40"

@@ -2,14 +2,12 @@
 
 import errno
 import grp
-import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -21,17 +19,17 @@ from db.errors import (
 )
 from db.migrate import check_revision
 from db.modes import is_shared
-from db.session import Database
 from db.settings import DatabaseSettings, given_password, read_settings
 from db.urls import UrlError
 from engine.errors import UserError
 from tasks import broker_url, public_url, sharing
 from tasks.queue_names import parse_queues
 
+if TYPE_CHECKING:
+    from db.session import Database
+
 _ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
-LONGEST_SOCKET_PATH = 100
-"""A Unix socket's path has room for 108 bytes on Linux and 104 on macOS."""
 
 DAY = 86_400
 Seconds = Annotated[float, Field(ge=0.01, le=DAY, allow_inf_nan=False)]
@@ -43,7 +41,7 @@ class Settings(DatabaseSettings):
     renamed: ClassVar[Mapping[str, str]] = {"ring_again_seconds": "resend_after_seconds"}
 
     broker_url: str = Field(
-        default_factory=lambda fields: embedded_broker(fields["data_dir"]),
+        default_factory=lambda fields: broker_url.embedded(fields["data_dir"]),
         description="redis://HOST:PORT/N; by default the broker that `caat up` starts",
         repr=False,
     )
@@ -187,26 +185,11 @@ class Settings(DatabaseSettings):
 
     @property
     def uses_embedded_broker(self) -> bool:
-        return self.broker_url == embedded_broker(self.data_dir)
+        return self.broker_url == broker_url.embedded(self.data_dir)
 
     def run_dir(self, run_id: str) -> Path:
         """Return where a run's checkpoints and log are."""
         return self.data_dir / "runs" / run_id
-
-
-def embedded_broker(data_dir: Path) -> str:
-    """Return the URL of the broker that `caat up` starts."""
-    return broker_url.of_socket(socket_path(data_dir))
-
-
-def socket_path(data_dir: Path) -> Path:
-    """Return the embedded broker's socket: in the data directory unless its path is too long."""
-    path = data_dir / "broker" / "broker.sock"
-    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
-        return path
-    mark = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    short = Path(tempfile.gettempdir()) / f"caat-{mark}.sock"
-    return short if len(os.fsencode(short)) <= LONGEST_SOCKET_PATH else Path("/tmp") / short.name
 
 
 @cache
@@ -269,11 +252,14 @@ def _fix_modes(folder: Path, group: str | None, thorough: bool) -> None:
 
 
 @cache
-def _database(url: str) -> Database:
+def _database(url: str) -> "Database":
+    # Loaded here: who only wants to know a setting need not wait for SQLAlchemy.
+    from db.session import Database
+
     return Database(url)
 
 
-def open_database(*, newer: bool = False) -> Database:
+def open_database(*, newer: bool = False) -> "Database":
     """Return this process's database; the first call of a machine makes its tables.
 
     Args:

@@ -131,11 +131,12 @@ def _as_caat(*words: str) -> Callable[[], NoReturn]:
 def dashboard(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
     announce: Annotated[bool, typer.Option(hidden=True)] = True,
+    until: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Start the dashboard alone."""
     from app.server.dashboard import serve_dashboard
 
-    serve_dashboard(port, announce=announce)
+    serve_dashboard(port, announce=announce, until=until)
 
 
 @cli.command()

@@ -1,5 +1,6 @@
 """The processes that `caat up` keeps running until it ends."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -35,12 +36,23 @@ class Process(Protocol):
 class Fork:
     """A process that goes on with what this one has loaded; only where it has one thread.
 
-    It ends with this one, and is a session of its own, as the other children are.
+    It ends with this one, and is a session of its own, as the other children are. Its work is
+    given a file, from which a byte can be read once it was let go on.
     """
 
-    def __init__(self, work: Callable[[], NoReturn]) -> None:
-        self._process = get_context("fork").Process(target=_forked, args=(os.getpid(), work))
+    def __init__(self, work: Callable[[int], NoReturn]) -> None:
+        pipe = until, self._go_on = os.pipe()
+        # A daemon: this process may be interrupted before anybody has the fork to stop it.
+        self._process = get_context("fork").Process(
+            target=_forked, args=(os.getpid(), pipe, work), daemon=True
+        )
         self._process.start()
+        os.close(until)
+
+    def let_go_on(self) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it is gone, and whoever polls it is told
+            os.write(self._go_on, b"1")
+        os.close(self._go_on)
 
     def poll(self) -> int | None:
         return self._process.exitcode
@@ -58,10 +70,14 @@ class Fork:
         return self._process.exitcode
 
 
-def _forked(parent: int, work: Callable[[], NoReturn]) -> None:
+def _forked(parent: int, pipe: tuple[int, int], work: Callable[[int], NoReturn]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # the work may set others; until then no word
+        signal.signal(number, signal.SIG_DFL)
     orphan.die_with_parent(parent)
     os.setsid()
-    work()
+    until, go_on = pipe
+    os.close(go_on)  # else no end of file would come
+    work(until)
 
 
 @dataclass
@@ -70,21 +86,28 @@ class Child:
 
     title: str
     command: Callable[[], list[str]]
-    at_first: Callable[[], NoReturn] | None = None
+    at_first: Callable[[int], NoReturn] | None = None
     """The same work as a fork, which starts sooner; on Linux, and for the first start alone."""
     orphaned: signal.Signals = signal.SIGKILL
     """What it gets when we are killed."""
     process: Process | None = None
+    waiting: Fork | None = None
+    """The process, as long as it waits for its start."""
     started_at: float = field(default=0.0)
     pause: float = RESTART_AFTER
 
+    def prepare(self) -> None:
+        """Fork, where that can be; it loads what it needs, and waits for the start."""
+        if self.at_first is not None and sys.platform == "linux":
+            self.process = self.waiting = Fork(self.at_first)
+
     def start(self) -> None:
         self.started_at = time.monotonic()
-        work, self.at_first = self.at_first, None
-        # A session of its own: Ctrl-C reaches us alone, and we end the others in their order.
-        if work is not None and sys.platform == "linux":
-            self.process = Fork(work)
+        if self.waiting is not None:
+            self.waiting.let_go_on()
+            self.waiting = None
             return
+        # A session of its own: Ctrl-C reaches us alone, and we end the others in their order.
         words = orphan.command(*self.command(), by=self.orphaned)
         self.process = subprocess.Popen(words, start_new_session=True)
 
@@ -109,7 +132,11 @@ class Child:
 
     def terminate(self) -> None:
         """Ask it to end, and do not wait."""
-        if self.process is not None and self.process.poll() is None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        if self.waiting is not None:
+            self.process.kill()  # it has begun nothing that it had to end in good order
+        else:
             self.process.terminate()
 
     def stop(self) -> None:

@@ -5,19 +5,22 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from app.cli.processes import Child, how_it_ended
 from app.server.address import Address
 from app.server.dashboard import dashboard_address, public_path, where_to_open
-from db.session import Database
 from engine.errors import UserError
 from tasks.settings import open_database, settings
 
+if TYPE_CHECKING:
+    from db.session import Database
+
 DEMO_METHODS = ("caat", "trades", "pgd-at")
 DASHBOARD_PATIENCE = 60.0
+CAAT = [sys.executable, "-m", "app.cli.main"]
 
 
 HEAD_START = 2.0
@@ -44,17 +47,16 @@ def up(
     address.refuse_if_taken()
     _refuse_taken_metrics_port(port)
     _listen_to_signals()
-    database = open_database()
-    database.dispose()  # a fork must share no connection
-    caat = [sys.executable, "-m", "app.cli.main"]
-    serve = ["dashboard", "--no-announce", "--port", str(port)]
-    dashboard = Child("dashboard", lambda: [*caat, *serve], at_first=as_caat(*serve))
+    dashboard = _dashboard(port, as_caat)
     children = [dashboard]  # in the order in which they are stopped
     try:
-        dashboard.start()  # first: somebody waits for it, and it takes the longest
+        dashboard.prepare()  # first: somebody waits for it, and it takes the longest
+        database = open_database()
+        database.dispose()  # it is seldom asked from here
+        dashboard.start()
         _leave_it_the_machine(dashboard, address)
-        workers = [Child("worker", lambda: [*caat, "worker"]) for _ in range(num_workers)]
-        children += [*workers, *_metrics(caat), *_brokers()]
+        workers = [Child("worker", lambda: [*CAAT, "worker"]) for _ in range(num_workers)]
+        children += [*workers, *_metrics(), *_brokers()]
         for child in reversed(children[1:]):
             child.start()
         _see_it_answer(dashboard, address, children[1:])
@@ -70,6 +72,15 @@ def up(
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for child in children:
             child.stop()
+
+
+def _dashboard(port: int, as_caat: Callable[..., Callable[[], NoReturn]]) -> Child:
+    words = ["dashboard", "--no-announce", "--port", str(port)]
+    return Child(
+        "dashboard",
+        lambda: [*CAAT, *words],
+        at_first=lambda until: as_caat(*words, "--until", str(until))(),
+    )
 
 
 def _listen_to_signals() -> None:
@@ -99,9 +110,9 @@ def _refuse_taken_metrics_port(of_dashboard: int) -> None:
         raise UserError(f"CAAT_METRICS_PORT: {port} is taken; choose another") from None
 
 
-def _metrics(caat: list[str]) -> list[Child]:
+def _metrics() -> list[Child]:
     """Return what answers Prometheus, if the settings say where."""
-    return [Child("metrics", lambda: [*caat, "metrics"])] if settings().metrics_port else []
+    return [Child("metrics", lambda: [*CAAT, "metrics"])] if settings().metrics_port else []
 
 
 def _leave_it_the_machine(dashboard: Child, address: Address) -> None:
@@ -143,7 +154,7 @@ def _keep_alive(children: list[Child], *, pause: float) -> None:
     time.sleep(pause)
 
 
-def _end_lost(database: Database) -> None:
+def _end_lost(database: "Database") -> None:
     """Write down which runs have lost their worker, where no worker of ours does."""
     from tasks.processes.database_retry import TRANSIENT_ERRORS
     from tasks.worker import reconcile
@@ -152,7 +163,7 @@ def _end_lost(database: Database) -> None:
         reconcile.end_lost(database)
 
 
-def _queue_demonstration(database: Database) -> None:
+def _queue_demonstration(database: "Database") -> None:
     """Queue one scenario with three methods, if the database has no run."""
     from app.forms.presets import PRESETS
     from db.reads import queries

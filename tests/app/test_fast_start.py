@@ -36,6 +36,11 @@ import tasks.serve, app.cli.run, app.cli.up
 from tasks.processes.host import identity
 identity()
 """
+BEFORE_THE_DASHBOARD = """
+import app.cli.main, tasks.processes.secrecy, app.cli.up
+from app.server.dashboard import dashboard_address, public_path, where_to_open
+where_to_open(dashboard_address(8501)), public_path()
+"""
 SCENARIO = """
 from engine.new_scenario import new_scenario
 from engine.methods.base import METHODS
@@ -46,6 +51,15 @@ for name in METHODS.names():
 
 @pytest.mark.parametrize("code", [COMMANDS, WORKER, SCENARIO], ids=["cli", "worker", "scenario"])
 def test_what_computes_is_loaded_by_nobody_else(code: str, data_dir: Path) -> None:
+    assert loaded(code, data_dir).isdisjoint(HEAVY)
+
+
+def test_the_dashboard_of_caat_up_is_forked_before_sqlalchemy_is_loaded(data_dir: Path) -> None:
+    assert loaded(BEFORE_THE_DASHBOARD, data_dir).isdisjoint({*HEAVY, "sqlalchemy", "psycopg"})
+
+
+def loaded(code: str, data_dir: Path) -> set[str]:
+    """Return the modules that a process has loaded that ran the code."""
     (data_dir / "scenario.toml").write_text('[data]\ndataset = "digits"\n')
     found = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print(*sorted(sys.modules))"],
@@ -56,4 +70,4 @@ def test_what_computes_is_loaded_by_nobody_else(code: str, data_dir: Path) -> No
         check=False,
     )
     assert found.returncode == 0, found.stderr
-    assert set(found.stdout.split()).isdisjoint(HEAVY)
+    return set(found.stdout.split())

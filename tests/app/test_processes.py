@@ -5,12 +5,16 @@ import sys
 
 FORKS = """
 import os, subprocess, time
-from functools import partial
 from app.cli.processes import Fork
 
-ended = Fork(partial(os._exit, 3))
+ended = Fork(lambda until: os._exit(3))
 assert ended.wait(60) == ended.poll() == 3
-staying = Fork(partial(time.sleep, 600))
+ended.let_go_on()
+waiting = Fork(lambda until: os._exit(len(os.read(until, 2)) + 4))
+assert waiting.poll() is None
+waiting.let_go_on()
+assert waiting.wait(60) == 5
+staying = Fork(lambda until: time.sleep(600))
 try:
     staying.wait(0.1)
 except subprocess.TimeoutExpired:

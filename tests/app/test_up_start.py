@@ -1,5 +1,6 @@
 """In which order `caat up` starts things, how long it leaves the machine to one, what it says."""
 
+import contextlib
 import signal
 from types import SimpleNamespace
 
@@ -8,8 +9,10 @@ import typer
 
 from app.cli import up as everything
 from app.server.address import Address
+from db.errors import DatabaseError
+from db.session import Database
 from engine.errors import UserError
-from tasks.settings import settings
+from tasks.settings import open_database, settings
 from tests.app.browser import free_port
 
 PORT = free_port()
@@ -23,6 +26,7 @@ class Machine:
         ends: When the dashboard ends, and with which code.
         now: The time; Ctrl-C comes at 100.
         taken: A port that another program has.
+        began: What was done until the dashboard was started.
         started: What was started, and when.
         stopped: What was stopped.
     """
@@ -32,6 +36,7 @@ class Machine:
         self.ends: tuple[float, int] = (float("inf"), 0)
         self.now = 0.0
         self.taken = 0
+        self.began: list[str] = []
         self.started: list[tuple[str, float]] = []
         self.stopped: list[str] = []
 
@@ -44,6 +49,7 @@ class Machine:
             raise KeyboardInterrupt
 
     def refuse_if_taken(self, address: Address) -> None:
+        self.began.append("port")
         if address.port == self.taken:
             raise UserError("taken")
 
@@ -62,7 +68,11 @@ class Child:
     def is_gone(self) -> bool:
         return self.title == "dashboard" and self.machine.now >= self.machine.ends[0]
 
+    def prepare(self) -> None:
+        self.machine.began.append(f"prepare {self.title}")
+
     def start(self) -> None:
+        self.machine.began.append(f"start {self.title}")
         self.machine.started.append((self.title, round(self.machine.now, 3)))
 
     def keep_alive(self) -> None:
@@ -86,6 +96,34 @@ def machine(studio, monkeypatch) -> Machine:
 
 def up() -> None:
     everything.up(port=PORT, num_workers=2, demo=False, as_caat=lambda *words: lambda: None)
+
+
+def test_the_dashboard_loads_while_the_database_is_looked_at_and_goes_on_after_that(
+    machine, monkeypatch
+):
+    def open_it() -> Database:
+        machine.began.append("database")
+        return open_database()
+
+    monkeypatch.setattr(everything, "open_database", open_it)
+    up()
+    wanted = ["port", "prepare dashboard", "database", "start dashboard"]
+    assert machine.began[:4] == wanted
+    assert not [step for step in machine.began[4:] if "worker" not in step]
+
+
+@pytest.mark.parametrize("error", [DatabaseError("away"), KeyboardInterrupt()])
+def test_a_dashboard_whose_database_cannot_be_used_is_stopped_and_nothing_else_starts(
+    machine, monkeypatch, error
+):
+    def refuse() -> Database:
+        raise error
+
+    monkeypatch.setattr(everything, "open_database", refuse)
+    with contextlib.suppress(DatabaseError):
+        up()
+    assert machine.started == []
+    assert machine.stopped == ["dashboard"]
 
 
 @pytest.mark.parametrize(("answers_at", "workers_at"), [(0.7, 0.7), (5, 2), (float("inf"), 2)])

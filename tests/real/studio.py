@@ -18,12 +18,12 @@ from db.reads import queries
 from db.reads.rows import AttemptRow, RunDetail
 from db.session import Database
 from db.writes import transitions
-from tasks.broker_url import of_socket
+from tasks.broker_url import of_socket, socket_path
 from tasks.queue.broker import is_up
 from tasks.queue.celery_app import celery_app
 from tasks.queue.message import TASK, task_id
 from tasks.queue.submit import new_run
-from tasks.settings import Settings, socket_path
+from tasks.settings import Settings
 
 CAAT = [sys.executable, "-m", "app.cli.main"]
 SCENARIO = """

@@ -18,7 +18,7 @@ from db.urls import UrlError
 from tasks import broker_url
 from tasks.queue import broker
 from tasks.queue.celery_app import celery_app
-from tasks.settings import Settings, embedded_broker, settings, socket_path
+from tasks.settings import Settings, settings
 from tests.real.studio import Studio
 from tests.tasks.environment import forget, mistakes
 
@@ -80,7 +80,7 @@ def test_a_broker_s_password_of_any_characters_opens_it_to_both_clients(how, dat
     password = "p@ss/wö:r#d?%41 \"'&;"
     server = subprocess.Popen(_server(data_dir, password))
     encoded = quote(password, safe="")
-    socket = f"redis+socket://{quote(str(socket_path(data_dir)))}"
+    socket = f"redis+socket://{quote(str(broker_url.socket_path(data_dir)))}"
     urls = {
         "setting": socket,
         "url": socket.replace("://", f"://:{encoded}@"),
@@ -100,7 +100,7 @@ def test_a_broker_s_password_of_any_characters_opens_it_to_both_clients(how, dat
         with celery_app.connection_for_write(url) as connection:
             connection.ensure_connection(max_retries=1)
             assert connection.default_channel.client.ping()
-        refused = broker.why_down(embedded_broker(data_dir))
+        refused = broker.why_down(broker_url.embedded(data_dir))
         assert refused == "the user or the password is refused"
     finally:
         server.kill()
@@ -148,4 +148,4 @@ def test_a_run_is_launched_and_finished_in_a_data_directory_of_any_name(
 @pytest.mark.parametrize("letter", ["x", "é", "界"])
 def test_a_socket_s_path_fits_the_system_whatever_the_directory_s_name(letter, tmp_path):
     for length in range(80):
-        assert len(os.fsencode(socket_path(tmp_path / (letter * length)))) <= 104
+        assert len(os.fsencode(broker_url.socket_path(tmp_path / (letter * length)))) <= 104

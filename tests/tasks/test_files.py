@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from db.atomic_write import atomic_write
 from db.reads.rows import CheckpointRow
+from tasks.broker_url import LONGEST_SOCKET_PATH, socket_path
 from tasks.folder import make
 from tasks.processes import lock
 from tasks.recording import checkpoints
-from tasks.settings import LONGEST_SOCKET_PATH, socket_path
 
 STATE = {
     "model.weight": torch.randn(3, 4),
