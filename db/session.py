@@ -100,9 +100,13 @@ class Database:
         """Return the revision that this program needs."""
         return migrate.head_revision()
 
-    def check_schema(self) -> None:
-        """Refuse, with what to do, tables older or newer than this program."""
-        migrate.check_revision(self.revision())
+    def check_schema(self, revision: str | None = None) -> None:
+        """Refuse, with what to do, tables older or newer than this program.
+
+        Args:
+            revision: Theirs, if it was read just now.
+        """
+        migrate.check_revision(revision or self.revision())
 
     def integrity_problems(self) -> list[str]:
         """Return what is broken in a SQLite file; PostgreSQL looks after itself."""

@@ -17,7 +17,6 @@ from db.errors import (
     SchemaNewerError,
     UnusablePlaceError,
 )
-from db.migrate import check_revision
 from db.modes import is_shared
 from db.settings import DatabaseSettings, given_password, read_settings
 from db.urls import UrlError
@@ -277,8 +276,7 @@ def open_database(*, newer: bool = False) -> "Database":
         revision = database.revision()
         if revision is None:
             database.upgrade()
-            revision = database.revision()
-        check_revision(revision)
+        database.check_schema(revision)
     except OSError as error:  # of the folder that SQLite's file is in
         is_given = "database_url" in settings().model_fields_set
         raise _unusable("CAAT_DATABASE_URL" if is_given else "CAAT_DATA_DIR", error) from None
