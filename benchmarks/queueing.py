@@ -34,7 +34,7 @@ HERE = Path(__file__).resolve().parent
 sys.path = [str(HERE.parent), *(entry for entry in sys.path if Path(entry).resolve() != HERE)]
 
 from db.models import Attempt, Run, RunStatus
-from db.reads.placement import claimable, joined
+from db.reads.placement import joined, next_ticket
 from db.session import Database
 from db.settings import sqlite_url
 from db.workers import WorkerReport, upsert_worker
@@ -263,11 +263,13 @@ def _process(url: str, socket: str, num_slots: int, number: int) -> list[float]:
 def _slot(database: Database, socket: str, me: WorkerIdentity, waits: list[float]) -> None:
     """Do one job after the other, until no message has come for a while."""
     with redis.Redis(unix_socket_path=socket) as client:
-        free_at = time.monotonic()
+        free_at, was_late = time.monotonic(), False
         while popped := client.brpop([key_of("default")], timeout=3):
-            attempt, run_id = _claimed(database, client, me, popped[1])
-            if attempt is None:
+            claim = _claimed(database, client, me, popped[1], was_late=was_late)
+            was_late = claim is None
+            if claim is None:
                 continue
+            run_id, attempt = claim
             waits.append(time.monotonic() - free_at)
             time.sleep(0.5)
             with database.write() as session:
@@ -279,22 +281,26 @@ def _slot(database: Database, socket: str, me: WorkerIdentity, waits: list[float
 
 
 def _claimed(
-    database: Database, client: "redis.Redis", me: WorkerIdentity, entry: bytes
-) -> tuple[int | None, str]:
+    database: Database,
+    client: "redis.Redis",
+    me: WorkerIdentity,
+    entry: bytes,
+    *,
+    was_late: bool,
+) -> tuple[str, int] | None:
     """Claim the run that is next, in the place of the message's if that is another one."""
     offered, _ = run_of(task_id_in(entry))
     with database.read() as session:
-        found = claimable(session, me.id, offered=offered)
-    if not found:
-        return None, offered
-    ticket = found[0]
+        ticket = next_ticket(session, me.id, offered=offered, was_late=was_late)
+    if ticket is None:
+        return None
     if ticket.run_id != offered:
-        other = Waiting(task_id(ticket.run_id, ticket.times_queued), ticket.queue)
         client.rpush(key_of("default"), entry)
+        other = Waiting(task_id(ticket.run_id, ticket.times_queued), ticket.queue)
         client.lrem(other.key, 0, other.entry)
     with database.write() as session:
         attempt = transitions.claim(session, ticket.run_id, me, lease_seconds=LEASE)
-    return attempt, ticket.run_id
+    return None if attempt is None else (ticket.run_id, attempt)
 
 
 def main() -> None:

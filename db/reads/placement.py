@@ -6,6 +6,7 @@ owner with the fewest runs at work, and of these whoever had the last turn longe
 long study holds up nobody else; then the oldest.
 """
 
+import random
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -108,6 +109,40 @@ def claimable(session: Session, worker_id: str, *, offered: str | None = None) -
     return [Ticket(*row) for row in session.execute(_turns(), given)]
 
 
+def next_ticket(
+    session: Session, worker_id: str, *, offered: str | None = None, was_late: bool = False
+) -> Ticket | None:
+    """Return the run that a worker takes next, if there is one.
+
+    Args:
+        session: A reading one.
+        worker_id: Who asks.
+        offered: As for `claimable`.
+        was_late: Whether another worker was faster the last time. Then one of the equals is drawn:
+            many workers that all want the oldest would all but one be late again.
+    """
+    found = claimable(session, worker_id, offered=offered)
+    if not found or not was_late or found[0].run_id == offered:
+        return next(iter(found), None)
+    given = {"worker": worker_id, "first": found[0].run_id}
+    equals = [Ticket(*row) for row in session.execute(_equals(), given)]
+    return random.choice(equals or found[:1])
+
+
+@cache
+def _equals() -> Any:
+    """Select the oldest of an owner's runs that are of the same priority as one of them."""
+    first = aliased(Run)
+    return (
+        select(Run.id, Run.times_queued, Run.queue)
+        .join(first, first.id == bindparam("first", type_=String))
+        .join(Worker, Worker.id == bindparam("worker", type_=String))
+        .where(Run.owner == first.owner, Run.priority == first.priority, *_may_take(Run))
+        .order_by(Run.queued_at, Run.id)
+        .limit(_MOST)
+    )
+
+
 @cache
 def _best() -> Any:
     """Select the best run of each owner; like `_turns` put together once, which takes a while."""
@@ -197,6 +232,12 @@ def tickets(session: Session, run_ids: list[str]) -> list[Ticket]:
         some = select(*columns).where(Run.id.in_(run_ids[start : start + 1000]))
         found |= {row.id: Ticket(*row) for row in session.execute(some)}
     return [found[run_id] for run_id in run_ids if run_id in found]
+
+
+def waits(session: Session, run_id: str, times_queued: int) -> bool:
+    """Tell whether a run waits, and was queued so many times by now."""
+    mine = (Run.id == run_id, Run.status == RunStatus.QUEUED, Run.times_queued == times_queued)
+    return session.execute(select(Run.id).where(*mine)).scalar() is not None
 
 
 def queues(session: Session) -> list[QueueRow]:

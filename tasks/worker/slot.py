@@ -20,7 +20,7 @@ from celery.worker.strategy import default
 from kombu.message import Message
 
 from db.errors import DatabaseError
-from db.reads.placement import Ticket, claimable
+from db.reads.placement import next_ticket, waits
 from tasks.processes.host import identity
 from tasks.queue.celery_app import celery_app
 from tasks.queue.message import TASK, run_of
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _is_taken = False
 _has_run = False
+_was_late = False
 freed = threading.Event()
 """Set when a run has left the slot."""
 decided = threading.Event()
@@ -46,9 +47,15 @@ def is_free() -> bool:
 
 def claimed() -> None:
     """Note that the task in the slot has its run."""
-    global _has_run
-    _has_run = True
+    global _has_run, _was_late
+    _has_run, _was_late = True, False
     decided.set()
+
+
+def late() -> None:
+    """Note that another worker has the run of the task in the slot."""
+    global _was_late
+    _was_late = True
 
 
 def _enter(take: Callable[[], None]) -> bool:
@@ -121,9 +128,13 @@ def _in_turn(
 ) -> None:
     """Put the run that is next into the slot, which is taken: a message's own, or another one."""
     try:
-        run_id, _ = run_of(task)
+        run_id, times_queued = run_of(task)
         try:
-            next_one = next_ticket(run_id)
+            with open_database().read() as session:
+                if not waits(session, run_id, times_queued):
+                    return take()  # which tells Celery's tools what became of it
+                me = identity().id
+                next_one = next_ticket(session, me, offered=run_id, was_late=_was_late)
         except DatabaseError:
             return take()  # which says so, and ends
         if next_one is None:  # its message is sent again while it waits
@@ -136,12 +147,6 @@ def _in_turn(
     except Exception:
         log.exception("No run could be taken; its message is sent again")
     return _leave()
-
-
-def next_ticket(offered: str | None = None) -> Ticket | None:
-    """Return the place of the run that this worker takes next, if there is one."""
-    with open_database().read() as session:
-        return next(iter(claimable(session, identity().id, offered=offered)), None)
 
 
 def offer(waiting: Waiting, consumer: Any) -> bool:

@@ -89,6 +89,7 @@ class TrainRun(Task):
             now = queries.times_queued(session, [run_id]).get(run_id)
         if run is None or run.status is RunStatus.CANCELLED or now != times_queued:
             self._end("task-revoked", "it waits no longer", terminated=False)
+        slot.late()
         self._end("task-rejected", "another has it")
 
     def _end(self, event: str, why: str, **fields: Any) -> NoReturn:

@@ -53,6 +53,8 @@ def questions(run_id: str) -> Iterator[tuple[str, Callable[[], object]]]:
         "wanted": RunFilter(),
         "page": 1,
         "name": "Study",
+        "evaluation": "final",
+        "made": None,
     }
     several = known | {"reached": ((run_id, where),)}
     for module in MODULES:

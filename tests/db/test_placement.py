@@ -10,6 +10,7 @@ from db.reads.placement import (
     Ticket,
     claimable,
     joined,
+    next_ticket,
     parted,
     queues,
     tickets,
@@ -114,6 +115,27 @@ def test_a_message_goes_before_its_equals_and_behind_what_is_better(database, qu
     assert next_for(database, me, offered="a run that is gone") == [urgent]
     elsewhere = queued(database, priority=9, queue="gpu")
     assert next_for(database, me, offered=elsewhere) == [urgent]
+
+
+def test_whoever_was_late_draws_among_equals_so_that_not_all_want_the_same(
+    database, queued, offers
+):
+    me = offers(database)
+    old = [queued(database, owner="anna") for _ in range(30)]
+    low, of_ben = queued(database, priority=1, owner="anna"), queued(database, owner="ben")
+    set_run(database, of_ben, queued_at=db_now(60))
+
+    def drawn(**how: object) -> set[str]:
+        with database.read() as session:
+            return {next_ticket(session, me, **how).run_id for _ in range(200)}
+
+    assert drawn() == {old[0]}
+    assert drawn(was_late=True) == set(old[:20])
+    assert drawn(was_late=True, offered=old[25]) == {old[25]}
+    set_run(database, low, priority=9)
+    assert drawn(was_late=True) == {low}
+    with database.read() as session:
+        assert next_ticket(session, offers(database, "w-2", queues=",gpu,"), was_late=True) is None
 
 
 def test_a_run_goes_only_where_there_is_the_memory_that_it_needs(database, queued, offers):
