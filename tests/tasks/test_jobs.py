@@ -149,7 +149,7 @@ def test_a_stopped_job_keeps_what_it_found_and_goes_on_after_resume(studio):
 
 def test_two_jobs_of_one_run_are_done_side_by_side_by_two_workers(studio):
     run_id = train(studio)
-    jobs = [queue(studio, run_id, *LONG, "--seed", seed) for seed in ("0", "1")]
+    jobs = [queue(studio, run_id, *LONG, "--curve", "--seed", seed) for seed in ("0", "1")]
     for _ in jobs:
         studio.start_worker()
 
@@ -159,7 +159,7 @@ def test_two_jobs_of_one_run_are_done_side_by_side_by_two_workers(studio):
     studio.wait_for(both_at_work, "both at work")
     for job in jobs:
         studio.wait_for_status(job, "succeeded")
-    assert len(names(studio, run_id)) == 3
+    assert len(names(studio, run_id)) == 5
 
 
 def test_a_run_goes_with_its_jobs_and_not_while_one_is_active(studio):
@@ -182,8 +182,8 @@ def test_a_run_goes_with_its_jobs_and_not_while_one_is_active(studio):
 
 def test_a_job_whose_run_was_resumed_ends_with_one_line(sqlite_studio):
     studio = sqlite_studio
-    run_id = train(studio)
-    job = queue(studio, run_id, *LONG)
+    run_id = train(studio, 2)
+    job = queue(studio, run_id, *LONG, "--curve")
     studio.start_worker()
     studio.wait_for(lambda: stored_parts(studio, job) > 0, "some stored batches")
     with studio.database.write() as session:  # as a resumed run that another worker has
