@@ -23,7 +23,7 @@ from pydantic_settings import (
 )
 
 from db.errors import DatabaseUrlError, RequirementError, SettingsError
-from db.urls import MASK, UrlError, check_database_url, display_url
+from db.urls import MASK, UrlError, check_database_url, display_url, sqlite_file
 
 PREFIX = "CAAT_"
 DATABASE_FILE = "caat.db"
@@ -116,7 +116,7 @@ class DatabaseSettings(BaseSettings):
     @model_validator(mode="after")
     def _is_short_enough(self) -> "DatabaseSettings":
         is_given = "database_url" in self.model_fields_set
-        file = _sqlite_file(self.database_url) if is_given else str(self.data_dir / DATABASE_FILE)
+        file = sqlite_file(self.database_url) if is_given else str(self.data_dir / DATABASE_FILE)
         length = len(os.fsencode(file))
         if length > _LONGEST_SQLITE_PATH:
             name = "CAAT_DATABASE_URL" if is_given else "CAAT_DATA_DIR"
@@ -141,14 +141,6 @@ class DatabaseSettings(BaseSettings):
                 )
             self.database_url = url.set(password=password).render_as_string(hide_password=False)
         return self
-
-
-def _sqlite_file(url: str) -> str:
-    """Return the file that a URL names, or nothing."""
-    from sqlalchemy.engine import make_url
-
-    parsed = make_url(url)
-    return (parsed.database or "") if parsed.get_backend_name() == "sqlite" else ""
 
 
 def given_password(settings: BaseSettings, of: str) -> str | None:

@@ -148,6 +148,14 @@ def _postgresql_parameters() -> frozenset[str]:
     return frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
 
 
+def sqlite_file(url: str) -> str:
+    """Return the file that a database's URL names; nothing of a server's."""
+    from sqlalchemy.engine import make_url
+
+    parsed = make_url(url)
+    return (parsed.database or "") if parsed.get_backend_name() == "sqlite" else ""
+
+
 def names_database(scheme: str) -> bool:
     """Tell whether a scheme is a database's: its user name is a role, and no secret."""
     return scheme.partition("+")[0] in ("postgresql", "postgres", "sqlite")

@@ -1,7 +1,7 @@
 """What a person may do to a run, and the sentence that answers."""
 
 from db.models import USER, RunStatus
-from db.reads import placement, queries
+from db.reads import placement, queries, waiting
 from db.writes import deletion, transitions
 from db.writes import placement as placing
 from engine.errors import UserError
@@ -68,7 +68,7 @@ def place_of(run_id: str) -> Place:
 def why_it_waits(run_id: str) -> str | None:
     """Say what a queued run waits for; nothing if it does not wait."""
     with open_database().read() as session:
-        wait = placement.wait_of(session, run_id)
+        wait = waiting.wait_of(session, run_id)
     return None if wait is None else what_it_waits_for(wait)
 
 

@@ -7,11 +7,11 @@ from celery.exceptions import WorkerShutdown
 from celery.worker.control import Panel
 
 from db.errors import DatabaseError
-from db.reads import queries
+from db.reads import placement
 from tasks import commands
 from tasks.processes.secrecy import without_secrets
 from tasks.queue.command_message import ARGUMENTS, REFUSED
-from tasks.queue.message import UnreadableError, run_of
+from tasks.queue.message import UnreadableError, run_of, task_id
 from tasks.settings import open_database
 from tasks.worker import housekeeping
 
@@ -66,9 +66,11 @@ def _stop(task: str, hostname: str) -> str:
     try:
         run_id, times_queued = run_of(task)
         with open_database().read() as session:
-            now = queries.times_queued(session, [run_id]).get(run_id)
-        if now != times_queued:
-            return "no such run" if now is None else f"it is {run_id}.{now} by now"
+            found = placement.tickets(session, [run_id])
+        if not found:
+            return "no such run"
+        if found[0].times_queued != times_queued:
+            return f"it is {task_id(run_id, found[0].times_queued)} by now"
         return commands.stop(run_id, f"celery, heard by {hostname}")
     except (UnreadableError, DatabaseError) as error:
         return str(error)

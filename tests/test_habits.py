@@ -13,6 +13,13 @@ MOST = 3
 """How many parameters may be given by their place, besides ``self`` or ``cls``."""
 
 
+def test_no_file_is_longer_than_one_looks_through():
+    tests = list((ROOT / "tests").rglob("*.py"))
+    for files, most in ((FILES, 300), (tests, 350)):
+        long = [str(path) for path in files if len(path.read_text().splitlines()) > most]
+        assert not long, f"more than {most} lines: {', '.join(long)}"
+
+
 def too_many_by_place(text):
     """Give line and name of each function of a file that takes a fourth one by its place."""
     for node in ast.walk(ast.parse(text)):

@@ -14,7 +14,7 @@ from app.text.format import NOTHING, count, duration
 from app.text.labels import title
 from app.text.progress import whereabouts
 from app.text.waiting import why_waiting
-from app.text.workers import is_ready, memory_of, seen, state_of, utilisation_of
+from app.text.workers import memory_of, seen, state_of, utilisation_of
 from db.errors import DatabaseError
 from db.reads.activity import Activity, WaitingRow, WorkRow
 from db.reads.placement import parted
@@ -89,7 +89,7 @@ def drawn(found: Activity, away: str | None = None) -> RenderableType:
 
 
 def _headline(found: Activity) -> str:
-    ready = list(filter(is_ready, found.workers))
+    ready = [worker for worker in found.workers if worker.is_ready]
     busy = sum(worker.state == "busy" for worker in ready)
     waiting = count(found.num_waiting, "run waits", "runs wait")
     time_now = datetime.now().astimezone()
@@ -185,7 +185,7 @@ def _worker_as_json(worker: WorkerRow) -> dict[str, Any]:
     names = ("id", "host", "pid", "device", "device_name", "state", "run_id", "version")
     use = ("memory_total", "memory_used", "utilisation", "seconds_since_seen")
     told = {name: getattr(worker, name) for name in names + use}
-    return told | {"ready": is_ready(worker), "queues": parted(worker.queues)}
+    return told | {"ready": worker.is_ready, "queues": parted(worker.queues)}
 
 
 def _work_as_json(work: WorkRow) -> dict[str, Any]:

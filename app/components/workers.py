@@ -11,8 +11,9 @@ from app.data import cached
 from app.text.format import NOTHING, count
 from app.text.markdown import literal
 from app.text.progress import whereabouts
-from app.text.workers import is_present, is_ready, memory_of, seen, state_of, utilisation_of
+from app.text.workers import memory_of, seen, state_of, utilisation_of
 from db.migrate import head_revision
+from db.reads.activity import LATELY
 from db.reads.rows import RunRow, WorkerRow
 from db.workers import too_old
 
@@ -25,7 +26,7 @@ def worker_panel(waiting: int) -> None:
 
 def draw_workers(workers: list[WorkerRow], waiting: int, work: Mapping[str, str]) -> None:
     """Draw workers, how many runs wait for one, and what they do, by the id of a run."""
-    present = [worker for worker in workers if is_ready(worker)]
+    present = [worker for worker in workers if worker.is_ready]
     st.subheader("Workers and queue", anchor=False)
     if present:
         busy = sum(worker.state == "busy" for worker in present)
@@ -39,10 +40,10 @@ def draw_workers(workers: list[WorkerRow], waiting: int, work: Mapping[str, str]
             icon=":material/engineering:",
         )
     for worker in workers:
-        if is_present(worker) and worker.too_old:
+        if worker.is_present and worker.too_old:
             told = too_old(worker.host, worker.revision, head_revision())
             st.warning(literal(told), icon=":material/upgrade:")
-    shown = [w for w in workers if w.state != "stopped" and w.seconds_since_seen < 86_400]
+    shown = [w for w in workers if w.state != "stopped" and w.seconds_since_seen < LATELY]
     if shown:
         show_frame(
             _table(shown, work),

@@ -11,11 +11,11 @@ import pandas as pd
 import streamlit as st
 
 from app.data.resilient import Lasting
-from db.reads import listing, placement, queries, series
+from db.reads import listing, queries, series, waiting
 from db.reads.activity import Activity
 from db.reads.listing import Overview, RunFilter
-from db.reads.placement import Wait
 from db.reads.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
+from db.reads.waiting import Wait
 from db.session import Database
 from engine.evaluation.statistics import wilson
 from engine.names import visible
@@ -131,7 +131,7 @@ def events(run_id: str) -> list[EventRow]:
 @st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
 def wait_of(run_id: str) -> Wait | None:
     with database().read() as session:
-        return placement.wait_of(session, run_id)
+        return waiting.wait_of(session, run_id)
 
 
 def forget_runs() -> None:

@@ -9,7 +9,6 @@ from app.new_run.estimate import estimate, memory_in_words, time_in_words
 from app.new_run.preview import training_counts
 from app.text.format import count
 from app.text.markdown import literal
-from app.text.workers import is_ready
 from db.reads.throughput import TimedRun, timed_runs
 from engine.scenario import Scenario
 
@@ -34,7 +33,7 @@ def draw_estimate(scenarios: Sequence[Scenario]) -> None:
     """Say how long it will take and what memory it needs, as far as earlier runs tell."""
     first = scenarios[0]
     found = estimate(scenarios, _earlier(first.data.dataset), int(training_counts(first).sum()))
-    workers = sum(map(is_ready, cached.workers()))
+    workers = sum(worker.is_ready for worker in cached.workers())
     told = (time_in_words(found, len(scenarios), workers), memory_in_words(found))
     st.caption(literal(" ".join(told)), help="Measured on runs that finished without a break")
 

@@ -13,7 +13,6 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.text.workers import is_present
 from db.errors import DatabaseError
 from db.reads.activity import Activity, activity
 from db.reads.rows import WorkerRow
@@ -119,13 +118,13 @@ def _of_runs(found: Activity) -> Iterator[Metric]:
 
 def _of_workers(workers: list[WorkerRow]) -> Iterator[Metric]:
     names = [((worker.id, worker.host, worker.device), worker) for worker in workers]
-    up = [(name, is_present(worker)) for name, worker in names]
+    up = [(name, worker.is_present) for name, worker in names]
     busy = [(name, worker.state == "busy") for name, worker in names]
     yield _gauge("caat_worker_up", "Whether a worker was seen lately", up, *_OF_WORKER)
     yield _gauge("caat_worker_busy", "Whether a worker has a run", busy, *_OF_WORKER)
     # Workers of one device say the same of it; the one that was seen last comes first.
     devices: dict[tuple[str, ...], WorkerRow] = {}
-    for worker in filter(is_present, workers):
+    for worker in (worker for worker in workers if worker.is_present):
         devices.setdefault((worker.host, worker.device, worker.device_name), worker)
     used = [(name, worker.memory_used) for name, worker in devices.items()]
     total = [(name, worker.memory_total) for name, worker in devices.items()]

@@ -1,7 +1,6 @@
 """How a worker stands, in words."""
 
 from app.text.format import NOTHING, duration, percent
-from db.reads.placement import LIVE_SECONDS
 from db.reads.rows import WorkerRow
 
 STATES = {"busy": "▶ busy", "idle": "○ idle", "stopped": "■ stopped"}
@@ -10,17 +9,8 @@ TOO_OLD = "▲ too old"
 _GIB = 2**30
 
 
-def is_present(worker: WorkerRow) -> bool:
-    return worker.state != "stopped" and worker.seconds_since_seen < LIVE_SECONDS
-
-
-def is_ready(worker: WorkerRow) -> bool:
-    """Tell whether a worker is there, and can take the runs of this program."""
-    return is_present(worker) and not worker.too_old
-
-
 def state_of(worker: WorkerRow) -> str:
-    if not is_present(worker):
+    if not worker.is_present:
         return SILENT
     return TOO_OLD if worker.too_old else STATES[worker.state]
 

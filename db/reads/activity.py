@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 
 from db.models import HELD, TRAINING, Attempt, Run, RunStatus
 from db.reads import placement, queries
-from db.reads.placement import QueueRow, Wait
+from db.reads.placement import QueueRow
 from db.reads.rows import RunRow, WorkerRow
+from db.reads.waiting import Wait, waits_for
 from db.types import db_now
 
 LATELY = 86_400.0
@@ -134,30 +135,10 @@ def _waiting(session: Session, workers: list[WorkerRow], most: int) -> list[Wait
     for row in session.execute(found).mappings():
         told = {name: row[name] for name in names}
         if row["status"] is RunStatus.QUEUED:
-            wait = _wait(row["queue"], row["memory_needed"], workers, ahead=ahead[row["queue"]])
+            wait = waits_for(row["queue"], row["memory_needed"], workers, ahead=ahead[row["queue"]])
             seconds = (row["now"] - row["queued_at"]).total_seconds()
             rows.append(WaitingRow(**told, seconds=seconds, wait=wait))
             ahead[row["queue"]] += 1
         else:
             rows.append(WaitingRow(**told, seconds=None, wait=None))
     return rows
-
-
-def _wait(queue: str, needed: int | None, workers: list[WorkerRow], *, ahead: int) -> Wait:
-    """Return what `placement.wait_of` does, of the workers that were read already."""
-    live = [worker for worker in workers if _is_live(worker)]
-    serving = [worker for worker in live if queue in placement.parted(worker.queues)]
-    known = [worker.memory_total for worker in serving if worker.memory_total is not None]
-    able = [
-        worker
-        for worker in serving
-        if worker.memory_total is None or worker.memory_total >= (needed or 0)
-    ]
-    free = sum(worker.state == "idle" for worker in able)
-    numbers = {"live": len(live), "serving": len(serving), "able": len(able), "free": free}
-    return Wait(queue, needed, **numbers, ahead=ahead, most_memory=max(known, default=None))
-
-
-def _is_live(worker: WorkerRow) -> bool:
-    silent = worker.seconds_since_seen >= placement.LIVE_SECONDS
-    return worker.state != "stopped" and not worker.too_old and not silent

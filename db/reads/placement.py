@@ -1,4 +1,4 @@
-"""Which run is next for which worker, and why a run waits.
+"""Which run is next for which worker.
 
 A worker offers what its row says: the queues that it serves, its memory, the datasets on its
 machine. Of the runs that it may take the one of highest priority is next; of these, that of the
@@ -21,7 +21,6 @@ from sqlalchemy import (
     case,
     exists,
     func,
-    literal,
     or_,
     select,
 )
@@ -29,10 +28,9 @@ from sqlalchemy.orm import Session, aliased
 
 from db.migrate import head_revision
 from db.models import DEFAULT_QUEUE, HELD, Run, RunStatus, Worker
+from db.reads.rows import LIVE_SECONDS
 from db.types import db_now, older_than
 
-LIVE_SECONDS = 30.0
-"""A worker that says nothing for so long is not counted on."""
 _MOST = 20
 
 
@@ -54,30 +52,6 @@ class QueueRow:
     oldest_seconds: float | None
     """For how long the run that waits longest has waited."""
     workers: int
-
-
-@dataclass(frozen=True)
-class Wait:
-    """What a queued run waits for; a number is None where nothing is known of it.
-
-    Attributes:
-        queue, memory_needed: What it asks for.
-        live: Workers that are there and know the tables.
-        serving: Those of them that serve its queue.
-        able: Those of them that have the memory.
-        free: Those of them that do nothing.
-        ahead: Runs in its queue that are taken first.
-        most_memory: Bytes of the largest that serves its queue.
-    """
-
-    queue: str
-    memory_needed: int | None
-    live: int
-    serving: int
-    able: int
-    free: int
-    ahead: int
-    most_memory: int | None
 
 
 def joined(names: list[str] | tuple[str, ...]) -> str:
@@ -263,38 +237,6 @@ def queues(session: Session) -> list[QueueRow]:
     return [rows[name] for name in sorted(rows, key=lambda name: (name != DEFAULT_QUEUE, name))]
 
 
-def wait_of(session: Session, run_id: str) -> Wait | None:
-    """Return what a queued run waits for, or nothing: it does not wait."""
-    run = session.execute(
-        select(Run.queue, Run.memory_needed, Run.priority, Run.queued_at, Run.id).where(
-            Run.id == run_id, Run.status == RunStatus.QUEUED
-        )
-    ).first()
-    if run is None:
-        return None
-    serves = and_(_is_live(Worker), _has(Worker.queues, literal(run.queue)))
-    able = and_(serves, _has_memory(literal(run.memory_needed or 0)))
-    found = session.execute(
-        select(
-            *(_count(condition) for condition in (_is_live(Worker), serves, able)),
-            _count(and_(able, Worker.state == "idle")),
-            func.max(case((serves, Worker.memory_total))),
-        )
-    ).one()
-    ahead = select(func.count()).where(
-        Run.status == RunStatus.QUEUED,
-        Run.queue == run.queue,
-        or_(
-            Run.priority > run.priority,
-            and_(Run.priority == run.priority, Run.queued_at < run.queued_at),
-        ),
-    )
-    *counts, most = found
-    live, serving, can, free = (int(number or 0) for number in counts)
-    before = session.execute(ahead).scalar_one()
-    return Wait(run.queue, run.memory_needed, live, serving, can, free, before, most)
-
-
 def _has(text: Any, name: Any) -> ColumnElement[bool]:
     """Tell whether a list of names, as `joined` writes it, has a name; no letter is special."""
     found: ColumnElement[bool] = func.replace(text, "," + name + ",", "") != text
@@ -324,7 +266,3 @@ def _is_elsewhere(run: Any) -> ColumnElement[bool]:
     has_it = (_has(other.queues, run.queue), _has(other.datasets, run.dataset))
     fits = _has_memory(func.coalesce(run.memory_needed, 0), other)
     return exists().where(_is_live(other), *has_it, fits).correlate(run, Worker)
-
-
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(case((condition, 1), else_=0))

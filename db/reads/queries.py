@@ -52,9 +52,6 @@ _DETAIL_COLUMNS = [
     "memory_needed",
 ]
 _MAX_FOUND = 20
-_AT_ONCE = 1000
-"""Ids in one statement; databases bound its parameters."""
-_TIMES = select(Run.id, Run.times_queued)
 
 RowT = TypeVar("RowT", AttemptRow, EventRow)
 
@@ -132,15 +129,6 @@ def runs_with_status(session: Session, status: RunStatus) -> list[str]:
     """Return the ids of the runs that stand there, oldest first."""
     found = select(Run.id).where(Run.status == status).order_by(Run.created_at, Run.id)
     return list(session.execute(found).scalars())
-
-
-def times_queued(session: Session, run_ids: Sequence[str]) -> dict[str, int]:
-    """Return how many times each of these runs was queued, in their order; none that is gone."""
-    found: dict[str, int] = {}
-    for start in range(0, len(run_ids), _AT_ONCE):
-        some = Run.id.in_(run_ids[start : start + _AT_ONCE])
-        found |= {row.id: row.times_queued for row in session.execute(_TIMES.where(some))}
-    return {run_id: found[run_id] for run_id in run_ids if run_id in found}
 
 
 def events(session: Session, run_id: str) -> list[EventRow]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from db.models import ACTIVE, ENDED, RESUMABLE, STOPPABLE, TRAINING, RunStatus
 
+LIVE_SECONDS = 30.0
+"""A worker that says nothing for so long is not counted on."""
 LOST = "lost"
 """Shown instead of the status of a run whose worker is gone."""
 
@@ -187,6 +189,16 @@ class WorkerRow:
     """Of its device, as in its table, and so are these."""
     memory_used: int | None = None
     utilisation: float | None = None
+
+    @property
+    def is_present(self) -> bool:
+        """Whether it has not ended, and was seen lately."""
+        return self.state != "stopped" and self.seconds_since_seen < LIVE_SECONDS
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is there, and can take the runs of this program."""
+        return self.is_present and not self.too_old
 
 
 @dataclass(frozen=True)

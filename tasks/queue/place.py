@@ -8,7 +8,7 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from db.models import DEFAULT_QUEUE, NORMAL_PRIORITY
 from db.reads import placement
-from db.reads.placement import Wait
+from db.reads.waiting import Wait
 from db.session import Database
 from engine.errors import UserError
 from tasks.queue_names import ALLOWED, is_queue, parse_queues

@@ -9,7 +9,7 @@ from celery.worker.state import requests
 
 from db.errors import DatabaseError
 from db.models import DEFAULT_QUEUE, RunStatus
-from db.reads import queries
+from db.reads import placement, queries
 from tasks.queue.celery_app import celery_app
 from tasks.queue.message import TASK, run_of
 from tasks.queue.messages import Waiting, withdraw
@@ -86,8 +86,8 @@ class TrainRun(Task):
         """End what was not to be had: revoked if nobody shall have it, else another has it."""
         with open_database().read() as session:
             run = queries.get_run(session, run_id)
-            now = queries.times_queued(session, [run_id]).get(run_id)
-        if run is None or run.status is RunStatus.CANCELLED or now != times_queued:
+            now = [ticket.times_queued for ticket in placement.tickets(session, [run_id])]
+        if run is None or run.status is RunStatus.CANCELLED or now != [times_queued]:
             self._end("task-revoked", "it waits no longer", terminated=False)
         slot.late()
         self._end("task-rejected", "another has it")

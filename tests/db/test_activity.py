@@ -7,7 +7,7 @@ from sqlalchemy import event, insert, update
 
 from db.models import Attempt, Run, RunStatus, Worker
 from db.reads.activity import LATELY, activity
-from db.reads.placement import wait_of
+from db.reads.waiting import wait_of
 from db.workers import WorkerReport, upsert_worker, worker_stopped
 from db.writes.records import MetricRow, write_metrics
 from db.writes.transitions import epoch_done, finish

@@ -6,7 +6,6 @@ from sqlalchemy import update
 
 from db.models import Run, RunStatus, Worker
 from db.reads.placement import (
-    LIVE_SECONDS,
     Ticket,
     claimable,
     joined,
@@ -14,9 +13,10 @@ from db.reads.placement import (
     parted,
     queues,
     tickets,
-    wait_of,
 )
 from db.reads.queries import events, get_run
+from db.reads.rows import LIVE_SECONDS
+from db.reads.waiting import wait_of
 from db.types import db_now
 from db.writes.placement import place
 from db.writes.transitions import DRAIN, claim, finish, interrupt, requeue, take_unsent
