@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import update
 
 from db.models import Run, RunStatus, Worker
@@ -239,6 +240,22 @@ def test_why_a_run_waits_is_told_in_numbers(database, queued, offers):
     queued(database, queue="gpu")  # behind it
     queued(database, priority=9)  # elsewhere
     assert waits(database, run_id).ahead == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"revision": "0001"}, {"state": "stopped"}, {"last_seen": db_now(-LIVE_SECONDS - 5)}],
+    ids=["older", "stopped", "silent"],
+)
+def test_a_worker_that_can_take_nothing_is_not_counted_on(database, queued, offers, change):
+    run_id, worker_id = queued(database), offers(database)
+    assert waits(database, run_id).live == 1
+    with database.write() as session:
+        session.execute(update(Worker).where(Worker.id == worker_id).values(**change))
+    wait = waits(database, run_id)
+    assert (wait.live, wait.serving, wait.able, wait.free) == (0, 0, 0, 0)
+    with database.read() as session:
+        assert [row.workers for row in queues(session)] == [0, 0]
 
 
 def test_what_does_not_wait_waits_for_nothing(database, running):
