@@ -132,7 +132,7 @@ def start(rounds: int) -> None:
 
 def _loading() -> float:
     began = time.monotonic()
-    words = [sys.executable, "-c", "import tasks.trainer, torch, db.snapshot"]
+    words = [sys.executable, "-c", "from tasks.trainer import load; load()"]
     subprocess.run(words, cwd=HERE.parent, check=True)
     return time.monotonic() - began
 

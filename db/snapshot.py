@@ -66,13 +66,14 @@ def _checked(name: str, array: np.ndarray) -> str:
 def _to_arrow(array: np.ndarray) -> Any:
     if array.dtype.kind == "U":
         return pa.array(array.tolist(), pa.string())
+    rows = np.ascontiguousarray(array)
     if array.ndim == 1 and array.dtype.name in _PLAIN:
-        return pa.array(np.ascontiguousarray(array))
-    rows = np.ascontiguousarray(array)  # an image a row, as its bytes
-    width = rows.nbytes // len(rows)
-    return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(width), len(rows), [None, pa.py_buffer(rows)]
-    )
+        kind = pa.from_numpy_dtype(array.dtype)
+        values = np.packbits(rows, bitorder="little") if array.dtype == bool else rows
+    else:  # an image a row, as its bytes
+        kind, values = pa.binary(rows.nbytes // len(rows)), rows
+    # pa.array() would load pandas to look whether this is its: half a second of a run's start.
+    return pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(values)])
 
 
 def _from_arrow(table: Any, name: str, dtype: str, *shape: int) -> np.ndarray:

@@ -132,7 +132,17 @@ def configure(device: torch.device, num_threads: int) -> None:
     _keep_freed_memory()
     torch.set_flush_denormal(True)  # numbers below 1e-38 are slow and worth nothing
     allow_tf32(False, False)
-    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    # As use_deterministic_algorithms(), which loads torch's compiler as well: two seconds.
+    torch.set_deterministic_debug_mode("warn" if device.type == "cuda" else "error")
+
+
+def load_torch() -> None:
+    """Have torch load what it does at first use, two seconds: its compiler and its forward mode.
+
+    The first is what any optimiser wants, the second a meta step.
+    """
+    torch.optim.SGD([torch.zeros(1)])
+    torch.func.jvp(torch.sin, (torch.zeros(1),), (torch.zeros(1),))
 
 
 def _keep_freed_memory() -> None:

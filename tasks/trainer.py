@@ -21,7 +21,7 @@ from db.writes import transitions
 from engine.data.fingerprint import require_unchanged
 from engine.errors import Diverged, Stopped, UserError
 from engine.methods.base import METHODS
-from engine.runtime import pick_device
+from engine.runtime import load_torch, pick_device
 from engine.scenario import Scenario
 from engine.training.loop import train
 from tasks.processes.database_retry import retry_transient
@@ -205,14 +205,20 @@ def _one_line(error: Exception) -> str:
     return f"{kind}: {first[0]}" if first else kind
 
 
+def load() -> None:
+    """Load what a run needs until its first step."""
+    METHODS.all()
+    import_module("db.snapshot")
+    load_torch()
+
+
 def _wait_for_run(minutes: float) -> None:
     """Load what a run needs, wait for one, and take its words and its log for this process's own.
 
     See `tasks.worker.spare`, which speaks to it. Without a run in time it ends.
     """
     die_with_parent(os.getppid())
-    METHODS.all()
-    import_module("db.snapshot")
+    load()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     asked, _, _ = select.select([sys.stdin], [], [], 60 * minutes)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from engine.data.preparation import prepare
-from engine.inspection import label_noise
 from engine.runtime import configure, require_precision
 from engine.scenario import Scenario
 from engine.training.observer import Observer
@@ -38,8 +37,6 @@ def train(
     """
     require_precision(scenario.training.precision, device)
     configure(device, scenario.training.num_threads)
-    if scenario.data.noise.ratio > 0:
-        label_noise.load()
     data = prepare(scenario.data, scenario.seed, data_folder)
     trainer = Trainer(scenario, data, observer, device=device)
     facts = run_facts(scenario, data, trainer.model, device=device, num_steps=trainer.num_steps)

@@ -117,7 +117,7 @@ def _process_as_it_was() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
     torch.set_num_threads(before)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import auc, roc_auc_score, roc_curve
 
-from engine.inspection.label_noise import MAX_POINTS, roc
+from engine.inspection.label_noise import MAX_POINTS, roc, separation
 
 
 def test_the_curve_and_its_area_are_scikit_learns():
@@ -15,6 +15,20 @@ def test_the_curve_and_its_area_are_scikit_learns():
     assert np.array_equal(found.true, true)
     assert np.array_equal(found.threshold, threshold)
     assert found.auc == pytest.approx(roc_auc_score(flipped, weight))
+
+
+@pytest.mark.parametrize("has_anti", [True, False])
+def test_the_areas_that_a_run_records_are_scikit_learns(has_anti):
+    rng = np.random.default_rng(0)
+    flipped = rng.random(500) < 0.3
+    anti = (rng.random(500) + 0.5 * flipped).round(1).astype(np.float32)  # with ties
+    loss = (rng.exponential(size=500) + flipped).astype(np.float32)
+    loss[:3] = 0.0
+    columns = {"anti_adversary_weight": anti, "clean_weight": 1.5 - anti, "loss": loss}
+    found = separation(columns, flipped, has_anti=has_anti)
+    assert found["flipped_auc"] == pytest.approx(roc_auc_score(flipped, anti), abs=1e-12)
+    assert found["flipped_auc_loss"] == pytest.approx(roc_auc_score(flipped, loss), abs=1e-12)
+    assert found["flipped_auc"] != pytest.approx(found["flipped_auc_loss"])
 
 
 @pytest.mark.parametrize("name", ["clean_weight", "adversary_weight", "margin"])

@@ -162,11 +162,11 @@ def test_a_trainer_ends_its_run_only_where_the_run_itself_is_at_fault(
     assert (run.status, run.reason, run.message) == end
 
 
-SLOW_DATA = """
+SLOW_LOADING = """
 import os, sys, time
 class Slow:
     def find_spec(self, name, path=None, target=None):
-        if name == "sklearn" and "tasks.trainer" in getattr(sys, "orig_argv", []):
+        if name == "torch._dynamo" and "tasks.trainer" in getattr(sys, "orig_argv", []):
             open(os.path.join(os.environ["CAAT_DATA_DIR"], "loading"), "w").close()
             time.sleep(600)
 sys.meta_path.insert(0, Slow())
@@ -176,13 +176,13 @@ sys.meta_path.insert(0, Slow())
 def test_before_its_first_step_a_trainer_that_is_told_to_stop_leaves_at_once(
     sqlite_studio, tmp_path
 ):
-    (tmp_path / "sitecustomize.py").write_text(SLOW_DATA)
+    (tmp_path / "sitecustomize.py").write_text(SLOW_LOADING)
     sqlite_studio.environment["PYTHONPATH"] = str(tmp_path)
     run_id = sqlite_studio.queue()
     worker = sqlite_studio.start_worker()
-    sqlite_studio.wait_for((sqlite_studio.folder / "loading").exists, "the data to be read")
+    sqlite_studio.wait_for((sqlite_studio.folder / "loading").exists, "its loading")
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(60) == 0  # the data would take ten minutes, its kill ten times as long
+    assert worker.wait(60) == 0  # loading would take ten minutes, its kill ten times as long
     run = sqlite_studio.run(run_id)
     assert (run.status, run.attempts[0].outcome) in [("interrupted", "drain"), ("queued", "drain")]
     assert not sqlite_studio.trainers(run_id)
