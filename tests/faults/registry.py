@@ -8,6 +8,7 @@ from tests.faults import (
     commands,
     deliveries,
     drain,
+    jobs,
     kills,
     migrations,
     outage,
@@ -20,6 +21,7 @@ PROGRAMMES = tuple(
     cast(Programme, programme)
     for programme in (
         kills,
+        jobs,
         drain,
         deliveries,
         broker,

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from db.evaluations import outcomes
-from db.models import FINAL, ClassMetric
+from db.models import FINAL, ClassMetric, Evaluation, Snapshot
 from db.reads import queries, series
 from db.session import Database
 
@@ -56,6 +56,22 @@ def repeated_epochs(database: Database, run_id: str, attempt: int, recorded: int
             ClassMetric.attempt > attempt,
         )
         return len(set(session.execute(again).scalars()))
+
+
+def stored_evaluations(database: Database, run_id: str) -> dict[str, str]:
+    """Return the sha256 of all that is stored of each evaluation of a run but when, by name."""
+    columns = (Evaluation.name, Evaluation.attempt, Evaluation.card, Evaluation.findings)
+    wanted = select(*columns, Evaluation.outcomes).where(Evaluation.run_id == run_id)
+    with database.read() as session:
+        found = session.execute(wanted.order_by(Evaluation.name)).all()
+    return {row.name: _sha256(repr(tuple(row)).encode()) for row in found}
+
+
+def stored_parts(database: Database, job: str) -> int:
+    """Return how many batches of an evaluation that is a job are stored."""
+    mine = (Snapshot.run_id == job, Snapshot.kind == "part")
+    with database.read() as session:
+        return session.execute(select(func.count()).where(*mine)).scalar_one()
 
 
 def _of_frame(frame: pd.DataFrame) -> str:

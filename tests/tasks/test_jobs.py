@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from db.evaluations import evaluations
-from db.models import FINAL, Evaluation, Run, RunStatus, Snapshot
+from db.models import FINAL, Run, RunStatus
 from db.reads import listing, queries
 from db.reads.comparison import finished_runs
+from tests.faults.traces import stored_evaluations, stored_parts
 from tests.real.studio import Studio
 
 TINY = """
@@ -56,21 +57,6 @@ def queue(studio: Studio, run_id: str, *words: str) -> str:
     return str(json.loads(done.stdout)["run_id"])
 
 
-def stored_parts(studio: Studio, job: str) -> int:
-    with studio.database.read() as session:
-        mine = (Snapshot.run_id == job, Snapshot.kind == "part")
-        return session.execute(select(func.count()).where(*mine)).scalar_one()
-
-
-def everything(studio: Studio, run_id: str) -> list[tuple[object, ...]]:
-    """Return all that is stored of a run's evaluations but when, to the last bit."""
-    columns = (Evaluation.name, Evaluation.attempt, Evaluation.card, Evaluation.findings)
-    wanted = select(*columns, Evaluation.outcomes).where(Evaluation.run_id == run_id)
-    with studio.database.read() as session:
-        found = session.execute(wanted.order_by(Evaluation.name)).all()
-    return [tuple(row) for row in found]
-
-
 def names(studio: Studio, run_id: str) -> set[str]:
     with studio.database.read() as session:
         return {row.name for row in evaluations(session, run_id)}
@@ -98,12 +84,12 @@ def test_a_job_that_was_killed_goes_on_and_stores_what_the_command_stores_bit_fo
     run_id = train(studio, 2)
     job = queue(studio, run_id, *words)
     worker = studio.start_worker()
-    studio.wait_for(lambda: stored_parts(studio, job) > 0, "some stored batches")
+    studio.wait_for(lambda: stored_parts(studio.database, job) > 0, "some stored batches")
     kill(worker)
     assert names(studio, run_id) == {FINAL}
     studio.start_worker()
     done = studio.wait_for_status(job, "succeeded")
-    assert (done.attempt, stored_parts(studio, job)) == (2, 0)
+    assert (done.attempt, stored_parts(studio.database, job)) == (2, 0)
     with studio.database.read() as session:
         told = [event.message or "" for event in queries.events(session, job)]
     assert any(line.startswith("Interrupted at image ") for line in told)
@@ -111,9 +97,9 @@ def test_a_job_that_was_killed_goes_on_and_stores_what_the_command_stores_bit_fo
     assert "INFO 0 batches are stored already" in log[0]
     assert "INFO 0 batches are stored already" not in log[1]
     assert "batches are stored already" in log[1]
-    by_job = everything(studio, run_id)
+    by_job = stored_evaluations(studio.database, run_id)
     assert studio.caat("evaluate", run_id, *words).returncode == 0
-    assert everything(studio, run_id) == by_job
+    assert stored_evaluations(studio.database, run_id) == by_job
     assert len(by_job) == 2
 
 
@@ -124,9 +110,9 @@ def test_a_curve_and_masking_checks_of_a_job_are_those_of_the_command(sqlite_stu
     job = queue(studio, run_id, *words)
     studio.start_worker()
     assert studio.wait_for_status(job, "succeeded").message.startswith("Stored with run")
-    by_job = everything(studio, run_id)
+    by_job = stored_evaluations(studio.database, run_id)
     assert studio.caat("evaluate", run_id, *words).returncode == 0
-    assert everything(studio, run_id) == by_job
+    assert stored_evaluations(studio.database, run_id) == by_job
     assert len(by_job) == 5
 
 
@@ -134,13 +120,13 @@ def test_a_stopped_job_keeps_what_it_found_and_goes_on_after_resume(studio):
     run_id = train(studio)
     job = queue(studio, run_id, *LONG, "--curve")
     studio.start_worker()
-    studio.wait_for(lambda: stored_parts(studio, job) > 0, "some stored batches")
+    studio.wait_for(lambda: stored_parts(studio.database, job) > 0, "some stored batches")
     told = json.loads(studio.caat("status", job, "--json").stdout)
     assert (told["kind"], told["subject_id"], told["num_steps"]) == ("evaluation", run_id, 700)
     assert 0 < told["progress"] < 1
     assert "Stopping" in studio.caat("stop", job).stdout
     assert studio.wait_for_status(job, "cancelled").message == "Stopped"
-    assert stored_parts(studio, job) > 0
+    assert stored_parts(studio.database, job) > 0
     assert names(studio, run_id) == {FINAL}
     assert studio.caat("resume", job).returncode == 0
     studio.wait_for_status(job, "succeeded")
@@ -185,7 +171,7 @@ def test_a_job_whose_run_was_resumed_ends_with_one_line(sqlite_studio):
     run_id = train(studio, 2)
     job = queue(studio, run_id, *LONG, "--curve")
     studio.start_worker()
-    studio.wait_for(lambda: stored_parts(studio, job) > 0, "some stored batches")
+    studio.wait_for(lambda: stored_parts(studio.database, job) > 0, "some stored batches")
     with studio.database.write() as session:  # as a resumed run that another worker has
         session.execute(update(Run).where(Run.id == run_id).values(status="running", attempt=2))
     failed = studio.wait_for_status(job, "failed")
