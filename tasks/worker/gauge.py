@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
+from tasks.processes.memory import memory
+
 if TYPE_CHECKING:
     from engine.runtime import FoundDevice
 
@@ -34,15 +36,17 @@ class Gauge:
         self._gpu: Any = None  # as NVIDIA's library knows it
 
     def read(self, found: FoundDevice) -> DeviceUse:
-        """Return what the device says of itself; a processor is that of the whole machine."""
+        """Return what the device says of itself.
+
+        A processor is that of the whole machine, its memory that which programs here may have.
+        """
         if found.device == "cpu":
             return self._of_processor()
         known = DeviceUse(memory_total=found.memory)
         return self._of_nvidia(found.uuid, known) if found.uuid else known
 
     def _of_processor(self) -> DeviceUse:
-        memory = psutil.virtual_memory()
-        return DeviceUse(memory.total, memory.total - memory.available, self._how_busy())
+        return DeviceUse(*memory(), self._how_busy())
 
     def _how_busy(self) -> float | None:
         """Return the processor's share since the last look; psutil's own is that of a thread."""

@@ -7,6 +7,7 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -202,6 +203,39 @@ def test_kills_for_memory_are_read_where_the_kernel_counts_them(
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / place).write_text(text)
     assert memory.oom_kills() == 2
+
+
+@pytest.mark.parametrize(
+    ("groups", "files"),
+    [
+        ("0::/a/b\n", {"a/b": "max 5 3", "a": "1000 400 100", ".": "max 9 9"}),
+        ("0::/a/b\n", {"a/b": "1000 400 100", "a": "2000 900 0"}),
+        ("0::/outside\n", {".": "1000 400 100"}),
+        ("0::/../../x\n", {".": "1000 400 100", "../../x": "7 5 1"}),
+        ("4:cpu,memory:/x\n0::/\n", {"memory/x": "1000 400 100", "memory": f"{2**63 - 4096} 9 9"}),
+    ],
+)
+def test_memory_is_that_of_the_tightest_group_without_what_is_given_up_at_once(
+    tmp_path, monkeypatch, groups, files
+):
+    mount = tmp_path / "one" / "two"
+    monkeypatch.setattr(memory, "PROC", tmp_path)
+    monkeypatch.setattr(memory, "CGROUPS", mount)
+    machine = memory.memory()
+    assert machine.total == psutil.virtual_memory().total
+    assert 0 < machine.used < machine.total
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "cgroup").write_text(groups)
+    for folder, numbers in files.items():
+        limit, usage, cache = numbers.split()
+        first = folder.startswith("memory")
+        place = mount / folder
+        place.mkdir(parents=True, exist_ok=True)
+        (place / ("memory.limit_in_bytes" if first else "memory.max")).write_text(f"{limit}\n")
+        (place / ("memory.usage_in_bytes" if first else "memory.current")).write_text(f"{usage}\n")
+        name = "total_inactive_file" if first else "inactive_file"
+        (place / "memory.stat").write_text(f"anon 9\n{name} {cache}\n")
+    assert memory.memory() == (1000, 300)
 
 
 def test_every_cause_has_its_number_of_automatic_tries():
