@@ -74,9 +74,13 @@ def studio(request: pytest.FixtureRequest) -> Studio:
 
 
 @pytest.mark.parametrize(
-    "words",
-    [LONG, ("--attack", "autoattack", "--subset", "20", "--epsilon", "0.02")],
-    ids=["apgd", "autoattack"],
+    ("studio", "words"),
+    [
+        ("sqlite", LONG),
+        ("postgresql", ("--attack", "autoattack", "--subset", "20", "--epsilon", "0.02")),
+    ],
+    indirect=["studio"],
+    ids=["sqlite-apgd", "postgresql-autoattack"],
 )
 def test_a_job_that_was_killed_goes_on_and_stores_what_the_command_stores_bit_for_bit(
     studio, words
