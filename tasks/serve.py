@@ -6,6 +6,7 @@ runs in the table: whatever becomes of the broker, no run waits for longer than 
 and none is lost.
 """
 
+import contextlib
 import logging
 import signal
 import socket
@@ -32,6 +33,8 @@ from tasks.settings import make_data_dir, open_database, prepare_data_dir, setti
 from tasks.worker import housekeeping, slot
 from tasks.worker.task import train_run
 
+GRACE = 0.5
+"""Seconds in which a message comes to a slot that is free again; later the table is looked at."""
 PAUSE = 5.0
 """Seconds between two tries to listen to a broker that answers with nonsense, and for goodbyes."""
 
@@ -74,8 +77,14 @@ def _keep_events(consumer: Any) -> None:
     events.start = alone
 
 
-class WokenBySignals(bootsteps.StartStopStep):
-    """Lets a signal end the consumer's wait for the broker, which may last a second."""
+def _wake() -> None:
+    """Have the consumer, whose wait may last a second, ask the broker at once."""
+    with contextlib.suppress(BlockingIOError):  # it was told often enough
+        _wakes.send(b"\0")
+
+
+class Woken(bootsteps.StartStopStep):
+    """Lets a signal, or a free slot, end the consumer's wait for the broker."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -112,7 +121,7 @@ def work() -> None:
     beside = threading.Thread(target=presence.report_and_sweep, name="housekeeping", daemon=True)
     beside.start()
     remote.narrow()
-    celery_app.steps["consumer"].update((slot.OneAtATime, WokenBySignals))
+    celery_app.steps["consumer"].update((slot.OneAtATime, Woken))
     _serve(me, presence)
     housekeeping.done.set()
     beside.join(PAUSE)
@@ -157,8 +166,9 @@ def _look_at_table(consumer: Any, presence: housekeeping.Presence, over: threadi
             log.exception("No run could be taken from the table; it is tried again")
         if slot.freed.wait(settings().sweep_seconds):
             slot.freed.clear()
+            _wake()
             if consumer.connection is not None and consumer.connection.connected:
-                over.wait(settings().sweep_seconds)  # its message comes by itself
+                over.wait(GRACE)  # the next run's message comes by itself, or it was lost
 
 
 def take_next(consumer: Any) -> None:

@@ -10,10 +10,12 @@ import tasks
 from app.cli.embedded_broker import Broker
 from app.cli.processes import Child
 from db.reads import queries
+from db.writes import transitions
 from tasks.queue import broker
 from tasks.queue.celery_app import celery_app
 from tasks.queue.message import TASK
 from tasks.settings import settings
+from tests.real import stand_in
 
 
 def seconds_to_start(studio, run_id: str) -> float:
@@ -59,6 +61,22 @@ def test_a_message_starts_a_run_before_the_next_look_also_after_the_broker_had_r
     client.execute_command("ACL SETUSER default +brpop")
     client.close()
     assert seconds_to_start(sqlite_studio, sqlite_studio.launch()) < 60
+
+
+def test_runs_whose_messages_were_lost_follow_each_other_without_a_wait_for_the_next_look(
+    sqlite_studio,
+):
+    for name, value in stand_in.SETTINGS.items():
+        sqlite_studio.environment[f"CAAT_{name.upper()}"] = str(value)
+    sqlite_studio.environment |= {"CAAT_SWEEP_SECONDS": "600", "CAAT_RESEND_AFTER_SECONDS": "600"}
+    stand_in.put_in(sqlite_studio)
+    sqlite_studio.start_broker()
+    runs = {sqlite_studio.queue() for _ in range(3)}
+    with sqlite_studio.database.write() as session:
+        transitions.take_unsent(session, 0)  # they count as sent
+    sqlite_studio.start_worker()
+    sqlite_studio.wait_for(lambda: stand_in.started(sqlite_studio).keys() >= runs, "three starts")
+    assert [len(times) for times in stand_in.started(sqlite_studio).values()] == [1, 1, 1]
 
 
 def test_a_message_to_a_broker_that_refuses_is_given_up_within_seconds():
