@@ -44,6 +44,9 @@ LABELS = {
     "augment": "Crop and mirror images",
     "epsilon_warmup_epochs": "Epsilon warm-up epochs",
     "warmup_epochs": "Warm-up epochs",
+    "prices": "Class prices",
+    "normalise_prices": "Normalise class prices",
+    "shrink": "Shrink class errors",
 }
 """Where a field's name in words does not make a good label."""
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import torch
+from engine.meta.class_means import shrunk_errors
+from engine.meta.prices import ClassPrices
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class ClassMultipliers:
+class ClassMultipliers(ClassPrices):
     """Prices on a class's errors being above the average by more than a slack.
 
     With g0_c = natural_c - natural - slack and g1_c = boundary_c - boundary - slack, an update is
@@ -20,16 +22,28 @@ class ClassMultipliers:
 
     Attributes:
         natural, boundary, margin: (C,) l0, l1 and l2, on the CPU.
+        counts: (C,) images behind a class's errors, by which they are shrunk; None takes them as
+            they are.
     """
 
     def __init__(
-        self, num_classes: int, *, slack: float, rate: float, bound_rate: float, limit: float
+        self,
+        num_classes: int,
+        *,
+        slack: float,
+        rate: float,
+        bound_rate: float,
+        limit: float,
+        counts: Tensor | None = None,
     ) -> None:
         self.slack, self.rate, self.bound_rate, self.limit = slack, rate, bound_rate, limit
+        self.unit, self.counts = 1 / num_classes, counts
         self.natural = self.boundary = self.margin = torch.zeros(num_classes)
 
     def update(self, errors: ClassErrors) -> None:
         """Take in one epoch's errors on balanced held-out data, (C,) each."""
+        if self.counts is not None:
+            errors = shrunk_errors(errors, self.counts)
         natural, boundary = errors.natural.cpu(), errors.boundary.cpu()
         over_natural = natural - natural.mean() - self.slack
         over_boundary = boundary - boundary.mean() - self.slack

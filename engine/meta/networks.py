@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from engine.meta.characteristics import Characteristics, standardised
 
 ON_ADVERSARY_SIDE = 2.0
-"""Where the corrected network's last bias starts: alpha is about 0.88 for every sample."""
+"""Where the corrected network's last bias starts, in temperatures: its own alpha is 0.88."""
 
 
 class WeightingNetwork(nn.Module):
@@ -21,7 +21,8 @@ class WeightingNetwork(nn.Module):
         self.hidden = nn.Linear(6, hidden)
         self.last = nn.Linear(hidden, 2)
         with torch.no_grad():
-            self.last.bias.copy_(torch.tensor([ON_ADVERSARY_SIDE, 0.0]))
+            # The softmax divides by the temperature: a fixed bias would saturate at a low one.
+            self.last.bias.copy_(torch.tensor([ON_ADVERSARY_SIDE * temperature, 0.0]))
 
     def forward(self, traits: Characteristics, crowd: Characteristics | None = None) -> Tensor:
         normed = standardised(traits.table(), None if crowd is None else crowd.table())

@@ -53,6 +53,18 @@ class Learner:
             logits: Tensor = self.model(x)
         return logits.log_softmax(dim=1)
 
+    def attacked(self, batch: Batch, objective: Objective) -> tuple[Tensor, Tensor]:
+        """Return log p(x) and log p(x+), (B, C) each, in eval mode, in balls of radius epsilon."""
+        log_p = self.log_probabilities(batch.x)
+        bound = torch.full((len(batch),), self.epsilon, device=batch.x.device)
+        copies = self.attack(batch, log_p, bound, objective=objective)
+        assert copies.adversary is not None
+        return log_p, self.log_probabilities(copies.adversary)
+
+    def validation_counts(self) -> Tensor:
+        """Return how many validation images each class has, (C,)."""
+        return torch.bincount(self.validation.labels, minlength=self.num_classes)
+
 
 @dataclass(frozen=True)
 class Step:

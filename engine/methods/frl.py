@@ -10,6 +10,7 @@ from engine.config import ShareOfRun
 from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
+from engine.meta.class_means import Shrink
 from engine.meta.multipliers import ClassMultipliers
 from engine.methods.base import METHODS, Learner, Method, MethodConfig
 from engine.objective import Objective
@@ -47,6 +48,7 @@ class FrlConfig(MethodConfig):
     fairness_from: Annotated[float, ShareOfRun()] = Field(
         0.25, ge=0, le=1, description="Share of the run after which the class multipliers move"
     )
+    shrink: Shrink = False
 
 
 @METHODS.register
@@ -120,6 +122,7 @@ class FrlReweight(Method):
             rate=config.multiplier_rate,
             bound_rate=bound_rate,
             limit=config.multiplier_limit,
+            counts=learner.validation_counts() if config.shrink else None,
         )
 
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:

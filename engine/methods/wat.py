@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from engine.evaluation.class_errors import ClassErrors
-from engine.lazy import F, torch
+from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
+from engine.meta.class_means import Shrink, class_means
+from engine.meta.prices import Hedge, hedge_cost
 from engine.methods.base import METHODS, Learner, Method, MethodConfig
-from engine.objective import Objective, kl_divergence
+from engine.objective import Objective
 from engine.types import Assignment, Batch
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-AT_A_TIME = 256
-"""Validation images that are attacked at a time."""
 
 
 @METHODS.register
@@ -37,6 +36,7 @@ class WatConfig(MethodConfig):
         le=10,
         description="How fast weight moves to a class of high cost (Hedge), per nat",
     )
+    shrink: Shrink = False
 
     def build(self, learner: Learner) -> Wat:
         return Wat(self, learner)
@@ -54,17 +54,12 @@ class Wat(Method):
 
     def __init__(self, config: WatConfig, learner: Learner) -> None:
         self.config, self.learner = config, learner
-        self.costs = torch.zeros(learner.num_classes + 1, device=learner.device)
-
-    def class_weights(self) -> Tensor:
-        """w, (C + 1,), the last is the average's; all are 1 before the first costs, as released."""
-        if not self.costs.any():
-            return torch.ones_like(self.costs)
-        return self.learner.num_classes * (self.config.eta * self.costs).softmax(dim=0)
+        self.prices = Hedge(
+            learner.num_classes, eta=config.eta, measure=self._costs, device=learner.device
+        )
 
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
-        weights = self.class_weights()
-        weight = weights[batch.y] + weights[-1]
+        weight = self.prices.natural_weights()[batch.y]
         return Assignment(
             clean=weight,
             adversary=self.config.beta * weight,
@@ -74,32 +69,22 @@ class Wat(Method):
 
     def start_epoch(self, epoch: int, validation: ClassErrors | None) -> None:
         if epoch > 1:
-            self.costs = self.costs + self._costs()
+            self.prices.update()
 
     def _costs(self) -> Tensor:
         """Return each class's mean cost on the validation set, then the mean of all, (C + 1,)."""
-        images, num_classes = self.learner.validation, self.learner.num_classes
-        total = torch.zeros(num_classes, device=self.learner.device)
-        count = torch.zeros_like(total)
-        for index in torch.arange(len(images), device=total.device).split(AT_A_TIME):
-            batch = images.batch(index)
-            one_hot = F.one_hot(batch.y, num_classes).to(total.dtype)
-            total = total + self._cost(batch) @ one_hot
-            count = count + one_hot.sum(dim=0)
-        return torch.cat([total / count.clamp_min(1), total.sum(dim=0, keepdim=True) / count.sum()])
+        learner = self.learner
+        return class_means(
+            self._cost, learner.validation, learner.num_classes, shrink=self.config.shrink
+        )
 
     def _cost(self, batch: Batch) -> Tensor:
         """Return CE + beta KL of each sample, (B,), against the run's own attack, in eval mode."""
-        log_p = self.learner.log_probabilities(batch.x)
-        bound = torch.full((len(batch),), self.learner.epsilon, device=batch.x.device)
-        copies = self.learner.attack(batch, log_p, bound, objective=self.objective)
-        assert copies.adversary is not None
-        log_q = self.learner.log_probabilities(copies.adversary)
-        clean = F.nll_loss(log_p, batch.y, reduction="none")
-        return clean + self.config.beta * kl_divergence(log_p, log_q)
+        log_p, log_q = self.learner.attacked(batch, self.objective)
+        return hedge_cost(log_p, log_q, batch.y, beta=self.config.beta)
 
     def state(self) -> dict[str, Tensor]:
-        return {"costs": self.costs}
+        return self.prices.state()
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        self.costs = state["costs"]
+        self.prices.load_state(state)

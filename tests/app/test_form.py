@@ -218,3 +218,21 @@ def test_session_keys_of_the_form_do_not_collide():
     assert not st.session_state.get("scenario")
     keys = [place.key for place in every_field()]
     assert len(keys) == len(set(keys))
+
+
+def test_class_prices_are_a_menu_and_a_rate_that_they_do_not_read_is_told_beside_it(open_page):
+    page = open_page("new_run")
+    key = "scenario.method[caat]."
+    menu = page.selectbox(key=f"{key}prices")
+    assert menu.label == "Class prices"
+    assert menu.options == ["multipliers", "hedge", "group-dro", "none"]
+    assert page.text_input(key=f"{key}eta").placeholder == "0.1"
+    assert page.toggle(key=f"{key}normalise_prices").value
+    assert not page.toggle(key=f"{key}shrink").value
+    page.text_input(key=f"{key}eta").set_value("0.3")
+    for kind, mistakes in (("multipliers", 1), ("hedge", 0), ("group-dro", 0), ("none", 1)):
+        page.selectbox(key=f"{key}prices").select(kind).run()
+        assert not page.exception
+        said = [text.value for text in page.markdown if "material/error" in text.value]
+        assert len(said) == mistakes
+        assert all(f"with prices {kind}" in text for text in said)

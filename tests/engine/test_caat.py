@@ -76,9 +76,28 @@ def test_alpha_and_the_anti_adversary_weight_add_up_to_one(caat_of, learner, bat
     torch.testing.assert_close(from_adversary + given.anti_adversary, torch.ones(10))
 
 
-def test_at_the_start_most_weight_is_on_the_adversary_side(caat_of, learner, batch, traits_of):
-    alpha = alpha_of(caat_of(), traits_of(learner, batch))
+@pytest.mark.parametrize("temperature", [1.0, 0.25, 4.0])
+def test_at_the_start_most_weight_is_on_the_adversary_side(
+    caat_of, learner, batch, traits_of, temperature
+):
+    alpha = alpha_of(caat_of(temperature=temperature), traits_of(learner, batch))
     assert 0.7 < alpha.mean() < 0.98
+
+
+@pytest.mark.parametrize("temperature", [0.001, 0.1, 0.3, 1.0, 30.0])
+def test_the_start_of_a_network_is_the_same_alpha_at_every_temperature(
+    caat_of, learner, batch, traits_of, temperature
+):
+    """A sample of which the network says nothing has alpha = softmax(2, 0)."""
+    caat = caat_of(temperature=temperature)
+    with torch.no_grad():
+        caat.network.last.weight.zero_()
+    alpha = alpha_of(caat, traits_of(learner, batch))
+    torch.testing.assert_close(alpha, torch.full((10,), 1 / (1 + math.exp(-2))))
+
+
+def test_the_start_at_the_default_temperature_is_two_to_the_last_bit(caat_of):
+    assert caat_of().network.last.bias.tolist() == [2.0, 0.0]
 
 
 def test_a_bound_is_epsilon_or_that_of_its_class(caat_of, learner, batch, traits_of):

@@ -24,16 +24,20 @@ REACH = {
 EAGER = {"fairness_from": 0.0, "warm_up": 0.3, "meta_every": 1, "hidden": 8, "slack": 0.0}
 
 
-RELEASED = "caat as-released"
-POLICIES = [*METHODS.names(), RELEASED]
+OTHER_WAYS = {
+    "caat as-released": {"protocol": "as-released"},
+    "caat hedge": {"prices": "hedge", "eta": 2.0, "normalise_prices": False},
+    "caat group-dro": {"prices": "group-dro", "eta": 2.0, "shrink": True},
+    "caat none": {"prices": "none"},
+}
+"""Fields that make another policy of CAAT."""
+POLICIES = [*METHODS.names(), *OTHER_WAYS]
 
 
 def build(name, learner):
-    if name == RELEASED:
-        eager = {k: v for k, v in EAGER.items() if k in METHODS["caat"].model_fields}
-        return METHODS["caat"](protocol="as-released", **eager).build(learner)
-    fields = METHODS[name].model_fields
-    return METHODS[name](**{k: v for k, v in EAGER.items() if k in fields}).build(learner)
+    config = METHODS[name.split()[0]]
+    eager = {k: v for k, v in EAGER.items() if k in config.model_fields}
+    return config(**eager, **OTHER_WAYS.get(name, {})).build(learner)
 
 
 def check(name, given, learner, size):
@@ -43,7 +47,7 @@ def check(name, given, learner, size):
         assert not value.requires_grad
         assert value.isfinite().all()
         assert (value >= 0).all()
-    low, high = REACH.get(name, OWN_BALL)
+    low, high = REACH.get(name) or REACH.get(name.split()[0], OWN_BALL)
     assert given.bound.min() >= low * learner.epsilon - 1e-6
     assert given.bound.max() <= high * learner.epsilon + 1e-6
     if given.step is not None:

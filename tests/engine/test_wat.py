@@ -46,25 +46,25 @@ def cost_of(learner, shift, beta):
 
 @pytest.mark.parametrize("at_a_time", [256, 5])
 def test_the_weights_are_hedges_closed_form(attacked, at_a_time, monkeypatch):
-    monkeypatch.setattr("engine.methods.wat.AT_A_TIME", at_a_time)
+    monkeypatch.setattr("engine.meta.class_means.AT_A_TIME", at_a_time)
     eta, beta = 0.7, 2.0
     wat = METHODS["wat"](eta=eta, beta=beta).build(attacked)
     sums = [0.0] * 4
     wat.start_epoch(1, None)
-    torch.testing.assert_close(wat.class_weights(), torch.ones(4))  # as released
+    torch.testing.assert_close(wat.prices.expert_weights(), torch.ones(4))  # as released
     for epoch, shift in ((2, 0.05), (3, -0.1), (4, 0.2)):
         attacked.attack.by = shift
         wat.start_epoch(epoch, None)
         sums = [a + b for a, b in zip(sums, cost_of(attacked, shift, beta), strict=True)]
     bets = [math.exp(eta * value) for value in sums]
     expected = [3 * bet / sum(bets) for bet in bets]
-    assert wat.class_weights().tolist() == pytest.approx(expected, rel=1e-4)
+    assert wat.prices.expert_weights().tolist() == pytest.approx(expected, rel=1e-4)
     assert attacked.attack.seen == 3 * 12
 
 
 def test_a_sample_gets_its_classs_weight_and_the_averages(attacked, batch):
     wat = METHODS["wat"]().build(attacked)
-    wat.costs = torch.tensor([10.0, 0.0, 5.0, 5.0])
+    wat.prices.costs = torch.tensor([10.0, 0.0, 5.0, 5.0])
     given = wat.assign(batch, None)
     bets = [math.exp(0.1 * c) for c in (10, 0, 5, 5)]
     w = [3 * bet / sum(bets) for bet in bets]
@@ -75,7 +75,7 @@ def test_a_sample_gets_its_classs_weight_and_the_averages(attacked, batch):
 
 def test_a_long_run_of_high_costs_stays_finite(attacked, batch):
     wat = METHODS["wat"](eta=10).build(attacked)
-    wat.costs = torch.tensor([1e5, 0.0, 3.0, 5e4])
+    wat.prices.costs = torch.tensor([1e5, 0.0, 3.0, 5e4])
     weights = wat.assign(Batch(batch.x, batch.y, batch.index), None).weights
     assert weights.isfinite().all()
-    assert wat.class_weights().sum().item() == pytest.approx(3)
+    assert wat.prices.expert_weights().sum().item() == pytest.approx(3)

@@ -9,11 +9,14 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from engine.config import ShareOfRun
 from engine.empty import Empty
+from engine.meta.class_means import Shrink
 from engine.meta.learner import MetaLearner
 from engine.meta.multipliers import ClassMultipliers
+from engine.meta.prices import PriceKind
 from engine.methods.base import METHODS, LearnedWeight, Learner, MethodConfig
 from engine.methods.caat.corrected import Bounds, Caat
 from engine.methods.caat.policy import learned_weight
+from engine.methods.caat.pricing import ETA, READ_BY, class_prices, require_read
 from engine.seeds import initialising
 
 if TYPE_CHECKING:
@@ -92,8 +95,29 @@ class CaatConfig(MethodConfig):
         description="Divide the adversary side by the batch's mean adversary weight; never as "
         "released",
     )
+    prices: PriceKind = Field(
+        "multipliers",
+        exclude_if=lambda kind: kind == "multipliers",  # stored scenarios of old have no such field
+        description="Class weights: FRL's multipliers, from validation errors; Hedge over classes "
+        "and their average as in WAT, from validation costs; Group DRO's over classes, from "
+        "validation losses of the adversary; or none",
+    )
+    eta: Annotated[float | None, Empty(f"{ETA:g}")] = Field(
+        None,
+        ge=0,
+        le=10,
+        exclude_if=lambda rate: rate is None,
+        description="How fast weight moves to a class of high cost (hedge, group-dro), per nat",
+    )
+    normalise_prices: bool = Field(
+        True,
+        exclude_if=lambda divides: divides,
+        description="Divide class weights by their batch mean; otherwise a batch of classes with "
+        "high prices weighs more as a whole",
+    )
+    shrink: Shrink = False
     fairness_from: Annotated[float | None, ShareOfRun(), Empty("0.25, or 0 as released")] = Field(
-        None, ge=0, le=1, description="Share of the run after which the class multipliers move"
+        None, ge=0, le=1, description="Share of the run after which class weights and bounds move"
     )
     slack: float = Field(0.07, ge=0, le=1, description="Excess error of a class that costs nothing")
     multiplier_rate: float = Field(0.05, ge=0, le=10, description="Step of the class multipliers")
@@ -102,7 +126,15 @@ class CaatConfig(MethodConfig):
         0.5, gt=0, lt=1, description="Largest sum of the class multipliers; 1 would weigh a class 0"
     )
 
-    @field_validator("bounds", "copies", "normalise", "meta_num_steps")
+    @field_validator(
+        "bounds",
+        "copies",
+        "normalise",
+        "meta_num_steps",
+        "prices",
+        "normalise_prices",
+        "shrink",
+    )
     @classmethod
     def _has_one_released_way(cls, value: object, info: ValidationInfo) -> object:
         own = cls.model_fields[str(info.field_name)].default
@@ -111,6 +143,14 @@ class CaatConfig(MethodConfig):
                 f"{value!r} is not valid with protocol as-released, whose code has one way only; "
                 "allowed: leave it out"
             )
+        return value
+
+    @field_validator(*READ_BY)
+    @classmethod
+    def _is_read_by_the_prices(cls, value: object, info: ValidationInfo) -> object:
+        name, others = str(info.field_name), info.data
+        if "prices" in others and value != cls.model_fields[name].default:
+            require_read(name, value, prices=others["prices"], bounds=others.get("bounds"))
         return value
 
     @property
@@ -129,8 +169,12 @@ class CaatConfig(MethodConfig):
         chosen = {name: getattr(self, name) for name in asdict(own)}
         return replace(own, **{name: v for name, v in chosen.items() if v is not None})
 
+    @property
+    def price_rate(self) -> float:
+        return ETA if self.eta is None else self.eta
+
     def in_force(self) -> dict[str, Any]:
-        return {**super().in_force(), **asdict(self.pace)}
+        return {**super().in_force(), **asdict(self.pace), "eta": self.price_rate}
 
     def meta_steps(self, num_steps: int) -> int:
         """As released the last batch of every ``meta_every`` learns, else the first."""
@@ -148,10 +192,19 @@ class CaatConfig(MethodConfig):
                 learner,
                 meta,
                 multipliers,
+                prices=class_prices(
+                    self.prices,
+                    learner,
+                    multipliers,
+                    eta=self.price_rate,
+                    beta=self.beta,
+                    shrink=self.shrink,
+                ),
                 beta=self.beta,
                 bounds=self.bounds,
                 samples=self.copies == "sampled",
                 normalise=self.normalise,
+                normalise_prices=self.normalise_prices,
                 meta_every=self.pace.meta_every,
                 meta_num_steps=self.meta_num_steps,
                 fairness_from=self.pace.fairness_from,
@@ -193,4 +246,5 @@ class CaatConfig(MethodConfig):
             rate=self.multiplier_rate,
             bound_rate=self.bound_rate,
             limit=self.multiplier_limit,
+            counts=learner.validation_counts() if self.shrink else None,
         )

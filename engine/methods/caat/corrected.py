@@ -9,6 +9,7 @@ from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.meta.learner import MetaLearner
 from engine.meta.multipliers import ClassMultipliers
+from engine.meta.prices import ClassPrices
 from engine.meta.virtual_step import (
     LossOfParameters,
     Parameters,
@@ -27,7 +28,7 @@ Bounds: TypeAlias = Literal["fixed", "remargin", "grad"]
 
 
 class Caat(Weighting):
-    """c = alpha w0, a = beta alpha w1, b = 1 - alpha, with class weights over their batch mean.
+    """c = alpha w0, a = beta alpha w1, b = 1 - alpha, over batch means of alpha, w0 and w1.
 
     alpha and 1 - alpha come from the weighting network, which learns every ``meta_every`` batches
     by the gradient of the meta loss after one virtual step of the model (Eq. 9 to 11).
@@ -43,16 +44,19 @@ class Caat(Weighting):
         meta: MetaLearner,
         multipliers: ClassMultipliers,
         *,
+        prices: ClassPrices,
         beta: float,
         bounds: Bounds,
         samples: bool,
         normalise: bool,
+        normalise_prices: bool,
         meta_every: int,
         meta_num_steps: int | None,
         fairness_from: float,
     ) -> None:
-        super().__init__(learner, meta, multipliers)
-        self.beta, self.bounds, self.samples, self.normalise = beta, bounds, samples, normalise
+        super().__init__(learner, meta, multipliers, prices=prices)
+        self.beta, self.bounds, self.samples = beta, bounds, samples
+        self.normalise, self.normalise_prices = normalise, normalise_prices
         self.meta_every, self.meta_num_steps = meta_every, meta_num_steps
         self.fairness_from = fairness_from
         self.meta_objective = Objective(
@@ -87,12 +91,16 @@ class Caat(Weighting):
         adversary_side = alpha / scale
         return torch.stack(
             [
-                adversary_side * w0 / w0.mean(),
-                self.beta * adversary_side * w1 / w1.mean(),
+                adversary_side * w0 / self._mean_price(w0),
+                self.beta * adversary_side * w1 / self._mean_price(w1),
                 1 - alpha,
             ],
             dim=1,
         )
+
+    def _mean_price(self, weights: Tensor) -> Tensor | float:
+        """Return what class weights (B,) are divided by: the batch's mean, or that of all."""
+        return weights.mean() if self.normalise_prices else self.prices.unit
 
     def _bound(self, batch: Batch, characteristics: Characteristics | None) -> Tensor:
         epsilon = torch.full((len(batch),), self.learner.epsilon, device=batch.x.device)
@@ -110,8 +118,11 @@ class Caat(Weighting):
         self._start_counting()
         self.meta.start_epoch(epoch)
         moves = self.learner.has_reached(self.fairness_from, epoch)
-        if validation is not None and moves:
-            self.multipliers.update(validation)
+        if validation is None or not moves:
+            return
+        self.multipliers.update(validation)
+        if self.prices is not self.multipliers:
+            self.prices.update(validation)
 
     def learn(self, step: Step) -> bool:
         assert step.characteristics is not None

@@ -1,4 +1,4 @@
-"""What the two protocols of CAAT share: a weighting network, class multipliers and their state."""
+"""What the two protocols of CAAT share: a weighting network, class prices and their state."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.meta.learner import MetaLearner
 from engine.meta.multipliers import ClassMultipliers
+from engine.meta.prices import ClassPrices
 from engine.methods.base import LearnedWeight, Learner, Method
 from engine.types import Batch, under
 
@@ -29,10 +30,23 @@ def learned_weight(network: nn.Module) -> LearnedWeight:
 
 
 class Weighting(Method):
-    """A policy with a weighting network and class multipliers: what it says of them and keeps."""
+    """A policy with a weighting network and class prices: what it says of them and keeps.
 
-    def __init__(self, learner: Learner, meta: MetaLearner, multipliers: ClassMultipliers) -> None:
+    Attributes:
+        multipliers: Bounds by class are theirs.
+        prices: Class weights are theirs; the multipliers themselves unless a scenario says so.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        meta: MetaLearner,
+        multipliers: ClassMultipliers,
+        *,
+        prices: ClassPrices | None = None,
+    ) -> None:
         self.learner, self.meta, self.multipliers = learner, meta, multipliers
+        self.prices = multipliers if prices is None else prices
         self.network = meta.network
         self._start_counting()
 
@@ -45,18 +59,24 @@ class Weighting(Method):
 
     def _class_weights(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return w0 and w1 of the labels of a batch, (B,) each."""
-        w0 = self.multipliers.natural_weights().to(batch.y.device)
-        w1 = self.multipliers.boundary_weights().to(batch.y.device)
-        return w0[batch.y], w1[batch.y]
+        weights = self.prices.natural_weights(), self.prices.boundary_weights()
+        w0, w1 = (weight.to(batch.y.device) for weight in weights)
+        # A weight may underflow to 0, and so would the mean that a batch of its class divides by.
+        least = torch.finfo(w0.dtype).eps
+        return w0.clamp_min(least)[batch.y], w1.clamp_min(least)[batch.y]
 
     def diagnostics(self) -> dict[str, float]:
         told = {"saturation_share": self._saturated, "meta_gradient_norm": self._gradient_norms}
         return {name: torch.stack(each).mean().item() for name, each in told.items() if each}
 
     def state(self) -> dict[str, Tensor]:
-        prices = {f"multipliers.{name}": v for name, v in self.multipliers.state().items()}
-        return self.meta.state() | prices
+        state = {f"multipliers.{name}": v for name, v in self.multipliers.state().items()}
+        if self.prices is not self.multipliers:
+            state |= {f"prices.{name}": v for name, v in self.prices.state().items()}
+        return self.meta.state() | state
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.meta.load_state(state)
         self.multipliers.load_state(under("multipliers.", state))
+        if self.prices is not self.multipliers:
+            self.prices.load_state(under("prices.", state))
