@@ -96,11 +96,15 @@ def _loss(
 
     def loss(x_moved: Tensor) -> Tensor:
         logits = predict(x_moved)
+        if objective.attack_shift is not None:
+            logits = logits + objective.attack_shift
         by_label = F.cross_entropy(logits, y, reduction="none")
         if objective.climbs == "ce" or not objective.adversary:
             return by_label
         assert log_p is not None
         clean = log_p.repeat(len(y) // len(log_p), 1)
+        if objective.attack_shift is not None:
+            clean = (clean + objective.attack_shift).log_softmax(dim=1)
         return torch.where(climbs, kl_divergence(clean, logits.log_softmax(dim=1)), by_label)
 
     return loss

@@ -231,6 +231,7 @@ def learner_with(net: nn.Module, num_classes: int) -> Learner:
         epsilon=0.1,
         step_size=0.025,
         num_classes=num_classes,
+        class_counts=torch.arange(num_classes, 0, -1) ** 2,
         meta=meta,
         validation=DeviceImages((meta.x * 255).byte(), meta.y),
     )
