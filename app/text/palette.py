@@ -89,8 +89,8 @@ METHODS = {
     "mart": Style(PETROFF_10[5], "pentagon", "dashdot"),
     "caat": Style(PETROFF_10[2], "star", "solid"),
     # The three forms of one method share a colour, as do both that weight samples without an
-    # attack, both that change the bound class by class, both with a loss of their own, and both
-    # that bet on classes.
+    # attack, the three that change the bound class by class, both with a loss of their own, and
+    # both that bet on classes.
     "frl-reweight": Style(PETROFF_10[4], "triangle-left", "dot"),
     "frl-remargin": Style(PETROFF_10[4], "triangle-right", "dash"),
     "frl-reweight-remargin": Style(PETROFF_10[4], "triangle-up", "solid"),
@@ -101,6 +101,7 @@ METHODS = {
     "wat": Style(PETROFF_10[7], "octagon", "longdash"),
     "faal": Style(PETROFF_10[9], "hexagram", "dashdot"),
     "balanced-softmax": Style(PETROFF_10[5], "star-square", "dash"),
+    "trix": Style(PETROFF_10[6], "star-triangle-up", "dashdot"),
     "cfol": Style(PETROFF_10[7], "star-diamond", "dot"),
 }
 """Every method of the project; each has a shape of its own."""
@@ -110,7 +111,6 @@ _FREE = (
     "triangle-se",
     "triangle-sw",
     "triangle-nw",
-    "star-triangle-up",
     "star-triangle-down",
     "diamond-tall",
     "diamond-wide",
