@@ -33,6 +33,8 @@ class Objective:
         space: Where the bounds are radii and the copies are moved (`engine.perturbation.spaces`).
         class_loss: What stands for every class's mean loss in the characteristics; None is that
             loss itself.
+        attack_shift: (C,) what the training attack adds to the logits that it sees; None is
+            nothing.
     """
 
     climbs: Literal["ce", "kl"]
@@ -45,6 +47,7 @@ class Objective:
     num_steps: int | None = None
     space: Literal["pixels", "normalised"] = "pixels"
     class_loss: float | None = None
+    attack_shift: Tensor | None = None
 
     @property
     def reads_clean_logits(self) -> bool:

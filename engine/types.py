@@ -106,6 +106,8 @@ class Assignment:
         step: (B,) step of the attack in that ball, in pixels; None is the threat model's.
         probability: (B,) 0 to 1, chance that a sample gets its adversary and not its
             anti-adversary this time; None gives it both.
+        target: (B,) class that a sample's adversary walks towards, descending CE(f(x'), target); -1
+            where it climbs the objective's loss, and None where all do.
     """
 
     clean: Tensor
@@ -114,11 +116,17 @@ class Assignment:
     bound: Tensor
     step: Tensor | None = None
     probability: Tensor | None = None
+    target: Tensor | None = None
 
     @property
     def weights(self) -> Tensor:
         """(B, 3): the columns c, a, b."""
         return torch.stack([self.clean, self.adversary, self.anti_adversary], dim=1)
+
+    @property
+    def walk(self) -> dict[str, Tensor | None]:
+        """What the training attack is told besides the bound, by the names it has there."""
+        return {"step": self.step, "probability": self.probability, "target": self.target}
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,8 @@ METHODS = {
     "mart": Style(PETROFF_10[5], "pentagon", "dashdot"),
     "caat": Style(PETROFF_10[2], "star", "solid"),
     # The three forms of one method share a colour, as do both that weight samples without an
-    # attack, and both that change the bound class by class.
+    # attack, the three that change the bound class by class, both with a loss of their own, and
+    # both that bet on classes.
     "frl-reweight": Style(PETROFF_10[4], "triangle-left", "dot"),
     "frl-remargin": Style(PETROFF_10[4], "triangle-right", "dash"),
     "frl-reweight-remargin": Style(PETROFF_10[4], "triangle-up", "solid"),
@@ -99,6 +100,9 @@ METHODS = {
     "dafa": Style(PETROFF_10[6], "triangle-down", "solid"),
     "wat": Style(PETROFF_10[7], "octagon", "longdash"),
     "faal": Style(PETROFF_10[9], "hexagram", "dashdot"),
+    "balanced-softmax": Style(PETROFF_10[5], "star-square", "dash"),
+    "trix": Style(PETROFF_10[6], "star-triangle-up", "dashdot"),
+    "cfol": Style(PETROFF_10[7], "star-diamond", "dot"),
 }
 """Every method of the project; each has a shape of its own."""
 
@@ -107,10 +111,7 @@ _FREE = (
     "triangle-se",
     "triangle-sw",
     "triangle-nw",
-    "star-triangle-up",
     "star-triangle-down",
-    "star-square",
-    "star-diamond",
     "diamond-tall",
     "diamond-wide",
 )

@@ -38,6 +38,8 @@ class Learner:
     step_size: float
     """Step of the training attack in a ball of radius epsilon, in pixels."""
     num_classes: int
+    class_counts: Tensor
+    """(C,) training samples of each given label."""
     meta: Batch
     """The whole meta set: clean labels, balanced over the classes."""
     validation: DeviceImages

@@ -35,7 +35,7 @@ class TrainingAttack:
     rng: torch.Generator
     share: float = 1.0
 
-    def __call__(
+    def __call__(  # noqa: PLR0913 - what an assignment may say of the attack, one by one
         self,
         batch: Batch,
         log_p: Tensor | None,
@@ -44,6 +44,7 @@ class TrainingAttack:
         objective: Objective,
         step: Tensor | None = None,
         probability: Tensor | None = None,
+        target: Tensor | None = None,
     ) -> Copies:
         """Return the copies that the objective asks for.
 
@@ -54,6 +55,7 @@ class TrainingAttack:
             objective: Which copies, and what the adversary climbs.
             step: (B,) length of each sample's step; None is the threat model's for all.
             probability: (B,) chance of the adversary, where each sample gets one copy.
+            target: (B,) class that each adversary walks towards, -1 for none.
         """
         draw = None if probability is None else self._draw(probability)
         climbs = _which_climb(batch, objective) if draw is None else draw.is_adversary
@@ -64,9 +66,10 @@ class TrainingAttack:
         x, epsilon = space.enter(batch.x).repeat(times, 1, 1, 1), self.share * bound.repeat(times)
         ball = BALLS[self.threat.norm](x, epsilon)
         length = self.threat.step if step is None else step.repeat(times)
+        y, target = batch.y.repeat(times), None if target is None else target.repeat(times)
         with eval_mode(self.model):
             moved = perturb(
-                _loss(space, batch.y.repeat(times), log_p, climbs=climbs, objective=objective),
+                _loss(space, y, log_p, climbs=climbs, target=target, objective=objective),
                 ball,
                 random_start(ball, start=objective.start, generator=self.rng),
                 step=torch.where(climbs, 1.0, -1.0) * length * self.share,
@@ -90,17 +93,33 @@ class TrainingAttack:
 
 
 def _loss(
-    predict: Predict, y: Tensor, log_p: Tensor | None, *, climbs: Tensor, objective: Objective
+    predict: Predict,
+    y: Tensor,
+    log_p: Tensor | None,
+    *,
+    climbs: Tensor,
+    target: Tensor | None,
+    objective: Objective,
 ) -> Callable[[Tensor], Tensor]:
     """Return what each copy climbs or descends, from images (R, channels, h, w) to (R,)."""
 
     def loss(x_moved: Tensor) -> Tensor:
         logits = predict(x_moved)
+        if objective.attack_shift is not None:
+            logits = logits + objective.attack_shift
         by_label = F.cross_entropy(logits, y, reduction="none")
+        if target is not None:
+            towards = -F.cross_entropy(logits, target.clamp_min(0), reduction="none")
+            return torch.where(climbs & (target >= 0), towards, untargeted(logits, by_label))
+        return untargeted(logits, by_label)
+
+    def untargeted(logits: Tensor, by_label: Tensor) -> Tensor:
         if objective.climbs == "ce" or not objective.adversary:
             return by_label
         assert log_p is not None
         clean = log_p.repeat(len(y) // len(log_p), 1)
+        if objective.attack_shift is not None:
+            clean = (clean + objective.attack_shift).log_softmax(dim=1)
         return torch.where(climbs, kl_divergence(clean, logits.log_softmax(dim=1)), by_label)
 
     return loss

@@ -50,6 +50,7 @@ def learner_of(
         epsilon=scenario.threat.epsilon,
         step_size=scenario.threat.step,
         num_classes=len(data.class_names),
+        class_counts=torch.from_numpy(data.class_counts).to(device),
         meta=meta.batch(torch.arange(len(meta), device=device)),
         validation=data.validation.to(device),
     )

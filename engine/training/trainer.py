@@ -122,10 +122,8 @@ class Trainer:
         log_p, traits = self._clean_view(batch)
         assignment = self.method.assign(batch, traits)
         self._require_finite("bound", [assignment.bound], epoch, step=number + 1)
-        length, chance = assignment.step, assignment.probability
-        copies = self.attack(
-            batch, log_p, assignment.bound, objective=objective, step=length, probability=chance
-        )
+        walk = assignment.walk
+        copies = self.attack(batch, log_p, assignment.bound, objective=objective, **walk)
         logits = logits_of(self.method.view(self.model), batch, copies, objective=objective)
         losses = losses_of(logits, batch.y, objective, draw=copies.draw)
         said = None if logits.adversary is None else logits.adversary.detach()

@@ -107,7 +107,7 @@ def test_runs_of_one_method_differ_in_their_filling():
 
 
 def test_a_method_of_a_plug_in_keeps_its_style_from_one_start_to_the_next():
-    assert method_style("my-method") == Style("#94a4a2", "diamond-wide", "dash")
+    assert method_style("my-method") == Style("#94a4a2", "triangle-ne", "dash")
     assert method_style("my-method") != method_style("another")
 
 

@@ -48,6 +48,7 @@ LEARNING = {
     "frl-reweight-remargin": AT_ONCE,
     "meta-weight-net": {"meta_batch_size": 16, "hidden": 8},
     "reweight": AT_ONCE,
+    "trix": {"warm_up": 0.5},
 }
 """Fields that make a method, or a protocol of it, learn something in a run of eight steps."""
 
@@ -231,6 +232,7 @@ def learner_with(net: nn.Module, num_classes: int) -> Learner:
         epsilon=0.1,
         step_size=0.025,
         num_classes=num_classes,
+        class_counts=torch.arange(num_classes, 0, -1) ** 2,
         meta=meta,
         validation=DeviceImages((meta.x * 255).byte(), meta.y),
     )
@@ -316,9 +318,8 @@ def step_of(traits_of: Callable[..., Characteristics]) -> Callable[..., Step]:
         traits = traits_of(learner, batch)
         assignment = method.assign(batch, traits)
         log_p = learner.log_probabilities(batch.x)
-        copies = learner.attack(
-            batch, log_p, assignment.bound, objective=method.objective, step=assignment.step
-        )
+        walk = assignment.walk | {"probability": None}
+        copies = learner.attack(batch, log_p, assignment.bound, objective=method.objective, **walk)
         logits = logits_of(method.view(learner.model), batch, copies, objective=method.objective)
         losses = losses_of(logits, batch.y, method.objective)
         said = None if logits.adversary is None else logits.adversary.detach()

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.meta.class_similarity import class_weights
 from engine.methods.base import METHODS
-from engine.methods.dafa import class_weights
 from engine.perturbation.training import TrainingAttack
 from engine.types import Batch
 
@@ -68,7 +68,7 @@ def test_the_predictions_are_those_of_the_last_warm_up_epoch(learner, batch, ste
     kept = []
     for epoch in (1, 2, 3):
         dafa.start_epoch(epoch, None)
-        assert (dafa.weights == 1).all() or epoch == 3
+        assert (dafa.warmed.weights == 1).all() or epoch == 3
         for _ in range(2):
             logits = torch.randn(10, 3, generator=rng)
             step = replace(step_of(dafa, learner, batch, epoch=epoch), adversary_logits=logits)
@@ -78,10 +78,10 @@ def test_the_predictions_are_those_of_the_last_warm_up_epoch(learner, batch, ste
     p, y = torch.cat(kept), batch.y.repeat(2)
     similarity = torch.stack([p[y == c].mean(dim=0) for c in range(3)])
     expected = class_weights(similarity, scale=1.0, floor=0.05)
-    torch.testing.assert_close(dafa.weights, expected)
-    before = dafa.weights
+    torch.testing.assert_close(dafa.warmed.weights, expected)
+    before = dafa.warmed.weights
     dafa.start_epoch(4, None)
-    assert torch.equal(dafa.weights, before)
+    assert torch.equal(dafa.warmed.weights, before)
 
 
 def test_the_loop_attacks_with_the_steps_that_are_assigned(run, scenario_of, monkeypatch):
@@ -105,10 +105,10 @@ def test_the_loop_attacks_with_the_steps_that_are_assigned(run, scenario_of, mon
 
 def test_clean_weight_ball_and_step_follow_the_class_and_the_kl_term_does_not(learner):
     dafa = METHODS["dafa"]().build(learner)
-    dafa.weights = torch.tensor([1.36, 0.68, 0.96])
+    dafa.warmed.weights = torch.tensor([1.36, 0.68, 0.96])
     batch = Batch(torch.rand(3, 1, 4, 4), torch.arange(3), torch.arange(3))
     given_ = dafa.assign(batch, None)
-    torch.testing.assert_close(given_.clean, dafa.weights)
+    torch.testing.assert_close(given_.clean, dafa.warmed.weights)
     torch.testing.assert_close(given_.adversary, torch.full((3,), 6.0))
-    torch.testing.assert_close(given_.bound, 0.1 * dafa.weights)
-    torch.testing.assert_close(given_.step, 0.025 * dafa.weights)
+    torch.testing.assert_close(given_.bound, 0.1 * dafa.warmed.weights)
+    torch.testing.assert_close(given_.step, 0.025 * dafa.warmed.weights)

@@ -17,6 +17,7 @@ REACH = {
     "caat as-released": (1.25 * 0.98, 1.25 * 2.5),
     "cfa": (0.3, 1.3),
     "dafa": (0.05, 2.0),
+    "trix": (0.05, 2.0),
     "frl-remargin": (0.98, 2.5),
     "frl-reweight-remargin": (0.98, 3.0),
 }
