@@ -39,9 +39,9 @@ class BalancedSoftmaxConfig(MethodConfig):
         description="How much of log pi the logits get in training; 1 is the balanced softmax",
     )
     attack_with_prior: bool = Field(
-        True,
-        description="Whether the training attack climbs the loss of those logits too; the released "
-        "code of Yue et al. climbs that of f(x)",
+        False,
+        description="Whether the training attack climbs the loss of those logits too; released "
+        "codes climb that of f(x)",
     )
 
     def build(self, learner: Learner) -> BalancedSoftmax:
@@ -63,9 +63,9 @@ class BalancedSoftmax(Method):
     CE(g(x), y) is -log(pi_y^tau exp f_y / sum_k pi_k^tau exp f_k): with tau = 1 equation 4 of Ren
     et al., with any tau equation 10 of Menon et al. Evaluation and the exported model never see
     log pi. Public: this loss on PGD's adversaries (AT-BSL of Yue et al.; Wu et al.,
-    CVPR 2021, compare it as an outer loss), whose released codes climb CE(f(x'), y), which is
-    ``attack_with_prior = False``. Ours: an attack on g, so that it climbs what training descends,
-    and TRADES, where the KL divergence is that between predictions of g.
+    CVPR 2021, compare it as an outer loss), whose released codes climb CE(f(x'), y). Ours:
+    ``attack_with_prior``, an attack on g, so that it climbs what training descends, and TRADES,
+    where the KL divergence is that between predictions of g.
     """
 
     def __init__(self, config: BalancedSoftmaxConfig, learner: Learner) -> None:

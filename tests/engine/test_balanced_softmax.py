@@ -51,7 +51,7 @@ def built(loss, learner, **fields):
 def test_it_is_pgd_at_or_trades_of_the_shifted_network(loss, tau, imbalanced, batch, step_of):
     other = twin(imbalanced, tau)
     plain = METHODS[loss](**({"beta": 2.0} if loss == "trades" else {})).build(other)
-    method = built(loss, imbalanced, tau=tau)
+    method = built(loss, imbalanced, tau=tau, attack_with_prior=True)
     steps = []
     for policy, learner in ((method, imbalanced), (plain, other)):
         learner.attack.rng.manual_seed(5)
@@ -67,18 +67,15 @@ def test_it_is_pgd_at_or_trades_of_the_shifted_network(loss, tau, imbalanced, ba
 def test_without_the_prior_the_attack_is_that_of_the_plain_network(
     loss, imbalanced, batch, step_of
 ):
-    method, plain = (
-        built(loss, imbalanced, attack_with_prior=False),
-        METHODS[loss]().build(imbalanced),
-    )
+    method, plain = built(loss, imbalanced), METHODS[loss]().build(imbalanced)
     copies = []
     for policy in (method, plain):
         imbalanced.attack.rng.manual_seed(5)
         copies.append(step_of(policy, imbalanced, batch).copies.adversary)
     assert torch.equal(*copies)
     imbalanced.attack.rng.manual_seed(5)
-    with_prior = step_of(built(loss, imbalanced), imbalanced, batch).copies.adversary
-    assert not torch.equal(copies[0], with_prior)
+    with_prior = built(loss, imbalanced, attack_with_prior=True)
+    assert not torch.equal(copies[0], step_of(with_prior, imbalanced, batch).copies.adversary)
 
 
 def test_the_loss_is_the_formula_of_the_paper(imbalanced, batch, step_of):
@@ -118,7 +115,8 @@ def test_the_gradient_of_the_attack_is_finite_where_a_class_has_no_sample(
 ):
     imbalanced.class_counts = torch.tensor([9, 0, 1])
     y = torch.tensor([0, 0, 2, 0])
-    step = step_of(built(loss, imbalanced), imbalanced, Batch(torch.rand(4, 1, 4, 4), y, y))
+    method = built(loss, imbalanced, attack_with_prior=True)
+    step = step_of(method, imbalanced, Batch(torch.rand(4, 1, 4, 4), y, y))
     assert step.losses.isfinite().all()
     assert step.copies.adversary.isfinite().all()
 
@@ -156,7 +154,7 @@ def test_evaluation_never_sees_the_prior(scenario_of, run):
         record = run(
             scenario_of(
                 "balanced-softmax",
-                method={"tau": tau, "attack_with_prior": False},
+                method={"tau": tau},
                 data={"imbalance": {"factor": 4}},
                 training=still,
             )
