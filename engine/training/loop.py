@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.data.preparation import prepare
 from engine.runtime import configure, require_precision
 from engine.scenario import Scenario
 from engine.training.observer import Observer
@@ -37,7 +36,7 @@ def train(
     """
     require_precision(scenario.training.precision, device)
     configure(device, scenario.training.num_threads)
-    data = prepare(scenario.data, scenario.seed, data_folder)
+    data = scenario.prepared(data_folder)
     trainer = Trainer(scenario, data, observer, device=device)
     facts = run_facts(scenario, data, trainer.model, device=device, num_steps=trainer.num_steps)
     observer.on_start(facts, identity(data.train))

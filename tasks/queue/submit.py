@@ -79,7 +79,8 @@ def new_run(
     _require_names(scenario.name, study)
     source, folder = scenario.data.source, settings().dataset_dir
     source.ensure(folder)
-    require_every_label(scenario.data, scenario.seed, folder)
+    if not scenario.training.with_meta:  # then each class has its meta images at least
+        require_every_label(scenario.data, scenario.seed, folder)
     return replace(
         row_of(scenario, study),
         data_digest=fingerprint(source, folder),
