@@ -18,7 +18,7 @@ from db.reads.listing import started_lately
 from engine.errors import UserError
 from engine.scenario import Scenario
 from tasks.queue.place import ANYWHERE, Place, in_words
-from tasks.queue.submit import NOT_SENT, submit
+from tasks.queue.submit import NOT_SENT, as_stored, submit
 from tasks.study import submit_study
 
 ACTOR = "dashboard"
@@ -139,8 +139,9 @@ def _launch(
 
 
 def _started_elsewhere(first: Scenario) -> _Elsewhere | None:
+    digest = as_stored(first).digest()
     with cached.database().read() as session:
-        found = started_lately(session, first.digest(), ACTOR, seconds=LATELY)
+        found = started_lately(session, digest, ACTOR, seconds=LATELY)
     return None if found is None or found[0] in _memory().here else _Elsewhere(*found)
 
 

@@ -70,12 +70,16 @@ def _draw_attack(scenario: Scenario, shown: ImageSet, place: int) -> None:
         scenario.data.model_dump_json(),
         scenario.threat.model_dump_json(),
         scenario.model.model_dump_json(),
-        scenario.training.with_meta,
+        (scenario.training.with_meta, scenario.training.start_from),
         scenario.seed,
         place,
     )
     image, label = shown.images[place], int(shown.labels[place])
-    looks = {"by the model as it starts": _untrained(key, scenario, image, _label=label)}
+    looks = {}
+    try:
+        looks["by the model as it starts"] = _untrained(key, scenario, image, _label=label)
+    except UserError as error:
+        st.caption(f"The model is not shown as it starts. {literal(str(error))}")
     run = next((run for run in finished() if run.dataset == scenario.data.dataset), None)
     if run is not None:
         try:

@@ -25,6 +25,7 @@ def fact_rows(run: RunDetail) -> dict[str, str]:
         "Test images": _number(facts.get("num_test")),
         "Parameters": _number(facts.get("num_parameters")),
         "Steps per epoch": _number(facts.get("steps_per_epoch")),
+        "Start weights": str(facts.get("start_weights") or "the seed's")[:16],
         "Device": str(facts.get("device", NOTHING)),
         "CPU threads": _number(facts.get("num_threads")),
         "Precision": str(facts.get("precision", NOTHING)),

@@ -40,6 +40,13 @@ class TrainingConfig(ScheduleConfig):
         description="Shift each image by up to an eighth of its size and mirror every second one; "
         "not for digits, which have a left and a right",
     )
+    start_from: Annotated[str | None, Empty("the seed's network"), Younger()] = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        description="Weights to start from: a run's id, a file of weights, or the SHA-256 of "
+        "weights that are kept here; the stored scenario has the SHA-256",
+    )
     with_meta: Annotated[bool, Younger()] = Field(
         False,
         description="Train on the meta images too, whatever the method: they stand behind the "

@@ -10,6 +10,7 @@ from engine.scenario import Scenario
 from engine.seeds import numpy_stream
 from engine.training.build import initial_model
 from engine.types import ByteArray, ImageSet
+from tasks.results import start_weights
 from tasks.results.trained import load_trained
 from tasks.settings import settings
 
@@ -38,11 +39,16 @@ def drawn_images(scenario: Scenario, number: int) -> ImageSet:
 
 
 def by_untrained(scenario: Scenario, image: ByteArray, label: int) -> Glance:
-    """Move an image with the model that the scenario starts from."""
+    """Move an image with the model that the scenario starts from.
+
+    Raises:
+        UserError: The weights to start from cannot be used.
+    """
     data = scenario.prepared(settings().dataset_dir)
-    return glance(
-        initial_model(scenario, data), scenario.threat, image, label=label, seed=scenario.seed
-    )
+    model, start = initial_model(scenario, data), start_weights.found(scenario)
+    if start is not None:
+        model.load_state_dict(start)
+    return glance(model, scenario.threat, image, label=label, seed=scenario.seed)
 
 
 def by_trained(
