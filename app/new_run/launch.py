@@ -15,6 +15,7 @@ from app.new_run.words import draw_estimate, in_one_line, study_name
 from app.text.format import count
 from app.text.markdown import literal
 from db.reads.listing import started_lately
+from engine.advice import advice
 from engine.errors import UserError
 from engine.scenario import Scenario
 from tasks.queue.place import ANYWHERE, Place, in_words
@@ -76,6 +77,8 @@ def draw_launch(scenarios: Sequence[Scenario], errors: dict[str, str]) -> None:
         if scenarios:
             st.markdown(f"**{literal(in_one_line(scenarios))}**")
             draw_estimate(scenarios)
+            for line in dict.fromkeys(line for each in scenarios for line in advice(each)):
+                st.caption(f":material/warning: {literal(line)}")
             place = _draw_place()
         else:
             st.markdown(f"**{count(len(errors), 'field')} to mend before this can be launched**")

@@ -138,3 +138,18 @@ def test_weights_that_are_not_there_are_told_and_nothing_is_queued(studio, open_
     (run,) = studio.runs()
     with studio.database.read() as session:
         assert "start_from" not in queries.get_run(session, run.id).scenario["training"]
+
+
+def test_few_validation_images_are_told_beside_the_button_and_stop_nothing(studio, open_page):
+    def told(page):
+        return [text.value for text in page.caption if "steers by the errors on" in text.value]
+
+    page = choose(open_page("new_run"), ["trades", "caat"], 2)
+    (line,) = told(page)
+    assert "caat steers by the errors on 20 validation images" in line
+    rows = page.dataframe[0].value.set_index("what")["value"]
+    share = rows["Meta set over training images"]
+    assert share.endswith("% (6.4 % in CAAT's released code)")
+    assert not told(choose(page, ["trades"], 2))
+    page.button(key="launch").click().run()
+    assert len(studio.runs()) == 2
