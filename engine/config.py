@@ -1,14 +1,16 @@
 """What every table of a scenario has in common."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
+    model_serializer,
 )
 from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -35,6 +37,16 @@ class Section(BaseModel):
             raise ValueError(f"{str(value).lower()} is not valid; allowed: {allowed_values(field)}")
         return value
 
+    @model_serializer(mode="wrap")
+    def _as_before_its_younger_fields(self, as_json: SerializerFunctionWrapHandler) -> Any:
+        """Leave younger fields out at their defaults: older scenarios keep their fingerprints."""
+        content = as_json(self)
+        for name, field in type(self).model_fields.items():
+            is_younger = any(isinstance(rule, Younger) for rule in field.metadata)
+            if is_younger and getattr(self, name) == field.default:
+                content.pop(name, None)
+        return content
+
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -46,6 +58,13 @@ class Section(BaseModel):
             if name in told and empty_of(field):
                 told[name]["description"] = described(field)
         return schema
+
+
+class Younger:
+    """Marks a field that came when scenarios were stored already.
+
+    At its default it is written nowhere, so that the digest of a scenario stays what it was.
+    """
 
 
 def _is_number(annotation: object) -> bool:

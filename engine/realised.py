@@ -36,6 +36,7 @@ def realised(scenario: Scenario, true_counts: IntArray) -> dict[str, Any]:
         "validation_step_size": validation.step,
         "imbalance_factor": imbalance_factor(true_counts),
         "smallest_class": int(true_counts.min()),
+        "meta_share": meta_share(scenario, true_counts),
         "images_per_step": math.ceil(total / num_steps),
         "learning_rate_drops": _drops_in_run(training),
         **_of_method(scenario, num_steps),
@@ -90,6 +91,12 @@ def evaluation_epsilon(scenario: Scenario) -> float:
 
 def meta_images(scenario: Scenario) -> int:
     return scenario.data.held_out.meta * len(scenario.data.source.class_names)
+
+
+def meta_share(scenario: Scenario, true_counts: IntArray) -> float:
+    """Return meta images per training image; those that train too are no part of the latter."""
+    meta = meta_images(scenario)
+    return meta / (int(true_counts.sum()) - meta * scenario.training.with_meta)
 
 
 def shares_of_run(method: MethodConfig) -> Iterator[tuple[str, ShareOfRun, float]]:

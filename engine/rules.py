@@ -13,7 +13,6 @@ from engine.data.preparation import (
     balanced_counts,
     smallest_subset,
     stratified_counts,
-    training_counts,
 )
 from engine.mistakes import Mistake
 from engine.names import require_name
@@ -260,7 +259,7 @@ def _meta_batch_has_the_images(scenario: Scenario) -> Iterator[Mistake]:
 
 
 def _counts(scenario: Scenario) -> IntArray:
-    return training_counts(scenario.data, scenario.seed)
+    return scenario.training_counts()
 
 
 RULES: tuple[Rule, ...] = (

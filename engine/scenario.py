@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from engine.config import Section
 from engine.data.datasets.base import datasets
-from engine.data.preparation import DataConfig
+from engine.data.preparation import Data, DataConfig, prepare, training_counts
 from engine.evaluation.evaluate import EvaluationConfig
 from engine.methods.base import METHODS, MethodConfig
 from engine.mistakes import mistake
@@ -16,6 +17,7 @@ from engine.models.backbones.base import BACKBONES, BackboneConfig
 from engine.optim.config import TrainingConfig
 from engine.perturbation.norms import default_epsilon, require_within
 from engine.perturbation.threat import ThreatConfig
+from engine.types import IntArray
 
 NAME_LENGTH = 200
 
@@ -80,6 +82,18 @@ class Scenario(Section):
                 "rule; allowed: leave it out, and set method.average_decay",
             )
         return self
+
+    def prepared(self, folder: Path) -> Data:
+        """Return the run's data (`prepare`); ``folder`` is where datasets are kept.
+
+        Raises:
+            UserError: The dataset's files are missing.
+        """
+        return prepare(self.data, self.seed, folder, with_meta=self.training.with_meta)
+
+    def training_counts(self) -> IntArray:
+        """Return how many training images of each true class (C,) the run has, reading none."""
+        return training_counts(self.data, self.seed, with_meta=self.training.with_meta)
 
     def as_json(self) -> dict[str, Any]:
         """Return the whole scenario, every default written out."""

@@ -51,6 +51,15 @@ class ImageSet:
             self.images[index], self.labels[index], self.true_labels[index], self.source[index]
         )
 
+    def followed_by(self, other: ImageSet) -> ImageSet:
+        """Return both sets as one, the other's images last."""
+        return ImageSet(
+            np.concatenate([self.images, other.images]),
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.true_labels, other.true_labels]),
+            np.concatenate([self.source, other.source]),
+        )
+
     def to(self, device: torch.device) -> DeviceImages:
         """Return the set as tensors on a device, still as bytes."""
         return DeviceImages(

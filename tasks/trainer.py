@@ -30,6 +30,7 @@ from tasks.processes.process import apply_shared_umask, init_process
 from tasks.processes.secrecy import hide_in_logs, hide_in_tracebacks, without_secrets
 from tasks.recording import causes, checkpoints
 from tasks.recording.recorder import RETRY_SECONDS, Recorder, ReplacedError, Start
+from tasks.results import start_weights
 from tasks.settings import open_database, settings
 
 EXIT_STOPPED = 75
@@ -133,6 +134,7 @@ def _train(
         data_folder=settings().dataset_dir,
         device=pick_device(device),
         resume=resume,
+        start=None if resume else start_weights.found(scenario),
     )
     return None
 

@@ -25,12 +25,15 @@ def launch(
 ) -> None:
     """Queue one run for a worker."""
     from app.scenario.toml_in import read_scenario
+    from engine.advice import advice
     from tasks.queue.place import ANYWHERE, changed
     from tasks.queue.submit import submit
 
     wanted = changed(ANYWHERE, queue=queue, priority=priority, memory=memory)
-    done = submit(read_scenario(file, set_ or []), actor=ACTOR, place=wanted)
-    say_queued(done, as_json=as_json)
+    scenario = read_scenario(file, set_ or [])
+    say_queued(submit(scenario, actor=ACTOR, place=wanted), as_json=as_json)
+    for line in advice(scenario):
+        say(f"caat: {line}", err=True)
 
 
 def status(

@@ -41,6 +41,7 @@ LABELS = {
     "num_cycles": "Cycles",
     "clip_norm": "Gradient clipping norm",
     "ema_decay": "Weight average decay",
+    "with_meta": "Train on the meta images too",
     "augment": "Crop and mirror images",
     "epsilon_warmup_epochs": "Epsilon warm-up epochs",
     "warmup_epochs": "Warm-up epochs",

@@ -15,10 +15,11 @@ from app.new_run.words import draw_estimate, in_one_line, study_name
 from app.text.format import count
 from app.text.markdown import literal
 from db.reads.listing import started_lately
+from engine.advice import advice
 from engine.errors import UserError
 from engine.scenario import Scenario
 from tasks.queue.place import ANYWHERE, Place, in_words
-from tasks.queue.submit import NOT_SENT, submit
+from tasks.queue.submit import NOT_SENT, as_stored, submit
 from tasks.study import submit_study
 
 ACTOR = "dashboard"
@@ -76,6 +77,8 @@ def draw_launch(scenarios: Sequence[Scenario], errors: dict[str, str]) -> None:
         if scenarios:
             st.markdown(f"**{literal(in_one_line(scenarios))}**")
             draw_estimate(scenarios)
+            for line in dict.fromkeys(line for each in scenarios for line in advice(each)):
+                st.caption(f":material/warning: {literal(line)}")
             place = _draw_place()
         else:
             st.markdown(f"**{count(len(errors), 'field')} to mend before this can be launched**")
@@ -139,8 +142,9 @@ def _launch(
 
 
 def _started_elsewhere(first: Scenario) -> _Elsewhere | None:
+    digest = as_stored(first).digest()
     with cached.database().read() as session:
-        found = started_lately(session, first.digest(), ACTOR, seconds=LATELY)
+        found = started_lately(session, digest, ACTOR, seconds=LATELY)
     return None if found is None or found[0] in _memory().here else _Elsewhere(*found)
 
 

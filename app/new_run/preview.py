@@ -9,12 +9,6 @@ import pandas as pd
 from engine.data import preparation
 from engine.realised import realised
 from engine.scenario import Scenario
-from engine.types import IntArray
-
-
-def training_counts(scenario: Scenario) -> IntArray:
-    """Return how many training samples of each true class (C,) the run will have."""
-    return preparation.training_counts(scenario.data, scenario.seed)
 
 
 def noise_matrix(scenario: Scenario) -> npt.NDArray[np.float64]:
@@ -24,7 +18,7 @@ def noise_matrix(scenario: Scenario) -> npt.NDArray[np.float64]:
 
 def foreseen(scenario: Scenario) -> dict[str, Any]:
     """Return what the scenario's fields lead to together (`engine.realised`)."""
-    return realised(scenario, training_counts(scenario))
+    return realised(scenario, scenario.training_counts())
 
 
 def wrong_share(scenario: Scenario) -> float:
@@ -36,12 +30,13 @@ def wrong_share(scenario: Scenario) -> float:
 
 def class_counts_table(scenario: Scenario) -> pd.DataFrame:
     """Return, per given label, the samples that are expected to belong there and those that not."""
-    expected = training_counts(scenario)[:, None] * noise_matrix(scenario)
+    noisy = preparation.training_counts(scenario.data, scenario.seed)
+    expected = noisy[:, None] * noise_matrix(scenario)
     clean = np.diag(expected)
     return pd.DataFrame(
         {
             "class": scenario.data.source.class_names,
-            "clean": clean,
+            "clean": clean + (scenario.training_counts() - noisy),
             "flipped": expected.sum(axis=0) - clean,
         }
     )

@@ -28,7 +28,7 @@ def draw_images(scenario: Scenario) -> None:
     if not preview.is_here(scenario.data):
         st.caption(f"{literal(source.title)} is not on this machine yet; the launch fetches it.")
         return
-    key = (scenario.data.model_dump_json(), scenario.seed)
+    key = (scenario.data.model_dump_json(), scenario.seed, scenario.training.with_meta)
     shown = _images(key, scenario)
     names = tuple(visible(name) for name in source.class_names)
     _draw_strip(shown, names)
@@ -42,8 +42,8 @@ def draw_images(scenario: Scenario) -> None:
 
 
 @st.cache_data(ttl=600, max_entries=8, show_spinner="Drawing training images")
-def _images(key: tuple[str, int], _scenario: Scenario) -> ImageSet:
-    return preview.drawn_images(_scenario.data, _scenario.seed, NUMBER)
+def _images(key: tuple[object, ...], _scenario: Scenario) -> ImageSet:
+    return preview.drawn_images(_scenario, NUMBER)
 
 
 def _draw_strip(shown: ImageSet, names: tuple[str, ...]) -> None:
@@ -70,11 +70,16 @@ def _draw_attack(scenario: Scenario, shown: ImageSet, place: int) -> None:
         scenario.data.model_dump_json(),
         scenario.threat.model_dump_json(),
         scenario.model.model_dump_json(),
+        (scenario.training.with_meta, scenario.training.start_from),
         scenario.seed,
         place,
     )
     image, label = shown.images[place], int(shown.labels[place])
-    looks = {"by the model as it starts": _untrained(key, scenario, image, _label=label)}
+    looks = {}
+    try:
+        looks["by the model as it starts"] = _untrained(key, scenario, image, _label=label)
+    except UserError as error:
+        st.caption(f"The model is not shown as it starts. {literal(str(error))}")
     run = next((run for run in finished() if run.dataset == scenario.data.dataset), None)
     if run is not None:
         try:

@@ -6,7 +6,6 @@ import streamlit as st
 
 from app.data import cached
 from app.new_run.estimate import estimate, memory_in_words, time_in_words
-from app.new_run.preview import training_counts
 from app.text.format import count
 from app.text.markdown import literal
 from db.reads.throughput import TimedRun, timed_runs
@@ -21,7 +20,7 @@ def in_one_line(scenarios: Sequence[Scenario]) -> str:
     parts = [
         f"{_listed(methods)} on {first.data.source.title}",
         count(first.training.epochs, "epoch"),
-        count(int(training_counts(first).sum()), "training image"),
+        count(int(first.training_counts().sum()), "training image"),
     ]
     if len(scenarios) > 1:
         each = f"{count(len(methods), 'method')} x {count(seeds, 'seed')}"
@@ -32,7 +31,7 @@ def in_one_line(scenarios: Sequence[Scenario]) -> str:
 def draw_estimate(scenarios: Sequence[Scenario]) -> None:
     """Say how long it will take and what memory it needs, as far as earlier runs tell."""
     first = scenarios[0]
-    found = estimate(scenarios, _earlier(first.data.dataset), int(training_counts(first).sum()))
+    found = estimate(scenarios, _earlier(first.data.dataset), int(first.training_counts().sum()))
     workers = sum(worker.is_ready for worker in cached.workers())
     told = (time_in_words(found, len(scenarios), workers), memory_in_words(found))
     st.caption(literal(" ".join(told)), help="Measured on runs that finished without a break")

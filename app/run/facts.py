@@ -8,6 +8,9 @@ from app.text.format import NOTHING, percent
 from db.reads.rows import RunDetail
 from engine.numbers import in_255ths
 
+RELEASED_META_SHARE = 3000 / 47_000
+"""300 meta images of each CIFAR-10 class, and the 4,700 others that train."""
+
 
 def fact_rows(run: RunDetail) -> dict[str, str]:
     """Return sizes, device, digests and versions; nothing before the trainer has told them."""
@@ -25,6 +28,7 @@ def fact_rows(run: RunDetail) -> dict[str, str]:
         "Test images": _number(facts.get("num_test")),
         "Parameters": _number(facts.get("num_parameters")),
         "Steps per epoch": _number(facts.get("steps_per_epoch")),
+        "Start weights": str(facts.get("start_weights") or "the seed's")[:16],
         "Device": str(facts.get("device", NOTHING)),
         "CPU threads": _number(facts.get("num_threads")),
         "Precision": str(facts.get("precision", NOTHING)),
@@ -45,6 +49,7 @@ def realised_rows(found: Mapping[str, Any]) -> dict[str, str]:
         "Attack on validation data": _ball(found, "evaluation_epsilon", "validation_step_size"),
         "Largest class over smallest": _factor(found.get("imbalance_factor")),
         "Images in the smallest class": _number(found.get("smallest_class")),
+        "Meta set over training images": _share(found.get("meta_share")),
         "Images per step": _number(found.get("images_per_step")),
         "Learning rate falls after": _epochs(found.get("learning_rate_drops")),
         "Meta images per meta step": _number(found.get("meta_batch_size")),
@@ -67,6 +72,12 @@ def _ball(found: Mapping[str, Any], radius: str, step: str) -> str:
 
 def _factor(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, int | float) else NOTHING
+
+
+def _share(value: Any) -> str:
+    if not isinstance(value, float):
+        return NOTHING
+    return f"{percent(value)} ({percent(RELEASED_META_SHARE)} in CAAT's released code)"
 
 
 def _epochs(drops: Any) -> str:

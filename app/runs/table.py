@@ -142,15 +142,17 @@ def _imbalance(scenario: Mapping[str, Any]) -> str:
     """Say the factor, and the one that whole images give where that is another."""
     data = scenario["data"]
     asked = f"{data['imbalance']['factor']:g}"
-    found = _realised_factor(json.dumps(data, sort_keys=True), scenario.get("seed", 0))
+    with_meta = scenario.get("training", {}).get("with_meta", False)
+    found = _realised_factor(json.dumps(data, sort_keys=True), scenario.get("seed", 0), with_meta)
     real = asked if found is None else f"{found:.3g}"
     return f"imbalance {asked}" + ("" if real == asked else f" (realised {real})")
 
 
 @lru_cache(maxsize=4096)
-def _realised_factor(data: str, seed: int) -> float | None:
+def _realised_factor(data: str, seed: int, with_meta: bool) -> float | None:
     try:
-        return imbalance_factor(training_counts(DataConfig.model_validate_json(data), seed))
+        config = DataConfig.model_validate_json(data)
+        return imbalance_factor(training_counts(config, seed, with_meta=with_meta))
     except ValidationError:  # of another version
         return None
 

@@ -155,8 +155,11 @@ class Data:
         return state.hexdigest()
 
 
-def prepare(config: DataConfig, seed: int, folder: Path) -> Data:
+def prepare(config: DataConfig, seed: int, folder: Path, *, with_meta: bool = False) -> Data:
     """Make a run's data: hold out, subset, imbalance, then noise, each from its own stream.
+
+    With ``with_meta`` the meta images stand behind the training images too, as they are: they are
+    no part of the subset, nor touched by imbalance and noise.
 
     Raises:
         UserError: The dataset's files are missing.
@@ -172,9 +175,11 @@ def prepare(config: DataConfig, seed: int, folder: Path) -> Data:
     train = official_train.take(
         _sorted([pile[held : held + n] for pile, n in zip(piles, counts, strict=True)])
     )
+    train = _with_noise(train, config, seed)
+    meta = official_train.take(_sorted([pile[:meta_n] for pile in piles]))
     return Data(
-        train=_with_noise(train, config, seed),
-        meta=official_train.take(_sorted([pile[:meta_n] for pile in piles])),
+        train=train.followed_by(meta) if with_meta else train,
+        meta=meta,
         validation=official_train.take(_sorted([pile[meta_n:held] for pile in piles])),
         test=official_test.take(stratified(test_piles, config.test_size or len(official_test))),
         class_names=source.class_names,
@@ -204,9 +209,10 @@ def require_every_label(config: DataConfig, seed: int, folder: Path) -> None:
         )
 
 
-def training_counts(config: DataConfig, seed: int) -> IntArray:
+def training_counts(config: DataConfig, seed: int, *, with_meta: bool = False) -> IntArray:
     """Return how many training images of each true class (C,) a run has, without reading any."""
-    return _training_counts(config, config.source.train_counts, seed)
+    meta = config.held_out.meta if with_meta else 0
+    return _training_counts(config, config.source.train_counts, seed) + meta
 
 
 def available_counts(config: DataConfig) -> IntArray:

@@ -169,10 +169,13 @@ class MethodConfig(Section):
         paper: Authors, venue and year.
         assigns: Its assignment in a line, in the letters of docs/methods.md, whose table of methods
             is made of both.
+        steers: Whether the model that it trains, or the average that is evaluated in its place,
+            depends on validation data.
     """
 
     paper: ClassVar[str]
     assigns: ClassVar[str]
+    steers: ClassVar[bool] = False
     name: str = Field(description="Training method")
 
     @property

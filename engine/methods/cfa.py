@@ -24,6 +24,7 @@ class CfaConfig(MethodConfig):
 
     name: Literal["cfa"] = "cfa"
     paper: ClassVar[str] = "Wei et al., CVPR 2023"
+    steers: ClassVar[bool] = True
     assigns: ClassVar[str] = (
         "c = 1 / (1 + beta_y), a = beta_y / (1 + beta_y), bound epsilon_y, from training robust "
         "accuracy; weights of good epochs are averaged"

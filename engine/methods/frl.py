@@ -57,6 +57,7 @@ class FrlReweightConfig(FrlConfig):
 
     name: Literal["frl-reweight"] = "frl-reweight"
     paper: ClassVar[str] = "Xu et al., ICML 2021"
+    steers: ClassVar[bool] = True
     assigns: ClassVar[str] = (
         "c = w0_y / mean w0, a = beta w1_y / mean w1, from validation natural and boundary errors"
     )
@@ -71,6 +72,7 @@ class FrlReweightRemarginConfig(FrlConfig):
 
     name: Literal["frl-reweight-remargin"] = "frl-reweight-remargin"
     paper: ClassVar[str] = "Xu et al., ICML 2021"
+    steers: ClassVar[bool] = True
     assigns: ClassVar[str] = "as `frl-reweight`; bound epsilon w2_y"
     slack: float = Field(
         0.07, ge=0, le=1, description="Excess error of a class that costs nothing, tau"
@@ -88,6 +90,7 @@ class FrlRemarginConfig(FrlConfig):
 
     name: Literal["frl-remargin"] = "frl-remargin"
     paper: ClassVar[str] = "Xu et al., ICML 2021, as first released"
+    steers: ClassVar[bool] = True
     assigns: ClassVar[str] = (
         "c = w0_y / m, a = beta / (C m) with m = mean(w0 + 1/C); bound epsilon w2_y"
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
+from engine.config import Younger
 from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import F, torch
 from engine.meta.characteristics import Characteristics
@@ -39,19 +40,11 @@ class MetaWeightNetConfig(MethodConfig):
     meta_lr: float = Field(1e-3, gt=0, le=1, description="Learning rate of the weighting network")
     meta_weight_decay: float = Field(1e-4, ge=0, le=1, description="Its L2 penalty")
     hidden: int = Field(100, ge=1, le=4096, description="Hidden units of the weighting network")
-    meta_batch_norm: Literal["eval", "train"] = Field(
+    meta_batch_norm: Annotated[Literal["eval", "train"], Younger()] = Field(
         "eval",
         description="Batch norm of the meta loss: by its running statistics, or by the meta "
         "batch's own as in the released code, which tells wrong labels apart earlier",
     )
-
-    @model_serializer(mode="wrap")
-    def _as_it_was_before_batch_norm(self, as_json: SerializerFunctionWrapHandler) -> Any:
-        """Leave the younger field out at its default: older scenarios keep their fingerprints."""
-        content = as_json(self)
-        if self.meta_batch_norm == "eval":
-            content.pop("meta_batch_norm", None)
-        return content
 
     def build(self, learner: Learner) -> MetaWeightNet:
         return MetaWeightNet(self, learner)

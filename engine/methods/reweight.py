@@ -29,6 +29,7 @@ class ReweightConfig(MethodConfig):
 
     name: Literal["reweight"] = "reweight"
     paper: ClassVar[str] = "the baseline in Xu et al., ICML 2021, our reading"
+    steers: ClassVar[bool] = True
     assigns: ClassVar[str] = "a = w_y / mean w, from validation robust errors; l_adv = CE"
     slack: float = Field(
         0.1, ge=0, le=1, description="Excess robust error of a class that costs nothing"

@@ -25,6 +25,7 @@ class WatConfig(MethodConfig):
 
     name: Literal["wat"] = "wat"
     paper: ClassVar[str] = "Li and Liu, AAAI 2023"
+    steers: ClassVar[bool] = True
     assigns: ClassVar[str] = (
         "c = w_y + w_average, a = beta c, from validation costs; c = 2 in the first epoch, as "
         "released"

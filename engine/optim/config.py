@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from engine.config import Younger
 from engine.empty import Empty
 from engine.lazy import nn, torch
 from engine.optim.schedule import ScheduleConfig
@@ -38,6 +39,18 @@ class TrainingConfig(ScheduleConfig):
         False,
         description="Shift each image by up to an eighth of its size and mirror every second one; "
         "not for digits, which have a left and a right",
+    )
+    start_from: Annotated[str | None, Empty("the seed's network"), Younger()] = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        description="Weights to start from: a run's id, a file of weights, or the SHA-256 of "
+        "weights that are kept here; the stored scenario has the SHA-256",
+    )
+    with_meta: Annotated[bool, Younger()] = Field(
+        False,
+        description="Train on the meta images too, whatever the method: they stand behind the "
+        "training images, with their true labels",
     )
     patience: Annotated[int | None, Empty("never")] = Field(
         None,

@@ -1,15 +1,16 @@
 """train(scenario, observer): the only place that knows epochs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from engine.data.preparation import prepare
 from engine.runtime import configure, require_precision
 from engine.scenario import Scenario
 from engine.training.observer import Observer
 from engine.training.run_info import identity, run_facts
+from engine.training.start_weights import require_named
 from engine.training.trainer import Trainer
 
 
@@ -20,6 +21,7 @@ def train(
     data_folder: Path,
     device: torch.device,
     resume: tuple[int, dict[str, Tensor]] | None = None,
+    start: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Run a scenario to its end.
 
@@ -29,16 +31,22 @@ def train(
         data_folder: Where datasets are kept.
         device: Where to compute.
         resume: Epoch and state of an `EpochReport` to go on from.
+        start: The weights that ``training.start_from`` names by their digest; a run that goes on
+            from an epoch has what became of them.
 
     Raises:
         Stopped: The observer asked for it.
         Diverged: The loss, a bound or the model is no longer a finite number.
-        UserError: The data are missing, or the device lacks the precision.
+        UserError: The data or the weights are missing, or the device lacks the precision.
     """
+    if resume is None:
+        require_named(scenario, start)
     require_precision(scenario.training.precision, device)
     configure(device, scenario.training.num_threads)
-    data = prepare(scenario.data, scenario.seed, data_folder)
+    data = scenario.prepared(data_folder)
     trainer = Trainer(scenario, data, observer, device=device)
+    if start is not None:
+        trainer.model.load_state_dict(dict(start))  # with the normalisation they were trained with
     facts = run_facts(scenario, data, trainer.model, device=device, num_steps=trainer.num_steps)
     observer.on_start(facts, identity(data.train))
     epoch = 0

@@ -43,6 +43,8 @@ class RunFacts:
     cpu_capability: str
     data_digest: str
     steps_per_epoch: int
+    start_weights: str | None
+    """SHA-256 of the weights that the run started from; None is its seed's."""
     versions: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:

@@ -47,6 +47,7 @@ def run_facts(
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
         data_digest=data.digest(),
         steps_per_epoch=num_steps,
+        start_weights=scenario.training.start_from,
         versions=versions(),
     )
 

@@ -73,13 +73,15 @@ def new_run(
     """Return the row of a scenario, once its dataset is known to be there.
 
     Raises:
-        UserError: The dataset is missing and cannot be fetched, no image would have some label, or
-            a name cannot be shown.
+        UserError: The dataset is missing and cannot be fetched, no image would have some label,
+            a name cannot be shown, or the weights to start from cannot be used.
     """
     _require_names(scenario.name, study)
     source, folder = scenario.data.source, settings().dataset_dir
     source.ensure(folder)
-    require_every_label(scenario.data, scenario.seed, folder)
+    scenario = as_stored(scenario)
+    if not scenario.training.with_meta:  # then each class has its meta images at least
+        require_every_label(scenario.data, scenario.seed, folder)
     return replace(
         row_of(scenario, study),
         data_digest=fingerprint(source, folder),
@@ -87,6 +89,19 @@ def new_run(
         owner=owner(),
         **vars(place),
     )
+
+
+def as_stored(scenario: Scenario) -> Scenario:
+    """Return what a row has of a scenario: its start weights are kept here, by what they hold.
+
+    Raises:
+        UserError: The weights to start from cannot be used.
+    """
+    if scenario.training.start_from is None:
+        return scenario
+    from tasks.results.start_weights import with_kept_weights  # it loads torch
+
+    return with_kept_weights(scenario)
 
 
 def row_of(scenario: Scenario, study: str | None = None) -> NewRun:

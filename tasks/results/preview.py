@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 from db.session import Database
-from engine.data.preparation import DataConfig, prepare
+from engine.data.preparation import DataConfig
 from engine.inspection.single_image import Glance, glance
 from engine.perturbation.threat import ThreatConfig
 from engine.scenario import Scenario
 from engine.seeds import numpy_stream
 from engine.training.build import initial_model
 from engine.types import ByteArray, ImageSet
+from tasks.results import start_weights
 from tasks.results.trained import load_trained
 from tasks.settings import settings
 
@@ -27,22 +28,27 @@ def is_here(data: DataConfig) -> bool:
     return data.source.is_here(settings().dataset_dir)
 
 
-def drawn_images(data: DataConfig, seed: int, number: int) -> ImageSet:
+def drawn_images(scenario: Scenario, number: int) -> ImageSet:
     """Return training images drawn at random, with the labels that the run will be told.
 
     Raises:
         UserError: The dataset is missing and cannot be fetched.
     """
-    train = prepare(data, seed, settings().dataset_dir).train
-    return train.take(numpy_stream(seed, "preview").permutation(len(train))[:number])
+    train = scenario.prepared(settings().dataset_dir).train
+    return train.take(numpy_stream(scenario.seed, "preview").permutation(len(train))[:number])
 
 
 def by_untrained(scenario: Scenario, image: ByteArray, label: int) -> Glance:
-    """Move an image with the model that the scenario starts from."""
-    data = prepare(scenario.data, scenario.seed, settings().dataset_dir)
-    return glance(
-        initial_model(scenario, data), scenario.threat, image, label=label, seed=scenario.seed
-    )
+    """Move an image with the model that the scenario starts from.
+
+    Raises:
+        UserError: The weights to start from cannot be used.
+    """
+    data = scenario.prepared(settings().dataset_dir)
+    model, start = initial_model(scenario, data), start_weights.found(scenario)
+    if start is not None:
+        model.load_state_dict(start)
+    return glance(model, scenario.threat, image, label=label, seed=scenario.seed)
 
 
 def by_trained(

@@ -9,7 +9,7 @@ from db.models import RunStatus
 from db.reads import queries
 from db.reads.rows import RunDetail
 from db.session import Database
-from engine.data.preparation import Data, prepare
+from engine.data.preparation import Data
 from engine.errors import UserError
 from engine.runtime import configure, pick_device
 from engine.scenario import Scenario
@@ -82,7 +82,7 @@ def load_trained(database: Database, run_id: str, device: str | None = None) -> 
     scenario = Scenario.model_validate(run.scenario)
     place = pick_device(device or settings().device)
     configure(place, scenario.training.num_threads)
-    data = prepare(scenario.data, scenario.seed, settings().dataset_dir)
+    data = scenario.prepared(settings().dataset_dir)
     if (run.facts or {}).get("data_digest") != data.digest():
         raise UserError(
             f"RUN: data.dataset {scenario.data.dataset!r} is not what {run_id} was trained on; "

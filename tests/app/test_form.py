@@ -102,7 +102,7 @@ def bad_answer(place: Place) -> object:
         case "pixels":
             return "a lot"
         case "text":
-            return "x" * 201
+            return "x" * 4097  # longer than any name or path
         case _:
             return "nonsense"
 

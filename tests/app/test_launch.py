@@ -121,3 +121,35 @@ def test_a_broken_dataset_is_told_and_nothing_is_queued(studio, open_page, monke
     page.button(key="launch").click().run()
     assert "Nothing was queued" in page.error[0].value
     assert not studio.runs()
+
+
+def test_weights_that_are_not_there_are_told_and_nothing_is_queued(studio, open_page):
+    page = open_page("new_run", images="true")
+    page.text_input(key="scenario.training.start_from").input("gone.pt").run()
+    assert not page.exception
+    captions = [text.value.replace("\\", "") for text in page.caption]
+    assert any("as it starts. training.start_from: gone.pt cannot" in text for text in captions)
+    page.button(key="launch").click().run()
+    told = page.error[0].value.replace("\\", "")
+    assert told.startswith("Nothing was queued. training.start_from: gone.pt cannot be read (No su")
+    assert not studio.runs()
+    page.text_input(key="scenario.training.start_from").input("").run()
+    page.button(key="launch").click().run()
+    (run,) = studio.runs()
+    with studio.database.read() as session:
+        assert "start_from" not in queries.get_run(session, run.id).scenario["training"]
+
+
+def test_few_validation_images_are_told_beside_the_button_and_stop_nothing(studio, open_page):
+    def told(page):
+        return [text.value for text in page.caption if "steers by the errors on" in text.value]
+
+    page = choose(open_page("new_run"), ["trades", "caat"], 2)
+    (line,) = told(page)
+    assert "caat steers by the errors on 20 validation images" in line
+    rows = page.dataframe[0].value.set_index("what")["value"]
+    share = rows["Meta set over training images"]
+    assert share.endswith("% (6.4 % in CAAT's released code)")
+    assert not told(choose(page, ["trades"], 2))
+    page.button(key="launch").click().run()
+    assert len(studio.runs()) == 2

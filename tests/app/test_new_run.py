@@ -3,7 +3,7 @@
 import pytest
 
 from app.forms.presets import PRESETS
-from app.new_run.preview import class_counts_table, noise_matrix, training_counts
+from app.new_run.preview import class_counts_table, noise_matrix
 from engine.scenario import Scenario
 
 
@@ -50,17 +50,21 @@ def test_a_link_from_a_run_fills_in_its_scenario(studio, open_page):
     assert page.multiselect(key="scenario.method.names").value == ["trades"]
 
 
-def test_the_preview_counts_what_the_run_will_get(data_dir):
-    from engine.data.preparation import prepare
-
+@pytest.mark.parametrize("with_meta", [False, True])
+def test_the_preview_counts_what_the_run_will_get(with_meta, data_dir):
     scenario = Scenario.model_validate(
-        {"data": {"imbalance": {"factor": 5, "shuffled": True}, "noise": {"ratio": 0.2}}}
+        {
+            "data": {"imbalance": {"factor": 5, "shuffled": True}, "noise": {"ratio": 0.2}},
+            "training": {"with_meta": with_meta},
+        }
     )
-    data = prepare(scenario.data, scenario.seed, data_dir)
+    data = scenario.prepared(data_dir)
     counted = [int((data.train.true_labels == label).sum()) for label in range(10)]
-    assert training_counts(scenario).tolist() == counted
+    assert scenario.training_counts().tolist() == counted
     table = class_counts_table(scenario)
     assert table["clean"].sum() + table["flipped"].sum() == pytest.approx(sum(counted))
+    noisy = sum(counted) - with_meta * len(data.meta)
+    assert table["flipped"].sum() == pytest.approx(0.2 * noisy)
     assert noise_matrix(scenario).sum(axis=1) == pytest.approx([1.0] * 10)
 
 

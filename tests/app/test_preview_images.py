@@ -24,7 +24,7 @@ def test_wrong_labels_are_marked_among_the_drawn_images(studio, open_page, tmp_p
     images = page.get("image")
     assert len(images) == NUMBER + 5
     scenario = Scenario.model_validate({"data": {"noise": {"kind": "pair", "ratio": 0.2}}})
-    shown = preview.drawn_images(scenario.data, 0, NUMBER)
+    shown = preview.drawn_images(scenario, NUMBER)
     wrong = [
         f"{given}, is {true}"
         for given, true in zip(shown.labels, shown.true_labels, strict=True)

@@ -86,11 +86,15 @@ def test_workers_stand_with_what_they_do(studio, open_page):
 def test_a_row_has_its_scenario_in_short_and_its_curve(studio, open_page):
     noise, imbalance = {"kind": "pair", "ratio": 0.2}, {"factor": 10}
     studio.running("Noisy", 3, data={"noise": noise, "imbalance": imbalance})
+    studio.queued("Joined", data={"imbalance": imbalance}, training={"with_meta": True})
     studio.queued("Waits")
     table = open_page("runs").dataframe[0].value.set_index("name")
     scenario = table.loc["Noisy", "scenario"]
     assert scenario == "digits, pair 20 %, imbalance 10 (realised 11)"
     assert table.loc["Noisy", "threat"] == "linf 8/255"
+    assert (
+        table.loc["Joined", "scenario"] == "digits, imbalance 10 (realised 4.1)"
+    )  # (99 + 20) / (9 + 20)
     assert list(table.loc["Noisy", "curve"]) == pytest.approx([0.5, 0.65, 0.7])
     assert table.loc["Waits", "curve"] is None
 

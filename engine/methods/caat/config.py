@@ -52,6 +52,7 @@ class CaatConfig(MethodConfig):
 
     name: Literal["caat"] = "caat"
     paper: ClassVar[str] = "Zhou et al., AAAI 2023"
+    steers: ClassVar[bool] = True
     assigns: ClassVar[str] = (
         "c, a and b = 1 - alpha from a network that learns on the meta set; bound by class or "
         "sample"
