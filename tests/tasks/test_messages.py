@@ -198,8 +198,8 @@ def test_a_worker_sets_every_unreadable_message_aside_after_one_look_and_obeys_t
     for entry in UNREADABLE.values():
         client.lpush(KEY, entry)
     client.lpush(KEY, message(f"{'f' * 32}.1"))  # of a run that is not there
-    starts_at_a_message(studio)
-    client.delete(KEY)
+    starts_at_a_message(studio)  # or at the look at the table that follows the end of a run
+    studio.wait_for(lambda: client.llen(KEY) == 0, "what came before it")
     client.set(KEY, "no list of messages")
     studio.wait_for(lambda: client.exists(KEY) == 0, "the key's mending")
     starts_at_a_message(studio)
