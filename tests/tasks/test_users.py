@@ -147,7 +147,7 @@ def test_a_user_launches_watches_and_stops_what_another_users_worker_trains_behi
         user = Person("games", place / "own", place, 0o022, servers)
         with service.staying("worker") as log:
             codes, out, err = user.caat(
-                "launch scenario.toml --set training.epochs=500",
+                "launch scenario.toml --set method.name=trades --set training.epochs=500",
                 "wait @0 running",
                 "status",
                 "status @0",
