@@ -77,7 +77,7 @@ def _factor(value: Any) -> str:
 def _share(value: Any) -> str:
     if not isinstance(value, float):
         return NOTHING
-    return f"{percent(value)} ({percent(RELEASED_META_SHARE)} in CAAT's released code)"
+    return f"{percent(value)} ({percent(RELEASED_META_SHARE)} as released)"
 
 
 def _epochs(drops: Any) -> str:

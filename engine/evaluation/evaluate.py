@@ -9,7 +9,7 @@ from pydantic import Field
 
 from engine.attacks.base import Conditions, EvaluationAttack
 from engine.attacks.pgd import Pgd
-from engine.config import Pixels, Section
+from engine.config import Pixels, Section, Younger
 from engine.empty import Empty
 from engine.evaluation.error_names import BOUNDARY_ERROR, NATURAL_ERROR, ROBUST_ERROR
 from engine.evaluation.statistics import class_counts, errors_by_class, errors_of, spread
@@ -45,10 +45,9 @@ class EvaluationConfig(Section):
         description="Step of the attack, written out where fewer than 4 steps would not reach the "
         "edge of the ball",
     )
-    val_step_size: Annotated[Pixels | None, Empty("as on the test data")] = Field(
+    val_step_size: Annotated[Pixels | None, Empty("as on the test data"), Younger()] = Field(
         None,
         gt=0,
-        exclude_if=lambda step: step is None,  # stored scenarios of old have no such field
         description="The same for the validation data",
     )
     epsilon: Annotated[Pixels | None, Empty("the threat model's")] = Field(

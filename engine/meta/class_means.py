@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import Field
 
+from engine.config import Younger
 from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import F, torch
 from engine.types import Batch, DeviceImages
@@ -18,8 +19,8 @@ PerSample: TypeAlias = "Callable[[Batch], Tensor]"
 """From a batch to a value of each sample, (B,)."""
 Shrink = Annotated[
     bool,
+    Younger(),
     Field(
-        exclude_if=lambda chosen: not chosen,  # stored scenarios of old have no such field
         description="Pull what a class's few validation images say of it towards the mean of the "
         "classes, by its sampling error (empirical Bayes)",
     ),

@@ -149,7 +149,7 @@ def test_few_validation_images_are_told_beside_the_button_and_stop_nothing(studi
     assert "caat steers by the errors on 20 validation images" in line
     rows = page.dataframe[0].value.set_index("what")["value"]
     share = rows["Meta set over training images"]
-    assert share.endswith("% (6.4 % in CAAT's released code)")
+    assert share.endswith("% (6.4 % as released)")
     assert not told(choose(page, ["trades"], 2))
     page.button(key="launch").click().run()
     assert len(studio.runs()) == 2

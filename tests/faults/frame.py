@@ -43,6 +43,12 @@ class Figure:
     ok: bool
 
 
+def leftovers(outlived: int, at_the_end: int) -> Figure:
+    """Say how many trainers outlived what must end them, and how many processes stayed."""
+    found = f"{outlived} trainers, {at_the_end} processes at the end"
+    return Figure("processes left behind", "0", found, outlived == at_the_end == 0)
+
+
 class Programme(Protocol):
     """A module of this package; its docstring says what is done."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from db.reads.rows import AttemptRow
-from tests.faults.frame import Figure, Plan, opened
+from tests.faults.frame import Figure, Plan, leftovers, opened
 from tests.faults.traces import stored_evaluations, stored_parts
 from tests.real.studio import Studio, is_alive, outlives, side_by_side
 
@@ -142,7 +142,6 @@ def measure(plan: Plan) -> list[Figure]:
         identical = sum(lane.identical() for lane in lanes)
     kills = sum(lane.num_kills for lane in lanes)
     repeated = sum(lane.num_repeated for lane in lanes)
-    outlived = sum(lane.num_outlived for lane in lanes)
     # Beside those of the jobs, each run has the evaluation at its own end.
     wanted = sum(len(lane.jobs) + 1 for lane in lanes)
     return [
@@ -154,10 +153,5 @@ def measure(plan: Plan) -> list[Figure]:
             f"{identical} of {wanted}",
             identical == wanted,
         ),
-        Figure(
-            "processes left behind",
-            "0",
-            f"{outlived} trainers, {len(left)} processes at the end",
-            outlived == len(left) == 0,
-        ),
+        leftovers(sum(lane.num_outlived for lane in lanes), len(left)),
     ]

@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
-import psutil
 
 from db.reads.rows import AttemptRow
 from tasks.worker import reconcile
-from tests.faults.frame import Figure, Plan, opened
+from tests.faults.frame import Figure, Plan, leftovers, opened
 from tests.faults.traces import ended_like, repeated_epochs
 from tests.real.studio import Studio, is_alive, outlives, side_by_side
 
@@ -143,7 +142,7 @@ def measure(plan: Plan) -> list[Figure]:
         _number_of(kills, number * len(METHODS)),
         Figure("epochs trained again that were recorded", "0", str(repeated), repeated == 0),
         _identity([same for lane in lanes for same in lane.identical]),
-        _leftovers(kills, left),
+        leftovers(sum(kill.outlived for kill in kills), len(left)),
         _seconds([kill.seconds for kill in kills], plan),
     ]
 
@@ -158,12 +157,6 @@ def _identity(identical: list[bool]) -> Figure:
     what = "runs with the metrics, snapshots, outcomes and checkpoints of an undisturbed one"
     found = f"{sum(identical)} of {len(identical)}"
     return Figure(what, "all, by sha256", found, all(identical))
-
-
-def _leftovers(kills: list[Kill], left: list[psutil.Process]) -> Figure:
-    outlived = sum(kill.outlived for kill in kills)
-    found = f"{outlived} trainers, {len(left)} processes at the end"
-    return Figure("processes left behind", "0", found, outlived == len(left) == 0)
 
 
 def _seconds(seconds: list[float], plan: Plan) -> Figure:

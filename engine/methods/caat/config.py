@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from engine.config import ShareOfRun
+from engine.config import ShareOfRun, Younger
 from engine.empty import Empty
 from engine.meta.class_means import Shrink
 from engine.meta.learner import MetaLearner
@@ -96,23 +96,20 @@ class CaatConfig(MethodConfig):
         description="Divide the adversary side by the batch's mean adversary weight; never as "
         "released",
     )
-    prices: PriceKind = Field(
+    prices: Annotated[PriceKind, Younger()] = Field(
         "multipliers",
-        exclude_if=lambda kind: kind == "multipliers",  # stored scenarios of old have no such field
         description="Class weights: FRL's multipliers, from validation errors; Hedge over classes "
         "and their average as in WAT, from validation costs; Group DRO's over classes, from "
         "validation losses of the adversary; or none",
     )
-    eta: Annotated[float | None, Empty(f"{ETA:g}")] = Field(
+    eta: Annotated[float | None, Empty(f"{ETA:g}"), Younger()] = Field(
         None,
         ge=0,
         le=10,
-        exclude_if=lambda rate: rate is None,
         description="How fast weight moves to a class of high cost (hedge, group-dro), per nat",
     )
-    normalise_prices: bool = Field(
+    normalise_prices: Annotated[bool, Younger()] = Field(
         True,
-        exclude_if=lambda divides: divides,
         description="Divide class weights by their batch mean; otherwise a batch of classes with "
         "high prices weighs more as a whole",
     )
