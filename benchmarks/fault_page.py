@@ -24,7 +24,8 @@ HEAD = """# What it withstands
     python benchmarks/faults.py --only NAME     one part; the other rows stay
 
 Faults on purpose, on real processes and real databases; every target was set before its figure was
-found. A share below 1 is that part of the counts; the test suite runs a thirtieth of each.
+found. A share below 1 is that part of the counts; the test suite runs a thirtieth of each, and
+judges all but times.
 Written by the command.
 """
 

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -80,10 +78,7 @@ def test_columns_of_different_lengths_are_refused():
         encode({"x": np.array(1.0)})
 
 
-def test_sixty_thousand_samples_are_compressed_quickly():
+def test_even_noise_of_sixty_thousand_samples_takes_less_than_its_own_bytes():
     random = np.random.default_rng(0)
     found = {f"column_{place}": random.random(60_000, "f4") for place in range(10)}
-    begun = time.perf_counter()
-    data = encode(found)
-    assert time.perf_counter() - begun < 1  # 30 ms on a quiet machine
-    assert len(data) < 2_100_000  # of 2,400,000 bytes of noise
+    assert len(encode(found)) < 2_100_000  # of 2,400,000 bytes

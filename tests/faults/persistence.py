@@ -94,6 +94,7 @@ class Kept:
                 f"at most {1000 * WRITE_SECONDS:.0f} ms",
                 f"{1000 * written:.0f} ms; one row a sample {rows_written / written:.0f} times",
                 ok=written <= WRITE_SECONDS,
+                timed=True,
             ),
             Figure(
                 "their size",
@@ -107,6 +108,7 @@ class Kept:
                 f"{1000 * read:.1f} ms (as summarised {1000 * ready:.1f} ms); one row a sample "
                 f"{rows_read / read:.1f} times",
                 ok=max(read, ready) <= READ_SECONDS,
+                timed=True,
             ),
         ]
 
@@ -129,6 +131,7 @@ class Kept:
             f"{share:.2%} (an epoch's end {1000 * epoch:.0f} ms, progress {1000 * progress:.1f} ms "
             f"twice a second; training {seconds:.0f} s, from {self.run.num_timed} batches)",
             ok=share <= MOST_SHARE,
+            timed=True,
         )
 
     def _tell(self, owner: Recorder, number: int, told_at: float) -> None:

