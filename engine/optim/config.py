@@ -28,6 +28,16 @@ class TrainingConfig(ScheduleConfig):
     clip_norm: Annotated[float | None, Empty("no limit")] = Field(
         None, gt=0, le=1e6, description="Largest norm of a step's gradient"
     )
+    awp_gamma: Annotated[float | None, Empty("no perturbation"), Younger()] = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Perturb the weights adversarially in each step (AWP), by this share of each "
+        "layer's norm; 0.005 in the paper",
+    )
+    awp_from: Annotated[float, Younger()] = Field(
+        0.0, ge=0, lt=1, description="Share of the method's epochs after which AWP begins"
+    )
     ema_decay: Annotated[float | None, Empty("no average")] = Field(
         None,
         gt=0,
@@ -81,6 +91,21 @@ class TrainingConfig(ScheduleConfig):
         if nesterov and info.data.get("momentum") == 0:
             raise ValueError("true is not valid with momentum 0; Nesterov's needs some momentum")
         return nesterov
+
+    @field_validator("awp_from")
+    @classmethod
+    def _awp_begins_only_where_there_is_one(cls, begins: float, info: ValidationInfo) -> float:
+        if begins and "awp_gamma" in info.data and info.data["awp_gamma"] is None:
+            raise ValueError(
+                f"{begins:g} is not valid without awp_gamma, without which it changes nothing; "
+                "allowed: leave it out"
+            )
+        return begins
+
+    def awp_at(self, own_epoch: int) -> float | None:
+        """Return AWP's gamma in an epoch of the method, counted from 1; None is no perturbation."""
+        begins = (own_epoch - 1) / self.method_epochs >= self.awp_from
+        return self.awp_gamma if begins else None
 
     def optimizer(self, model: nn.Module) -> ClippingSGD:
         from engine.optim.sgd import ClippingSGD

@@ -19,8 +19,9 @@ from engine.meta.characteristics import Characteristics, ClassLoss, characterist
 from engine.methods.base import Method, Step
 from engine.models.ema import WeightAverage
 from engine.models.modes import arithmetic
-from engine.objective import Logits, logits_of, losses_of
+from engine.objective import Logits, logits_of, losses_of, per_sample_losses
 from engine.optim.config import load_momentum_buffers, momentum_buffers, set_lr
+from engine.optim.weight_perturbation import perturbed_weights
 from engine.perturbation.training import TrainingAttack
 from engine.scenario import Scenario
 from engine.seeds import torch_stream
@@ -64,9 +65,8 @@ class Trainer:
         self.policy = scenario.method.build(self.learner)
         self.method: Method = self.policy
         by_epoch = self.policy.average_decay
-        self.average = WeightAverage(
-            by_epoch or training.ema_decay or 0.0, warms_up=by_epoch is None
-        )
+        decay = by_epoch or training.ema_decay or 0.0
+        self.average = WeightAverage(decay, warms_up=by_epoch is None)
         keeps_best = scenario.evaluation.checkpoint == "best"
         self.selection = Selection(keeps_best=keeps_best, patience=training.patience)
         self.class_loss = ClassLoss(self.num_classes, device, self.policy.objective.class_loss)
@@ -122,9 +122,9 @@ class Trainer:
         log_p, traits = self._clean_view(batch)
         assignment = self.method.assign(batch, traits)
         self._require_finite("bound", [assignment.bound], epoch, step=number + 1)
-        walk = assignment.walk
-        copies = self.attack(batch, log_p, assignment.bound, objective=objective, **walk)
-        logits = logits_of(self.method.view(self.model), batch, copies, objective=objective)
+        copies = self.attack(batch, log_p, assignment.bound, objective=objective, **assignment.walk)
+        view = self.method.view(self.model)
+        logits = logits_of(view, batch, copies, objective=objective)
         losses = losses_of(logits, batch.y, objective, draw=copies.draw)
         said = None if logits.adversary is None else logits.adversary.detach()
         own = self._own_epoch(epoch)
@@ -132,7 +132,12 @@ class Trainer:
             anew = self.method.learn(Step(batch, traits, copies, losses, own, number, said))
         if anew:
             assignment = self.method.assign(batch, traits)
-        self._descend(assignment, losses)
+        self._gradient(assignment, losses)
+        if (gamma := self.scenario.training.awp_at(own)) is not None:
+            with perturbed_weights(self.model, gamma):
+                losses_there = per_sample_losses(view, batch, copies, objective=objective)
+                self._gradient(assignment, losses_there)
+        self.optimizer.step()
         if self.scenario.training.ema_decay is not None and self.policy.average_decay is None:
             self.average.update(self.model)
         assignment = replace(assignment, bound=self.attack.share * assignment.bound)
@@ -146,15 +151,14 @@ class Trainer:
         traits = self._traits(log_p, batch.y) if objective.characteristics else None
         assignment = self.method.assign(batch, traits)
         losses = losses_of(Logits(logits, None, None), batch.y, objective)
-        self._descend(assignment, losses)
+        self._gradient(assignment, losses)
+        self.optimizer.step()
         return batch, assignment, traits, losses.detach()
 
-    def _descend(self, assignment: Assignment, losses: Tensor) -> None:
-        """Move the model by the weighted loss of a batch; losses are (B, 3)."""
-        loss = (assignment.weights * losses).sum(dim=1).mean()
+    def _gradient(self, assignment: Assignment, losses: Tensor) -> None:
+        """Give the parameters the gradient of a batch's weighted loss; losses are (B, 3)."""
         self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        (assignment.weights * losses).sum(dim=1).mean().backward()
 
     def _clean_view(self, batch: Batch) -> tuple[Tensor | None, Characteristics | None]:
         """Look at the clean images once, in eval mode: log p(x), and the characteristics."""
