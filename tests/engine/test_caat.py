@@ -156,7 +156,9 @@ def test_what_is_learned_lowers_the_meta_loss_after_the_next_step(caat_of, learn
             n: p.detach() - 0.1 * g for (n, p), g in zip(parameters.items(), slope, strict=True)
         }
         predict = prediction_with(learner.model, landed, train=False)
-        losses = per_sample_losses(predict, learner.meta, copies, objective=caat.meta_objective)
+        losses = per_sample_losses(
+            predict, learner.meta, copies, objective=caat.meta_loss.objective
+        )
         w0 = caat.multipliers.natural_weights()[learner.meta.y]
         w1 = caat.multipliers.boundary_weights()[learner.meta.y]
         natural = (w0 * losses[:, 0]).sum() / w0.sum()
@@ -164,7 +166,7 @@ def test_what_is_learned_lowers_the_meta_loss_after_the_next_step(caat_of, learn
 
     log_p = learner.log_probabilities(learner.meta.x)
     bound = torch.full((12,), 0.1)
-    copies = learner.attack(learner.meta, log_p, bound, objective=caat.meta_objective)
+    copies = learner.attack(learner.meta, log_p, bound, objective=caat.meta_loss.objective)
     before = meta_loss()
     for _ in range(20):
         caat.learn(step)
@@ -215,7 +217,7 @@ def test_the_network_learns_by_the_gradient_of_the_meta_loss_after_the_optimiser
     log_p = learner.log_probabilities(meta.x)
     bound = 0.1 * caat.multipliers.bound_factors(0.98, 2.5)[meta.y]
     learner.attack.rng.manual_seed(4)
-    x_adv = learner.attack(meta, log_p, bound, objective=caat.meta_objective).adversary
+    x_adv = learner.attack(meta, log_p, bound, objective=caat.meta_loss.objective).adversary
 
     alpha = caat.network(step.characteristics)[:, 0]
     up = alpha / (alpha.detach().mean() if normalise else 1)

@@ -149,7 +149,7 @@ def test_group_dro_in_caat_reads_the_cross_entropy_of_the_adversary(caat_of, lea
     caat = caat_of(prices="group-dro", eta=0.3)
     learner.attack.rng.manual_seed(3)
     everything = learner.validation.batch(torch.arange(12))
-    _, log_q = learner.attacked(everything, caat.meta_objective)
+    _, log_q = learner.attacked(everything, caat.meta_loss.objective)
     losses = F.nll_loss(log_q, everything.y, reduction="none")
     grown = [math.exp(0.3 * losses[everything.y == k].mean().item()) for k in range(3)]
     expected = torch.tensor([3 * value / sum(grown) for value in grown])

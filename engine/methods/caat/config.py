@@ -12,9 +12,11 @@ from engine.empty import Empty
 from engine.meta.class_means import Shrink
 from engine.meta.learner import MetaLearner
 from engine.meta.multipliers import ClassMultipliers
-from engine.meta.prices import PriceKind
+from engine.meta.prices import ClassPrices, PriceKind
 from engine.methods.base import METHODS, LearnedWeight, Learner, MethodConfig
+from engine.methods.caat.combination import Combination
 from engine.methods.caat.corrected import Bounds, Caat
+from engine.methods.caat.meta_loss import LEAN, BatchNorm, MetaLoss, MetaObjective
 from engine.methods.caat.policy import learned_weight
 from engine.methods.caat.pricing import ETA, READ_BY, class_prices, require_read
 from engine.seeds import initialising
@@ -90,6 +92,23 @@ class CaatConfig(MethodConfig):
         None, gt=0, le=1, description="Learning rate of the weighting network"
     )
     meta_weight_decay: float = Field(5e-4, ge=0, le=1, description="Its L2 penalty")
+    meta_objective: Annotated[MetaObjective, Younger()] = Field(
+        "priced",
+        description="Loss on the meta images: by class weights, or leaning on the classes whose "
+        "loss is highest at the time",
+    )
+    meta_lean: Annotated[float | None, Empty(f"{LEAN:g}"), Younger()] = Field(
+        None,
+        ge=0,
+        le=100,
+        description="How far worst-class leans on the class of the highest loss, per nat; 0 is "
+        "the average of the classes",
+    )
+    meta_batch_norm: Annotated[BatchNorm, Younger()] = Field(
+        "eval",
+        description="Batch norm of the meta loss: by its running statistics, or by the meta "
+        "batch's own",
+    )
     hidden: int = Field(100, ge=1, le=4096, description="Hidden units of the weighting network")
     normalise: bool = Field(
         True,
@@ -129,6 +148,8 @@ class CaatConfig(MethodConfig):
         "copies",
         "normalise",
         "meta_num_steps",
+        "meta_objective",
+        "meta_batch_norm",
         "prices",
         "normalise_prices",
         "shrink",
@@ -151,6 +172,18 @@ class CaatConfig(MethodConfig):
             require_read(name, value, prices=others["prices"], bounds=others.get("bounds"))
         return value
 
+    @field_validator("meta_lean")
+    @classmethod
+    def _is_read_by_the_meta_objective(
+        cls, value: float | None, info: ValidationInfo
+    ) -> float | None:
+        if value is not None and info.data.get("meta_objective", "worst-class") != "worst-class":
+            raise ValueError(
+                f"{value:g} is not valid with meta_objective {info.data['meta_objective']}, under "
+                "which it changes nothing; allowed: leave it out"
+            )
+        return value
+
     @property
     def label(self) -> str:
         """Name the protocol unless it is the corrected one, and say if it has other settings."""
@@ -171,8 +204,13 @@ class CaatConfig(MethodConfig):
     def price_rate(self) -> float:
         return ETA if self.eta is None else self.eta
 
+    @property
+    def lean(self) -> float:
+        return LEAN if self.meta_lean is None else self.meta_lean
+
     def in_force(self) -> dict[str, Any]:
-        return {**super().in_force(), **asdict(self.pace), "eta": self.price_rate}
+        own = {"eta": self.price_rate, "meta_lean": self.lean}
+        return {**super().in_force(), **asdict(self.pace), **own}
 
     def meta_steps(self, num_steps: int) -> int:
         """As released the last batch of every ``meta_every`` learns, else the first."""
@@ -186,25 +224,24 @@ class CaatConfig(MethodConfig):
             network = self.network()
         meta, multipliers = self.meta_learner(network, learner), self.multipliers(learner)
         if self.protocol == "corrected":
+            prices = self.class_prices(learner, multipliers)
             return Caat(
                 learner,
                 meta,
                 multipliers,
-                prices=class_prices(
-                    self.prices,
+                combination=Combination(prices, self.beta, self.normalise, self.normalise_prices),
+                meta_loss=MetaLoss(
                     learner,
-                    multipliers,
-                    eta=self.price_rate,
-                    beta=self.beta,
-                    shrink=self.shrink,
+                    prices,
+                    self.beta,
+                    num_steps=self.meta_num_steps,
+                    kind=self.meta_objective,
+                    lean=self.lean,
+                    batch_norm=self.meta_batch_norm,
                 ),
-                beta=self.beta,
                 bounds=self.bounds,
                 samples=self.copies == "sampled",
-                normalise=self.normalise,
-                normalise_prices=self.normalise_prices,
                 meta_every=self.pace.meta_every,
-                meta_num_steps=self.meta_num_steps,
                 fairness_from=self.pace.fairness_from,
             )
         from engine.methods.caat.released import CaatAsReleased
@@ -216,6 +253,13 @@ class CaatConfig(MethodConfig):
             beta=self.beta,
             meta_every=self.pace.meta_every,
             fairness_from=self.pace.fairness_from,
+        )
+
+    def class_prices(self, learner: Learner, multipliers: ClassMultipliers) -> ClassPrices:
+        if self.prices == "multipliers":
+            return multipliers
+        return class_prices(
+            self.prices, learner, eta=self.price_rate, beta=self.beta, shrink=self.shrink
         )
 
     def network(self) -> nn.Module:

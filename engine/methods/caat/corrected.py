@@ -9,16 +9,12 @@ from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.meta.learner import MetaLearner
 from engine.meta.multipliers import ClassMultipliers
-from engine.meta.prices import ClassPrices
-from engine.meta.virtual_step import (
-    LossOfParameters,
-    Parameters,
-    prediction_with,
-    weight_gradient,
-)
+from engine.meta.virtual_step import LossOfParameters, weight_gradient
 from engine.methods.base import Learner, Step
+from engine.methods.caat.combination import Combination
+from engine.methods.caat.meta_loss import MetaLoss, losses_of_step
 from engine.methods.caat.policy import SATURATED, Weighting
-from engine.objective import Objective, per_sample_losses
+from engine.objective import Objective
 from engine.types import Assignment, Batch
 
 if TYPE_CHECKING:
@@ -44,24 +40,17 @@ class Caat(Weighting):
         meta: MetaLearner,
         multipliers: ClassMultipliers,
         *,
-        prices: ClassPrices,
-        beta: float,
+        combination: Combination,
+        meta_loss: MetaLoss,
         bounds: Bounds,
         samples: bool,
-        normalise: bool,
-        normalise_prices: bool,
         meta_every: int,
-        meta_num_steps: int | None,
         fairness_from: float,
     ) -> None:
-        super().__init__(learner, meta, multipliers, prices=prices)
-        self.beta, self.bounds, self.samples = beta, bounds, samples
-        self.normalise, self.normalise_prices = normalise, normalise_prices
-        self.meta_every, self.meta_num_steps = meta_every, meta_num_steps
-        self.fairness_from = fairness_from
-        self.meta_objective = Objective(
-            climbs="kl", start="normal", clean=True, num_steps=meta_num_steps
-        )
+        super().__init__(learner, meta, multipliers, prices=combination.prices)
+        self.combination, self.meta_loss = combination, meta_loss
+        self.bounds, self.samples = bounds, samples
+        self.meta_every, self.fairness_from = meta_every, fairness_from
 
     # -- assignments
 
@@ -69,7 +58,8 @@ class Caat(Weighting):
         assert characteristics is not None
         with torch.no_grad():
             alpha = self._alpha(characteristics)
-        clean, adversary, anti_adversary = self._weights(batch, alpha).unbind(dim=1)
+        weights = self.combination.weights(batch.y, alpha)
+        clean, adversary, anti_adversary = weights.unbind(dim=1)
         return Assignment(
             clean,
             adversary,
@@ -81,26 +71,6 @@ class Caat(Weighting):
     def _alpha(self, characteristics: Characteristics) -> Tensor:
         weights: Tensor = self.network(characteristics)
         return weights[:, 0]
-
-    def _weights(self, batch: Batch, alpha: Tensor) -> Tensor:
-        """Return (B, 3): c, a and b, differentiable in alpha (B,)."""
-        w0, w1 = self._class_weights(batch)
-        # The scale is a constant to the network: with its gradient, every alpha could fall together
-        # at no cost, and would.
-        scale = alpha.detach().mean().clamp_min(0.05) if self.normalise else 1.0
-        adversary_side = alpha / scale
-        return torch.stack(
-            [
-                adversary_side * w0 / self._mean_price(w0),
-                self.beta * adversary_side * w1 / self._mean_price(w1),
-                1 - alpha,
-            ],
-            dim=1,
-        )
-
-    def _mean_price(self, weights: Tensor) -> Tensor | float:
-        """Return what class weights (B,) are divided by: the batch's mean, or that of all."""
-        return weights.mean() if self.normalise_prices else self.prices.unit
 
     def _bound(self, batch: Batch, characteristics: Characteristics | None) -> Tensor:
         epsilon = torch.full((len(batch),), self.learner.epsilon, device=batch.x.device)
@@ -129,13 +99,13 @@ class Caat(Weighting):
         if step.number % self.meta_every:
             return False
         alpha = self._alpha(step.characteristics)
-        weights = self._weights(step.batch, alpha)
+        weights = self.combination.weights(step.batch.y, alpha)
         gradient = weight_gradient(
             self.learner.model,
             self.learner.optimizer,
             losses=step.losses,
             weights=weights,
-            losses_at=self._training_losses(step),
+            losses_at=losses_of_step(self.learner.model, step, self.objective),
             meta_loss=self._meta_loss(self.meta.batch()),
         )
         self.meta.descend(weights, gradient)
@@ -143,28 +113,5 @@ class Caat(Weighting):
         self._count_saturated(alpha)
         return True
 
-    def _training_losses(self, step: Step) -> LossOfParameters:
-        def losses(parameters: Parameters) -> Tensor:
-            predict = prediction_with(self.learner.model, parameters, train=True)
-            return per_sample_losses(predict, step.batch, step.copies, objective=self.objective)
-
-        return losses
-
     def _meta_loss(self, batch: Batch) -> LossOfParameters:
-        """Sum w0 CE / sum w0 + beta sum w1 KL / sum w1 on clean, balanced images; no anti term."""
-        log_p = self.learner.log_probabilities(batch.x)
-        bound = self._bound(batch, None)
-        steps = self.meta_num_steps
-        length = None if steps is None else bound * (2.5 / steps)  # Madry et al. 2018
-        copies = self.learner.attack(
-            batch, log_p, bound, objective=self.meta_objective, step=length
-        )
-        w0, w1 = self._class_weights(batch)
-
-        def loss(parameters: Parameters) -> Tensor:
-            predict = prediction_with(self.learner.model, parameters, train=False)
-            losses = per_sample_losses(predict, batch, copies, objective=self.meta_objective)
-            natural = (w0 * losses[:, 0]).sum() / w0.sum()
-            return natural + self.beta * (w1 * losses[:, 1]).sum() / w1.sum()
-
-        return loss
+        return self.meta_loss.on(batch, self._bound(batch, None))

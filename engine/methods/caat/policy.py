@@ -10,7 +10,7 @@ from engine.meta.learner import MetaLearner
 from engine.meta.multipliers import ClassMultipliers
 from engine.meta.prices import ClassPrices
 from engine.methods.base import LearnedWeight, Learner, Method
-from engine.types import Batch, under
+from engine.types import under
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -56,14 +56,6 @@ class Weighting(Method):
 
     def _count_saturated(self, alpha: Tensor) -> None:
         self._saturated.append(((alpha - 0.5).abs() > 0.5 - SATURATED).float().mean())
-
-    def _class_weights(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return w0 and w1 of the labels of a batch, (B,) each."""
-        weights = self.prices.natural_weights(), self.prices.boundary_weights()
-        w0, w1 = (weight.to(batch.y.device) for weight in weights)
-        # A weight may underflow to 0, and so would the mean that a batch of its class divides by.
-        least = torch.finfo(w0.dtype).eps
-        return w0.clamp_min(least)[batch.y], w1.clamp_min(least)[batch.y]
 
     def diagnostics(self) -> dict[str, float]:
         told = {"saturation_share": self._saturated, "meta_gradient_norm": self._gradient_norms}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from engine.lazy import F
 from engine.meta.class_means import class_means
-from engine.meta.multipliers import ClassMultipliers
 from engine.meta.prices import ClassPrices, EqualPrices, GroupDro, Hedge, PriceKind, hedge_cost
 from engine.methods.base import Learner
 from engine.objective import Objective
@@ -20,6 +19,8 @@ ETA = 0.1
 MEASURED = Objective(climbs="kl", start="normal", clean=True)
 """The attack that validation losses are measured with: the run's own."""
 
+MeasuredPrices: TypeAlias = Literal["hedge", "group-dro", "none"]
+"""Kinds that need no errors told, but measure what they go by themselves."""
 MOVING: tuple[PriceKind, ...] = ("multipliers", "hedge", "group-dro")
 READ_BY: dict[str, tuple[PriceKind, ...]] = {
     "eta": ("hedge", "group-dro"),
@@ -50,21 +51,18 @@ def require_read(name: str, value: object, *, prices: str, bounds: object) -> No
 
 
 def class_prices(
-    kind: PriceKind,
+    kind: MeasuredPrices,
     learner: Learner,
-    multipliers: ClassMultipliers,
     *,
     eta: float,
     beta: float,
     shrink: bool,
 ) -> ClassPrices:
-    """Return what gives the class weights.
+    """Return what gives class weights by what it measures.
 
     Hedge reads WAT's cost CE(f(x), y) + beta KL, Group DRO the robust loss CE(f(x+), y); both with
     copies at the distance epsilon, whatever a class's bound is in training.
     """
-    if kind == "multipliers":
-        return multipliers
     if kind == "none":
         return EqualPrices(learner.num_classes)
 

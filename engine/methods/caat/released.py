@@ -19,6 +19,7 @@ from engine.meta.learner import MetaLearner
 from engine.meta.multipliers import ClassMultipliers
 from engine.meta.virtual_step import Parameters, virtual_step
 from engine.methods.base import Learner, Step
+from engine.methods.caat.combination import class_weights
 from engine.methods.caat.policy import Weighting
 from engine.models.modes import eval_mode
 from engine.objective import Objective, per_sample_losses
@@ -80,7 +81,7 @@ class CaatAsReleased(Weighting):
     def _weights(self, batch: Batch, traits: Characteristics) -> Tensor:
         """Return (B, 3): c, a and b, with their graph to the network and to the traits."""
         alpha, anti_adversary = self.network(traits).unbind(dim=1)
-        w0, w1 = self._class_weights(batch)
+        w0, w1 = class_weights(self.prices, batch.y)
         adversary = self.beta * alpha * w1 / w1.mean()
         return torch.stack([alpha * w0 / w0.mean(), adversary, anti_adversary], dim=1)
 
@@ -196,7 +197,7 @@ class CaatAsReleased(Weighting):
         natural, boundary, anti = per_sample_losses(
             predict, meta, copies, objective=self.objective
         ).T
-        w0, w1 = self._class_weights(labelled)
+        w0, w1 = class_weights(self.prices, labelled.y)
         fair = (w0 * natural).sum() / w0.sum() + self.beta * (w1 * boundary).sum() / w1.sum()
         loss: Tensor = fair + anti.mean()
         return loss
