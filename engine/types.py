@@ -115,6 +115,8 @@ class Assignment:
         step: (B,) step of the attack in that ball, in pixels; None is the threat model's.
         probability: (B,) 0 to 1, chance that a sample gets its adversary and not its
             anti-adversary this time; None gives it both.
+        direction: (B,) bool, whether it gets its adversary this time, where the method itself has
+            drawn that with ``probability``; None leaves the draw to the attack.
         target: (B,) class that a sample's adversary walks towards, descending CE(f(x'), target); -1
             where it climbs the objective's loss, and None where all do.
     """
@@ -125,6 +127,7 @@ class Assignment:
     bound: Tensor
     step: Tensor | None = None
     probability: Tensor | None = None
+    direction: Tensor | None = None
     target: Tensor | None = None
 
     @property
@@ -135,7 +138,12 @@ class Assignment:
     @property
     def walk(self) -> dict[str, Tensor | None]:
         """What the training attack is told besides the bound, by the names it has there."""
-        return {"step": self.step, "probability": self.probability, "target": self.target}
+        return {
+            "step": self.step,
+            "probability": self.probability,
+            "direction": self.direction,
+            "target": self.target,
+        }
 
 
 @dataclass(frozen=True)

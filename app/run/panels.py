@@ -80,6 +80,8 @@ PLANS = (
         "saturation", "Saturated weights", "train", ("saturation_share",), tick_format=".2~%"
     ),
     PanelPlan("meta", "Meta gradient", "train", ("meta_gradient_norm",), log=True),
+    PanelPlan("entropy", "Entropy of the policy, nats", "train", ("policy_entropy",)),
+    PanelPlan("reward", "Reward of the policy", "train", ("policy_reward",)),
     PanelPlan("rate", "Learning rate", "train", ("learning_rate",)),
 )
 

@@ -56,6 +56,8 @@ METRICS = {
     "bound": "Bound",
     "saturation_share": "Saturated weights",
     "meta_gradient_norm": "Norm of the meta gradient",
+    "policy_entropy": "Entropy of the policy",
+    "policy_reward": "Mean reward",
     "natural_error": "Natural error",
     "boundary_error": "Boundary error",
     "robust_error": "Robust error",

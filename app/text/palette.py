@@ -88,7 +88,8 @@ METHODS = {
     "trades": Style(PETROFF_10[1], "diamond", "dash"),
     "mart": Style(PETROFF_10[5], "pentagon", "dashdot"),
     "caat": Style(PETROFF_10[2], "star", "solid"),
-    # The three forms of one method share a colour, as do both that weight samples without an
+    "caat-rl": Style(PETROFF_10[2], "hexagon2", "dash"),
+    # The forms of one method share a colour, as do both that weight samples without an
     # attack, the three that change the bound class by class, both with a loss of their own, and
     # both that bet on classes.
     "frl-reweight": Style(PETROFF_10[4], "triangle-left", "dot"),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from engine.meta.characteristics import Characteristics, standardised
 
 ON_ADVERSARY_SIDE = 2.0
-"""Where the corrected network's last bias starts, in temperatures: its own alpha is 0.88."""
+"""Where the last bias starts, in temperatures: alpha, the adversary's chance, is 0.88."""
 
 
 class WeightingNetwork(nn.Module):
@@ -53,6 +53,23 @@ class ReleasedNetwork(nn.Module):
 def _with_negative_entropy(traits: Characteristics) -> Tensor:
     """(B, 6): the released uncertainty is the negative entropy."""
     return replace(traits, entropy=-traits.entropy).table()
+
+
+class PolicyNetwork(nn.Module):
+    """From six characteristics to logits of 2 K actions, (B, 2 K): adversaries first."""
+
+    def __init__(self, hidden: int, num_levels: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(6, hidden)
+        self.last = nn.Linear(hidden, 2 * num_levels)
+        with torch.no_grad():
+            self.last.bias.zero_()
+            self.last.bias[:num_levels] = ON_ADVERSARY_SIDE
+
+    def forward(self, traits: Characteristics, crowd: Characteristics | None = None) -> Tensor:
+        normed = standardised(traits.table(), None if crowd is None else crowd.table())
+        logits: Tensor = self.last(F.relu(self.hidden(normed)))
+        return logits
 
 
 class WeightNetwork(nn.Module):

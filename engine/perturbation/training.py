@@ -44,6 +44,7 @@ class TrainingAttack:
         objective: Objective,
         step: Tensor | None = None,
         probability: Tensor | None = None,
+        direction: Tensor | None = None,
         target: Tensor | None = None,
     ) -> Copies:
         """Return the copies that the objective asks for.
@@ -55,9 +56,10 @@ class TrainingAttack:
             objective: Which copies, and what the adversary climbs.
             step: (B,) length of each sample's step; None is the threat model's for all.
             probability: (B,) chance of the adversary, where each sample gets one copy.
+            direction: (B,) bool, whether it is the adversary; None draws it.
             target: (B,) class that each adversary walks towards, -1 for none.
         """
-        draw = None if probability is None else self._draw(probability)
+        draw = None if probability is None else self._draw(probability, direction)
         climbs = _which_climb(batch, objective) if draw is None else draw.is_adversary
         times = len(climbs) // len(batch)
         if times == 0:
@@ -88,8 +90,10 @@ class TrainingAttack:
         """Return the attack on another model; random draws go on in the same stream."""
         return replace(self, model=model)
 
-    def _draw(self, probability: Tensor) -> Draw:
-        return Draw(torch.bernoulli(probability, generator=self.rng).bool(), probability)
+    def _draw(self, probability: Tensor, direction: Tensor | None) -> Draw:
+        if direction is None:
+            direction = torch.bernoulli(probability, generator=self.rng).bool()
+        return Draw(direction, probability)
 
 
 def _loss(

@@ -40,6 +40,7 @@ LEARNING = {
         "hidden": 8,
         "slack": 0,
     },
+    "caat-rl": {"meta_batch_size": 16, "hidden": 8, "fairness_from": 0.0},
     "cfa": {"fairness_from": 0.0, "average_from": 0.0, "average_threshold": 0.0},
     "dafa": {"warm_up": 0.5},
     "faal": {"fairness_from": 0.0},
@@ -318,10 +319,12 @@ def step_of(traits_of: Callable[..., Characteristics]) -> Callable[..., Step]:
         traits = traits_of(learner, batch)
         assignment = method.assign(batch, traits)
         log_p = learner.log_probabilities(batch.x)
-        walk = assignment.walk | {"probability": None}
+        walk = assignment.walk
+        if assignment.direction is None:  # with both copies, even where the loop would draw one
+            walk |= {"probability": None}
         copies = learner.attack(batch, log_p, assignment.bound, objective=method.objective, **walk)
         logits = logits_of(method.view(learner.model), batch, copies, objective=method.objective)
-        losses = losses_of(logits, batch.y, method.objective)
+        losses = losses_of(logits, batch.y, method.objective, draw=copies.draw)
         said = None if logits.adversary is None else logits.adversary.detach()
         return Step(batch, traits, copies, losses, epoch, number, said)
 

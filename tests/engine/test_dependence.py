@@ -7,9 +7,10 @@ from engine.inspection.importance import MAX_SAMPLES, partial_dependence
 from engine.meta.characteristics import NAMES, Characteristics
 from engine.methods.base import METHODS
 from engine.methods.caat.config import CaatConfig
+from engine.methods.caat.rl import CaatRlConfig
 from engine.methods.meta_weight_net import MetaWeightNetConfig
 
-CONFIGS = [CaatConfig(), CaatConfig(protocol="as-released", temperature=0.5)]
+CONFIGS = [CaatConfig(), CaatConfig(protocol="as-released", temperature=0.5), CaatRlConfig()]
 GRID = np.linspace(-1, 2, 7, dtype=np.float32)
 
 
@@ -34,16 +35,19 @@ def by_hand(config, state, table):
     held = {name.split("network.")[-1]: value.numpy() for name, value in state.items()}
     crowd = np.stack([columns()[name] for name in NAMES], axis=1)
     normed = (table - crowd.mean(axis=0)) / np.sqrt(crowd.var(axis=0) + 1e-5)
-    if config.protocol == "as-released":
+    if config.label.startswith("caat (as-released"):
         normed[:, NAMES.index("entropy")] *= -1
         normed = held["gain"] * normed + held["shift"]
     hidden = np.maximum(normed @ held["hidden.weight"].T + held["hidden.bias"], 0)
     logits = hidden @ held["last.weight"].T + held["last.bias"]
+    if config.name == "caat-rl":
+        chances = 0.95 * softmax(logits, axis=1) + 0.05 / 10
+        return chances[:, 5:].sum(axis=1)
     return softmax(logits / config.pace.temperature, axis=1)[:, 1]
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.protocol)
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.label)
 def test_partial_dependence_is_a_mean_over_samples_that_are_changed_one_by_one(config, name):
     found = partial_dependence(*learned(config), columns(), name=name, grid=GRID)
     expected = []
@@ -84,4 +88,4 @@ def test_only_a_part_of_many_samples_is_asked():
 @pytest.mark.parametrize("name", METHODS.names())
 def test_a_network_belongs_to_methods_that_learn_their_weights_sample_by_sample(name):
     weight = METHODS[name]().learned_weight()
-    assert (weight is not None) == (name in ("caat", "meta-weight-net"))
+    assert (weight is not None) == (name in ("caat", "caat-rl", "meta-weight-net"))

@@ -14,6 +14,7 @@ REACH = {
     "standard": NO_BALL,
     "meta-weight-net": NO_BALL,
     "caat": (0.98, 2.5),
+    "caat-rl": (0.5, 1.5),
     "caat as-released": (1.25 * 0.98, 1.25 * 2.5),
     "cfa": (0.3, 1.3),
     "dafa": (0.05, 2.0),
@@ -30,6 +31,8 @@ OTHER_WAYS = {
     "caat hedge": {"prices": "hedge", "eta": 2.0, "normalise_prices": False},
     "caat group-dro": {"prices": "group-dro", "eta": 2.0, "shrink": True},
     "caat none": {"prices": "none"},
+    "caat worst-class": {"meta_objective": "worst-class"},
+    "caat-rl fixed": {"bounds": "fixed", "prices": "group-dro"},
 }
 """Fields that make another policy of CAAT."""
 POLICIES = [*METHODS.names(), *OTHER_WAYS]

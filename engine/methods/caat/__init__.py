@@ -1,5 +1,6 @@
-"""CAAT (Zhou, Yang, Wu; AAAI 2023): the corrected protocol and the one that was released."""
+"""CAAT (Zhou, Yang, Wu; AAAI 2023): corrected, as released, and by reinforcement learning."""
 
 from engine.methods.caat.config import CaatConfig
+from engine.methods.caat.rl import CaatRlConfig
 
-__all__ = ["CaatConfig"]
+__all__ = ["CaatConfig", "CaatRlConfig"]
