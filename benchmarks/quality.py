@@ -27,7 +27,7 @@ from torch import Tensor
 
 from engine.data.preparation import prepare
 from engine.meta.characteristics import NAMES, Characteristics
-from engine.methods.base import Learner, Step
+from engine.methods.base import Learner
 from engine.methods.caat.config import CaatConfig
 from engine.methods.caat.corrected import Caat
 from engine.models.modes import eval_mode
@@ -51,28 +51,28 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
 # -- the ablations: the same method with one thing taken away
 
 
-class Shuffled(Caat):
-    """The weights are learned and then dealt to other samples of the batch."""
+def shuffle(method: Caat) -> None:
+    """Learn the weights, and then deal them to other samples of the batch."""
+    alpha_of = method._alpha
 
-    def _alpha(self, characteristics: Characteristics) -> Tensor:
-        alpha = super()._alpha(characteristics)
+    def dealt(characteristics: Characteristics) -> Tensor:
+        alpha = alpha_of(characteristics)
         if torch.is_grad_enabled():
             return alpha  # learning sees whose weight it was
-        return alpha[torch.randperm(len(alpha), generator=self.learner.attack.rng)]
+        return alpha[torch.randperm(len(alpha), generator=method.learner.attack.rng)]
+
+    method._alpha = dealt
 
 
-class Frozen(Caat):
-    """The weighting network stays as it was made."""
-
-    def learn(self, step: Step) -> bool:
-        return False
+def freeze(method: Caat) -> None:
+    """Leave the weighting network as it was made."""
+    method.learn = lambda step: False
 
 
-class AllAdversary(Frozen):
-    """Every sample is trained on its adversary."""
-
-    def _alpha(self, characteristics: Characteristics) -> Tensor:
-        return torch.ones_like(characteristics.loss)
+def only_adversaries(method: Caat) -> None:
+    """Train every sample on its adversary."""
+    freeze(method)
+    method._alpha = lambda characteristics: torch.ones_like(characteristics.loss)
 
 
 class Ablated(CaatConfig):
@@ -81,8 +81,10 @@ class Ablated(CaatConfig):
     kind: str
 
     def build(self, learner: Learner) -> Caat:
-        kinds = {"shuffled": Shuffled, "frozen": Frozen, "all-adversary": AllAdversary}
-        return kinds[self.kind](self, learner)
+        method = super().build(learner)
+        takes = {"shuffled": shuffle, "frozen": freeze, "all-adversary": only_adversaries}
+        takes[self.kind](method)
+        return method
 
 
 VARIANTS = {
