@@ -188,6 +188,14 @@ def rows_by_class(labels: IntArray, num_classes: int) -> list[IntArray]:
     return np.split(order, np.searchsorted(labels[order], np.arange(1, num_classes)))
 
 
+def one_hot(y: Tensor, num_classes: int, dtype: torch.dtype) -> Tensor:
+    """Return (B, C): 1 in the column of each label of y (B,), else 0.
+
+    Unlike torch's own it asks no label for its value, so that a device need not be waited for.
+    """
+    return (y[:, None] == torch.arange(num_classes, device=y.device)).to(dtype)
+
+
 def under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the entries whose names start with a prefix, without it."""
     return {

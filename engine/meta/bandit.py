@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import F, torch
+from engine.lazy import torch
+from engine.types import one_hot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,10 +80,10 @@ class ClassBaseline:
 
     def update(self, reward: Tensor, y: Tensor) -> None:
         """Take in the rewards (B,) of labels y (B,); a class without any stays as it is."""
-        one_hot = F.one_hot(y, len(self.total)).to(reward.dtype)
-        count = one_hot.sum(dim=0)
+        member = one_hot(y, len(self.total), reward.dtype)
+        count = member.sum(dim=0)
         kept = torch.where(count > 0, self.decay, 1.0)
-        self.total = kept * self.total + reward @ one_hot
+        self.total = kept * self.total + reward @ member
         self.weight = kept * self.weight + count
 
     def state(self) -> dict[str, Tensor]:

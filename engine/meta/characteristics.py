@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from engine.lazy import F, torch
+from engine.types import one_hot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,13 +54,13 @@ def characteristics(
     """
     log_p = F.log_softmax(logits, dim=1)
     p = log_p.exp()
-    one_hot = F.one_hot(y, logits.shape[1]).to(p.dtype)
+    label = one_hot(y, logits.shape[1], p.dtype)
     p_label = p.gather(1, y[:, None]).squeeze(1)
-    p_rival = (p - 2 * one_hot).amax(dim=1)  # the label's own entry is below every other
+    p_rival = (p - 2 * label).amax(dim=1)  # the label's own entry is below every other
     return Characteristics(
         loss=-log_p.gather(1, y[:, None]).squeeze(1),
         class_loss=class_loss[y],
-        gradient_norm=(one_hot - p).norm(dim=1),
+        gradient_norm=(label - p).norm(dim=1),
         margin=p_label - p_rival,
         entropy=-torch.where(p > 0, p * log_p, 0).sum(dim=1),  # 0 log 0 is 0
         class_proportion=(class_counts / class_counts.sum())[y],
@@ -100,9 +101,9 @@ class ClassLoss:
 
     def add(self, loss: Tensor, y: Tensor) -> None:
         """Take in the losses (B,) of samples with labels y (B,)."""
-        one_hot = F.one_hot(y, len(self.last)).to(loss.dtype)
-        self._sum = self._sum + loss @ one_hot
-        self._count = self._count + one_hot.sum(dim=0)
+        member = one_hot(y, len(self.last), loss.dtype)
+        self._sum = self._sum + loss @ member
+        self._count = self._count + member.sum(dim=0)
 
     def end_epoch(self) -> None:
         """Make this epoch's means the last; a class without samples keeps its own."""

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from engine.config import Younger
 from engine.evaluation.class_errors import ClassErrors
-from engine.lazy import F, torch
-from engine.types import Batch, DeviceImages
+from engine.lazy import torch
+from engine.types import Batch, DeviceImages, one_hot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,9 +42,9 @@ def class_means(
     count, values = torch.zeros_like(total), []
     for index in torch.arange(len(images), device=total.device).split(AT_A_TIME):
         batch = images.batch(index)
-        one_hot, found = F.one_hot(batch.y, num_classes).to(total.dtype), value(batch)
-        total = total + found @ one_hot
-        count = count + one_hot.sum(dim=0)
+        member, found = one_hot(batch.y, num_classes, total.dtype), value(batch)
+        total = total + found @ member
+        count = count + member.sum(dim=0)
         values.append(found)
     means = total / count.clamp_min(1)
     if shrink:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import F, torch
+from engine.lazy import torch
+from engine.types import one_hot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,8 +18,8 @@ def sums_by_class(p: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         p: (B, C) class probabilities.
         y: (B,) class indices.
     """
-    one_hot = F.one_hot(y, p.shape[1]).to(p.dtype)
-    return one_hot.T @ p, one_hot.sum(dim=0)
+    member = one_hot(y, p.shape[1], p.dtype)
+    return member.T @ p, member.sum(dim=0)
 
 
 def similarity_of(total: Tensor, count: Tensor) -> Tensor:

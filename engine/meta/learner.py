@@ -63,4 +63,5 @@ class MetaLearner:
         for name, parameter in self.network.named_parameters():
             moments = under(f"adam.{name}.", state)
             if moments:
-                self.optimizer.state[parameter] = dict(moments)
+                # Adam counts on the host: on the device it would wait for its own count.
+                self.optimizer.state[parameter] = moments | {"step": moments["step"].cpu()}

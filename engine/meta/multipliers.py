@@ -21,12 +21,12 @@ class ClassMultipliers(ClassPrices):
     and scales down to a sum of at most ``limit``.
 
     Attributes:
-        natural, boundary, margin: (C,) l0, l1 and l2, on the CPU.
+        natural, boundary, margin: (C,) l0, l1 and l2.
         counts: (C,) images behind a class's errors, by which they are shrunk; None takes them as
             they are.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the settings of the rule, by name
         self,
         num_classes: int,
         *,
@@ -34,17 +34,18 @@ class ClassMultipliers(ClassPrices):
         rate: float,
         bound_rate: float,
         limit: float,
+        device: torch.device | str = "cpu",
         counts: Tensor | None = None,
     ) -> None:
         self.slack, self.rate, self.bound_rate, self.limit = slack, rate, bound_rate, limit
         self.unit, self.counts = 1 / num_classes, counts
-        self.natural = self.boundary = self.margin = torch.zeros(num_classes)
+        self.natural = self.boundary = self.margin = torch.zeros(num_classes, device=device)
 
     def update(self, errors: ClassErrors) -> None:
         """Take in one epoch's errors on balanced held-out data, (C,) each."""
         if self.counts is not None:
             errors = shrunk_errors(errors, self.counts)
-        natural, boundary = errors.natural.cpu(), errors.boundary.cpu()
+        natural, boundary = errors.natural, errors.boundary
         over_natural = natural - natural.mean() - self.slack
         over_boundary = boundary - boundary.mean() - self.slack
         self.natural = limited(self.natural + self.rate * over_natural, self.limit)
@@ -67,8 +68,8 @@ class ClassMultipliers(ClassPrices):
         return {"natural": self.natural, "boundary": self.boundary, "margin": self.margin}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        self.natural, self.boundary = state["natural"].cpu(), state["boundary"].cpu()
-        self.margin = state["margin"].cpu()
+        self.natural, self.boundary = state["natural"], state["boundary"]
+        self.margin = state["margin"]
 
 
 def limited(multipliers: Tensor, limit: float) -> Tensor:

@@ -53,14 +53,14 @@ class ClassPrices(ABC):
 class EqualPrices(ClassPrices):
     """w = 1 for every class, always."""
 
-    def __init__(self, num_classes: int) -> None:
-        self.num_classes = num_classes
+    def __init__(self, num_classes: int, device: torch.device | str = "cpu") -> None:
+        self.weights = torch.ones(num_classes, device=device)
 
     def update(self, errors: ClassErrors) -> None:
         pass
 
     def natural_weights(self) -> Tensor:
-        return torch.ones(self.num_classes)
+        return self.weights
 
 
 class Hedge(ClassPrices):
@@ -85,9 +85,8 @@ class Hedge(ClassPrices):
 
     def expert_weights(self) -> Tensor:
         """w, (C + 1,), the last is the average's."""
-        if not self.costs.any():
-            return torch.ones_like(self.costs)
-        return (len(self.costs) - 1) * (self.eta * self.costs).softmax(dim=0)
+        weights = (len(self.costs) - 1) * (self.eta * self.costs).softmax(dim=0)
+        return torch.where(self.costs.any(), weights, 1.0)
 
     def natural_weights(self) -> Tensor:
         weights = self.expert_weights()

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from engine.config import ShareOfRun
 from engine.evaluation.class_errors import ClassErrors
-from engine.lazy import F, torch
+from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.methods.base import METHODS, Learner, Method, MethodConfig, Step
 from engine.objective import Objective
-from engine.types import Assignment, Batch
+from engine.types import Assignment, Batch, one_hot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,10 +101,10 @@ class Cfa(Method):
         """Count which adversaries the model withstands, by class."""
         assert step.adversary_logits is not None
         y = step.batch.y
-        one_hot = F.one_hot(y, len(self.count)).to(self.count.dtype)
+        member = one_hot(y, len(self.count), self.count.dtype)
         right = (step.adversary_logits.argmax(dim=1) == y).to(self.count.dtype)
-        self.correct = self.correct + right @ one_hot
-        self.count = self.count + one_hot.sum(dim=0)
+        self.correct = self.correct + right @ member
+        self.count = self.count + member.sum(dim=0)
         return False
 
     def start_epoch(self, epoch: int, validation: ClassErrors | None) -> None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.lazy import F, torch
+from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.methods.base import METHODS, Learner, Method, MethodConfig, Step
 from engine.objective import Objective
-from engine.types import Assignment, Batch
+from engine.types import Assignment, Batch, one_hot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,7 +89,7 @@ class Cfol(Method):
         assert step.adversary_logits is not None
         y = step.batch.y
         wrong = (step.adversary_logits.argmax(dim=1) != y).to(self.scores.dtype)
-        errors = wrong @ F.one_hot(y, len(self.scores)).to(wrong.dtype)
+        errors = wrong @ one_hot(y, len(self.scores), wrong.dtype)
         self.scores = self.scores + self.config.eta * errors / self.counts.clamp_min(1)
         return False
 

@@ -9,11 +9,11 @@ from pydantic import Field
 
 from engine.config import ShareOfRun
 from engine.evaluation.class_errors import ClassErrors
-from engine.lazy import F, torch
+from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.methods.base import METHODS, Learner, Method, MethodConfig, Step
 from engine.objective import Objective
-from engine.types import Assignment, Batch
+from engine.types import Assignment, Batch, one_hot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +48,10 @@ class FaalConfig(MethodConfig):
         return Faal(self, learner)
 
 
+POINTS = 255
+"""Places that the worst distribution is looked for at once: 8 bits."""
+
+
 def margins_by_class(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return each class's sum of margins, rival's minus label's probability, and its samples, (C,).
 
@@ -56,34 +60,45 @@ def margins_by_class(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         labels: (B,) class indices.
     """
     p = logits.softmax(dim=1)
-    one_hot = F.one_hot(labels, p.shape[1]).to(p.dtype)
-    p_label, p_rival = (p * one_hot).sum(dim=1), (p - 2 * one_hot).amax(dim=1)
-    return (p_rival - p_label) @ one_hot, one_hot.sum(dim=0)
+    member = one_hot(labels, p.shape[1], p.dtype)
+    p_label, p_rival = (p * member).sum(dim=1), (p - 2 * member).amax(dim=1)
+    return (p_rival - p_label) @ member, member.sum(dim=0)
 
 
-def worst_distribution(gain: Tensor, tau: float) -> Tensor:
-    """Return argmax_p sum_c p_c gain_c subject to KL(uniform || p) <= tau, (K,) float64 on the CPU.
+def worst_distribution(gain: Tensor, tau: float, present: Tensor | None = None) -> Tensor:
+    """Return argmax_p sum_c p_c gain_c subject to KL(uniform || p) <= tau, (C,) float64.
 
-    The optimum is p_c in proportion to 1 / (nu - gain_c) with nu above every gain; the KL falls as
-    nu grows, so nu is found by bisection. Equal gains leave the uniform distribution.
+    The optimum is p_c in proportion to 1 / (nu - gain_c) with nu above every gain. The KL falls as
+    nu grows, so nu is found by looking at `POINTS` places between two bounds at once, and again
+    between the two that enclose it: as many bits as float64 has, and nothing that a device has to
+    be waited for. Equal gains leave the uniform distribution.
+
+    Args:
+        gain: (C,).
+        tau: The largest KL, in nats.
+        present: (C,) bool, the classes over which p and the uniform distribution lie, at least one;
+            None is all.
     """
-    gain = gain.detach().to("cpu", torch.float64)
-    below = gain.max() - gain
-    if below.max() == 0:
-        return torch.full_like(below, 1 / len(below))
-    below = below / below.max()
-    low, high = math.log(1e-300), math.log(1e12)  # of nu - max(gain), in units of the range
-    for _ in range(64):
-        middle = (low + high) / 2
-        share = _distribution(below, middle)
-        divergence = -(share * len(share)).log().mean()
-        low, high = (middle, high) if divergence > tau else (low, middle)
-    return _distribution(below, high)
+    gain = gain.detach().double()
+    there = torch.ones_like(gain, dtype=torch.bool) if present is None else present
+    num = there.sum()
+    below = gain.masked_fill(~there, -torch.inf).max() - gain
+    widest = below.masked_fill(~there, 0.0).max()
+    below = below / torch.where(widest > 0, widest, 1.0)
 
+    def shares(log_distance: Tensor) -> Tensor:
+        """Return p (G, C) at nu = max gain + exp(log_distance) times the range of the gains."""
+        share = (1 / (log_distance.exp()[:, None] + below)).masked_fill(~there, 0.0)
+        return share / share.sum(dim=1, keepdim=True)
 
-def _distribution(below: Tensor, log_distance: float) -> Tensor:
-    share = 1 / (math.exp(log_distance) + below)
-    return share / share.sum()
+    ends = torch.tensor([math.log(1e-300), math.log(1e12)], dtype=gain.dtype, device=gain.device)
+    places = torch.linspace(0, 1, POINTS + 2, dtype=gain.dtype, device=gain.device)
+    for _ in range(8):
+        grid = ends[0] + (ends[1] - ends[0]) * places
+        logs = (shares(grid[1:-1]) * num).log().masked_fill(~there, 0.0)
+        before = (-logs.sum(dim=1) / num > tau).sum()
+        ends = grid.index_select(0, torch.stack([before, before + 1]))
+    return torch.where(widest > 0, shares(ends[1:])[0], there / num)
 
 
 class Faal(Method):
@@ -126,7 +141,7 @@ class Faal(Method):
             return False
         total, count = margins_by_class(step.adversary_logits, step.batch.y)
         present = count > 0
-        worst = worst_distribution(total[present] / count[present], self.config.tau)
-        self.weights = torch.ones_like(self.weights)
-        self.weights[present] = (len(worst) * worst).to(self.weights)
+        worst = worst_distribution(total / count.clamp_min(1), self.config.tau, present)
+        weights = (present.sum() * worst).to(self.weights.dtype)
+        self.weights = torch.where(present, weights, 1.0)
         return True

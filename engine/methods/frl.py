@@ -125,12 +125,13 @@ class FrlReweight(Method):
             rate=config.multiplier_rate,
             bound_rate=bound_rate,
             limit=config.multiplier_limit,
+            device=learner.device,
             counts=learner.validation_counts() if config.shrink else None,
         )
 
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
-        w0 = self.multipliers.natural_weights().to(batch.y.device)[batch.y]
-        w1 = self.multipliers.boundary_weights().to(batch.y.device)[batch.y]
+        w0 = self.multipliers.natural_weights()[batch.y]
+        w1 = self.multipliers.boundary_weights()[batch.y]
         clean, adversary = self._normalised(w0, w1)
         bound, step = self._ball(batch.y)
         return Assignment(clean, self.beta * adversary, torch.zeros_like(clean), bound, step)
@@ -166,7 +167,7 @@ class FrlReweightRemargin(FrlReweight):
         self.bound_limit = config.bound_limit
 
     def _ball(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
-        w2 = self.multipliers.bound_factors(NARROWEST, self.bound_limit).to(y.device)[y]
+        w2 = self.multipliers.bound_factors(NARROWEST, self.bound_limit)[y]
         # The threat model's step is a quarter of epsilon unless a scenario says otherwise.
         return self.learner.epsilon * w2, (self.learner.step_size * w2.max()).expand(y.shape)
 

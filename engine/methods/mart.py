@@ -11,7 +11,7 @@ from engine.lazy import F, torch
 from engine.meta.characteristics import Characteristics
 from engine.methods.base import METHODS, Learner, Method, MethodConfig
 from engine.objective import Objective, kl_divergence
-from engine.types import Assignment, Batch
+from engine.types import Assignment, Batch, one_hot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ def mart_loss(logits_adv: Tensor, logits: Tensor, y: Tensor, *, beta: float) -> 
     """
     log_p, log_q = logits.log_softmax(dim=1), logits_adv.log_softmax(dim=1)
     p_label = log_p.gather(1, y[:, None]).squeeze(1).exp()
-    label = F.one_hot(y, logits.shape[1]).bool()
+    label = one_hot(y, logits.shape[1], torch.bool)
     q_rival = log_q.exp().masked_fill(label, 0).amax(dim=1)
     boosted = F.cross_entropy(logits_adv, y, reduction="none") - (1.0001 - q_rival).log()
     return boosted + beta * kl_divergence(log_p, log_q) * (1 - p_label)

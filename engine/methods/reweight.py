@@ -56,10 +56,10 @@ class Reweight(Method):
 
     def __init__(self, config: ReweightConfig, learner: Learner) -> None:
         self.config, self.learner = config, learner
-        self.multipliers = torch.zeros(learner.num_classes)
+        self.multipliers = torch.zeros(learner.num_classes, device=learner.device)
 
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
-        weight = positive_class_weights(self.multipliers).to(batch.y.device)[batch.y]
+        weight = positive_class_weights(self.multipliers)[batch.y]
         zero = torch.zeros_like(weight)
         bound = torch.full_like(weight, self.learner.epsilon)
         return Assignment(zero, weight / weight.mean(), anti_adversary=zero, bound=bound)
@@ -67,7 +67,7 @@ class Reweight(Method):
     def start_epoch(self, epoch: int, validation: ClassErrors | None) -> None:
         if validation is None or not self.learner.has_reached(self.config.fairness_from, epoch):
             return
-        robust = validation.robust.cpu()
+        robust = validation.robust
         over = robust - robust.mean() - self.config.slack
         self.multipliers = limited(
             self.multipliers + self.config.multiplier_rate * over, self.config.multiplier_limit
@@ -77,4 +77,4 @@ class Reweight(Method):
         return {"multipliers": self.multipliers}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        self.multipliers = state["multipliers"].cpu()
+        self.multipliers = state["multipliers"]

@@ -130,13 +130,12 @@ def clip(
     """
     norm = nn.utils.get_total_norm(list(gradients.values()))
     shifted = norm + 1e-6  # torch's own guard against a zero
-    factor = clip_norm / shifted
-    if factor >= 1:
-        return gradients, lambda direction: direction
+    factor = (clip_norm / shifted).clamp_max(1.0)
 
     def derivative(direction: dict[str, Tensor]) -> dict[str, Tensor]:
         along = sum((gradients[name] * direction[name]).sum() for name in gradients)
         lost = along / (norm * shifted).clamp_min(torch.finfo(norm.dtype).tiny)
+        lost = torch.where(factor < 1, lost, 0.0)
         return {name: factor * (direction[name] - lost * gradients[name]) for name in gradients}
 
     return {name: factor * gradient for name, gradient in gradients.items()}, derivative

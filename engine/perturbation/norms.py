@@ -27,13 +27,9 @@ class Ball(ABC):
             comes back clipped.
         epsilon: (B,) the radii in pixels, finite and not negative.
 
-    Raises:
-        ValueError: A radius is negative or not a finite number.
     """
 
     def __init__(self, x: Tensor, epsilon: Tensor) -> None:
-        if not bool(((epsilon >= 0) & epsilon.isfinite()).all()):
-            raise ValueError("every bound must be a finite number, at least 0")
         self.x, self.radius = x, epsilon.view(-1, 1, 1, 1)
 
     def take(self, rows: Tensor) -> Self:

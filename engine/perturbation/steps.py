@@ -47,7 +47,7 @@ def perturb(
     """
     move = step.view(-1, 1, 1, 1)
     x_moved = ball.clip(first)
-    for _ in range(num_steps if bool(ball.radius.any()) else 0):  # nothing moves in empty balls
+    for _ in range(num_steps):
         x_moved.requires_grad_()
         (gradient,) = torch.autograd.grad(loss(x_moved).sum(), x_moved)
         x_moved = ball.clip(x_moved.detach() + move * ball.steepest(gradient))

@@ -75,7 +75,7 @@ class TrainingAttack:
                 ball,
                 random_start(ball, start=objective.start, generator=self.rng),
                 step=torch.where(climbs, 1.0, -1.0) * length * self.share,
-                num_steps=objective.num_steps or self.threat.num_steps,
+                num_steps=self._num_steps(objective),
             )
         moved = space.leave(moved)
         if draw is not None:
@@ -86,13 +86,20 @@ class TrainingAttack:
             anti_adversary=moved[num_adv:] if len(moved) > num_adv else None,
         )
 
+    def _num_steps(self, objective: Objective) -> int:
+        """Return how many steps to walk: none while nothing can move."""
+        can_move = self.share * self.threat.epsilon > 0
+        return (objective.num_steps or self.threat.num_steps) if can_move else 0
+
     def on(self, model: nn.Module) -> "TrainingAttack":
         """Return the attack on another model; random draws go on in the same stream."""
         return replace(self, model=model)
 
     def _draw(self, probability: Tensor, direction: Tensor | None) -> Draw:
         if direction is None:
-            direction = torch.bernoulli(probability, generator=self.rng).bool()
+            # A chance that is NaN is found where losses are told; here it would break the draw.
+            chance = probability.nan_to_num(0.0)
+            direction = torch.bernoulli(chance, generator=self.rng).bool()
         return Draw(direction, probability)
 
 

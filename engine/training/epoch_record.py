@@ -39,6 +39,17 @@ class EpochRecord:
         self._losses.append((weights * losses).sum(dim=1).mean())
         self._terms.append(losses.mean(dim=0))
 
+    def bounds(self) -> Tensor:
+        """Return every sample's bound, (N,), 0 where it was not met yet.
+
+        Raises:
+            ValueError: The method gave a negative one, which is no radius.
+        """
+        bounds = self.columns["bound"]
+        if bool((bounds < 0).any()):
+            raise ValueError("every bound must be at least 0")
+        return bounds
+
     def loss_since_told(self) -> Tensor:
         """Return the mean loss of the batches since the last call, a scalar."""
         recent = torch.stack(self._losses[self._told :])

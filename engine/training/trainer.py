@@ -121,7 +121,6 @@ class Trainer:
         objective = self.method.objective
         log_p, traits = self._clean_view(batch)
         assignment = self.method.assign(batch, traits)
-        self._require_finite("bound", [assignment.bound], epoch, step=number + 1)
         copies = self.attack(batch, log_p, assignment.bound, objective=objective, **assignment.walk)
         view = self.method.view(self.model)
         logits = logits_of(view, batch, copies, objective=objective)
@@ -179,6 +178,7 @@ class Trainer:
         """Tell the progress, and the mean batch loss ten times an epoch."""
         batch_loss = None
         if done * TOLD_PER_EPOCH // self.num_steps > (done - 1) * TOLD_PER_EPOCH // self.num_steps:
+            self._require_finite("bound", [record.bounds()], epoch, step=done)
             loss = record.loss_since_told()
             self._require_finite("loss", [loss], epoch, step=done)
             batch_loss = loss.item()

@@ -9,6 +9,7 @@ from engine.errors import Diverged, Stopped
 from engine.inspection.distributions import ASSIGNMENT
 from engine.meta.characteristics import NAMES
 from engine.methods.base import METHODS
+from engine.methods.trades import Trades
 from engine.models.backbones.base import BACKBONES
 from engine.scenario import Scenario
 
@@ -190,6 +191,29 @@ def test_a_run_that_diverges_says_where(options, run, scenario_of):
     ) as error:
         run(scenario)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "told"),
+    [
+        (math.nan, Diverged, "epoch 1, step 1: bound is NaN"),
+        (math.inf, Diverged, "epoch 1, step 1: bound is infinite"),
+        (-0.01, ValueError, "every bound must be at least 0"),
+    ],
+)
+def test_a_bound_that_is_no_radius_ends_the_run_at_the_next_word_of_it(
+    bad, error, told, run, scenario_of, monkeypatch
+):
+    assign = Trades.assign
+
+    def spoiled(self: Any, batch: Any, characteristics: Any) -> Any:
+        given = assign(self, batch, characteristics)
+        given.bound[-1] = bad
+        return given
+
+    monkeypatch.setattr(Trades, "assign", spoiled)
+    with pytest.raises(error, match=told):
+        run(scenario_of("trades"))
 
 
 def test_a_last_step_that_ruins_the_model_is_not_reported_as_an_epoch(

@@ -74,15 +74,6 @@ def test_every_sample_that_may_move_goes_its_way_along_the_loss(conv_net, batch,
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("bad", [-0.01, float("nan"), float("inf")])
-def test_a_bound_that_is_no_distance_is_refused(batch, norm, bad):
-    epsilon = torch.full((10,), 0.1)
-    epsilon[7] = bad
-    with pytest.raises(ValueError, match="bound"):
-        BALLS[norm](batch.x, epsilon)
-
-
-@pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_on_a_linear_model_the_walk_ends_in_the_closed_form(norm, sign):
     torch.manual_seed(0)

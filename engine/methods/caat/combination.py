@@ -17,8 +17,7 @@ LEAST_MEAN = 0.05
 
 def class_weights(prices: ClassPrices, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return w0 and w1 of labels y (B,), (B,) each."""
-    weights = prices.natural_weights(), prices.boundary_weights()
-    w0, w1 = (weight.to(y.device) for weight in weights)
+    w0, w1 = prices.natural_weights(), prices.boundary_weights()
     # A weight may underflow to 0, and so would the mean that a batch of its class divides by.
     least = torch.finfo(w0.dtype).eps
     return w0.clamp_min(least)[y], w1.clamp_min(least)[y]

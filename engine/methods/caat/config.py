@@ -288,5 +288,6 @@ class CaatConfig(MethodConfig):
             rate=self.multiplier_rate,
             bound_rate=self.bound_rate,
             limit=self.multiplier_limit,
+            device=learner.device,
             counts=learner.validation_counts() if self.shrink else None,
         )

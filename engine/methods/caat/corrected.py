@@ -75,7 +75,7 @@ class Caat(Weighting):
     def _bound(self, batch: Batch, characteristics: Characteristics | None) -> Tensor:
         epsilon = torch.full((len(batch),), self.learner.epsilon, device=batch.x.device)
         if self.bounds == "remargin":
-            factors = self.multipliers.bound_factors(0.98, 2.5).to(batch.y.device)
+            factors = self.multipliers.bound_factors(0.98, 2.5)
             return epsilon * factors[batch.y]
         if self.bounds == "grad" and characteristics is not None:
             norm = characteristics.gradient_norm

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from engine.lazy import F, torch
+from engine.lazy import torch
 from engine.meta.prices import ClassPrices
 from engine.meta.virtual_step import LossOfParameters, Parameters, prediction_with
 from engine.methods.base import Learner, Step
 from engine.methods.caat.combination import class_weights
 from engine.objective import Objective, per_sample_losses
-from engine.types import Batch
+from engine.types import Batch, one_hot
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -73,9 +73,9 @@ class MetaLoss:
         return natural + self.beta * (w1 * losses[:, 1]).sum() / w1.sum()
 
     def _worst_class(self, losses: Tensor, y: Tensor) -> Tensor:
-        one_hot = F.one_hot(y, self.learner.num_classes).to(losses.dtype)
-        count = one_hot.sum(dim=0)
-        each = (losses[:, 0] + self.beta * losses[:, 1]) @ one_hot / count.clamp_min(1)
+        member = one_hot(y, self.learner.num_classes, losses.dtype)
+        count = member.sum(dim=0)
+        each = (losses[:, 0] + self.beta * losses[:, 1]) @ member / count.clamp_min(1)
         share = (self.lean * each.detach()).masked_fill(count == 0, -torch.inf).softmax(dim=0)
         return (share * each).sum()
 

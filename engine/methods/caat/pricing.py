@@ -64,7 +64,7 @@ def class_prices(
     copies at the distance epsilon, whatever a class's bound is in training.
     """
     if kind == "none":
-        return EqualPrices(learner.num_classes)
+        return EqualPrices(learner.num_classes, learner.device)
 
     def loss(batch: Batch) -> Tensor:
         log_p, log_q = learner.attacked(batch, MEASURED)

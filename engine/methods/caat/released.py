@@ -27,7 +27,7 @@ from engine.optim.config import clip
 from engine.perturbation.released import released_attack
 from engine.perturbation.spaces import NormalisedSpace
 from engine.seeds import torch_stream
-from engine.types import Assignment, Batch, Copies
+from engine.types import Assignment, Batch, Copies, one_hot
 
 WIDER = 10 / 8
 """D13: radius of training, in epsilons of the evaluation."""
@@ -86,7 +86,7 @@ class CaatAsReleased(Weighting):
         return torch.stack([alpha * w0 / w0.mean(), adversary, anti_adversary], dim=1)
 
     def _bound(self, y: Tensor) -> Tensor:
-        factors = self.multipliers.bound_factors(0.98, 2.5).to(y.device)
+        factors = self.multipliers.bound_factors(0.98, 2.5)
         return WIDER * self.learner.epsilon * factors[y]
 
     def view(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -125,8 +125,8 @@ class CaatAsReleased(Weighting):
                 x, y = model.enter(batch.x), batch.y
                 x_adv = released_attack(model, x, y, rng=rng, epsilon=epsilon, step=step)
                 wrong = _is_wrong(model, x, y), _is_wrong(model, x_adv, y)
-                one_hot = F.one_hot(y, total.shape[1]).to(total.dtype)
-                total = total + torch.stack([*wrong, torch.ones_like(wrong[0])]) @ one_hot
+                member = one_hot(y, total.shape[1], total.dtype)
+                total = total + torch.stack([*wrong, torch.ones_like(wrong[0])]) @ member
         natural, robust = total[:2] / total[2].clamp_min(1)
         return ClassErrors(natural, boundary=robust - natural)
 
