@@ -41,7 +41,7 @@ RUNS = ROOT / "docs" / "results" / "method.jsonl"
 PAGE = RUNS.with_suffix(".md")
 VERDICT = "## What follows"
 """The part of the page that a person writes, below the tables; it is kept."""
-SEARCH_SEEDS, FINAL_SEEDS = (100, 101), (0, 1, 2, 3, 4)
+SEARCH_SEEDS, FINAL_SEEDS = (100,), (0, 1, 2, 3, 4)
 SEARCH_PER_CLASS = 400
 EPOCHS, EPSILON, BATCH = 10, 0.1, 128
 TRAIN = 4000
@@ -287,8 +287,8 @@ def write_page() -> None:
         "",
         f"Fashion-MNIST, small-cnn, l-inf epsilon {EPSILON}, {EPOCHS} epochs of batches of {BATCH},"
         " last epoch, batch norm in eval mode. Settings were chosen by least average + worst-class"
-        f" robust error on {SEARCH_PER_CLASS} training images a class that no run sees, mean of"
-        f" seeds {SEARCH_SEEDS[0]} and {SEARCH_SEEDS[1]}, as many settings for every method; the"
+        f" robust error on {SEARCH_PER_CLASS} training images a class that no run sees, with seed"
+        f" {' and '.join(map(str, SEARCH_SEEDS))}, as many settings for every method; the"
         " tables are of fresh seeds on the 10,000 test images, PGD-20, step epsilon / 4, one"
         " uniform start. Errors in %, mean ± half of the 95 % interval over the seeds (Student's"
         " t), worst robust error first. The worst class is each seed's own.",
