@@ -175,11 +175,16 @@ class Copies:
     """The perturbed copies of a batch; None where the method does not use one.
 
     With a draw, ``adversary`` holds the one copy that each sample got, of either kind.
+
+    Attributes:
+        withstood: (B,) steps of the adversary before which the model still saw the given label, 0
+            to the number of steps; None where nobody counted.
     """
 
     adversary: Tensor | None
     anti_adversary: Tensor | None
     draw: Draw | None = None
+    withstood: Tensor | None = None
 
 
 def rows_by_class(labels: IntArray, num_classes: int) -> list[IntArray]:

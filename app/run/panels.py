@@ -68,7 +68,10 @@ PLANS = (
         ("anti_adversary_weight_flipped", "anti_adversary_weight_clean"),
     ),
     PanelPlan(
-        "flipped", "Wrong labels found, ROC AUC", "train", ("flipped_auc", "flipped_auc_loss")
+        "flipped",
+        "Wrong labels found, ROC AUC",
+        "train",
+        ("flipped_auc", "flipped_auc_loss", "flipped_auc_steps"),
     ),
     PanelPlan(
         "importance",

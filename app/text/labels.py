@@ -47,6 +47,8 @@ METRICS = {
     "anti_adversary_weight_flipped": "Samples with a wrong label",
     "flipped_auc": "By the learned weight",
     "flipped_auc_loss": "By the loss alone",
+    "flipped_auc_steps": "By the steps withstood",
+    "steps_withstood": "Steps withstood",
     "importance_loss": "Loss",
     "importance_class_loss": "Mean loss of the class",
     "importance_gradient_norm": "Norm of the gradient",

@@ -66,6 +66,7 @@ SERIES = {
     "anti_adversary_weight_flipped": Style(PETROFF_10[2], "x", "solid"),
     "flipped_auc": Style(PETROFF_10[0], "triangle-up", "solid"),
     "flipped_auc_loss": Style(MUTED, "circle", "dash"),
+    "flipped_auc_steps": Style(PETROFF_10[4], "square", "dot"),
     "importance_loss": Style(PETROFF_10[0], "circle", "solid"),
     "importance_class_loss": Style(PETROFF_10[1], "square", "dash"),
     "importance_gradient_norm": Style(PETROFF_10[2], "diamond", "dot"),

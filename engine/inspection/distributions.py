@@ -11,6 +11,8 @@ from engine.types import IntArray, rows_by_class
 
 NUM_QUANTILES = 41
 ASSIGNMENT = ("clean_weight", "adversary_weight", "anti_adversary_weight", "bound")
+STEPS_WITHSTOOD = "steps_withstood"
+"""Steps of its adversary before which the model still saw a sample's label, where counted."""
 ANTI_ADVERSARY_FROM = 0.5
 """A sample whose anti-adversary weight is above this counts as an anti-adversary."""
 
@@ -51,7 +53,7 @@ def class_distributions(
     groups = {"all": np.arange(len(given_labels))}
     if not is_clean.all():
         groups |= {"clean": np.flatnonzero(is_clean), "flipped": np.flatnonzero(~is_clean)}
-    names = [name for name in (*ASSIGNMENT, *NAMES) if name in columns]
+    names = [name for name in (*ASSIGNMENT, *NAMES, STEPS_WITHSTOOD) if name in columns]
     return [
         distribution
         for group, members in groups.items()

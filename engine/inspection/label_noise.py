@@ -1,14 +1,17 @@
 """How well a number of each sample tells wrong labels from right ones."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.inspection.distributions import ANTI_ADVERSARY_FROM
+from engine.inspection.distributions import ANTI_ADVERSARY_FROM, STEPS_WITHSTOOD
 from engine.types import BoolArray, Columns, FloatArray
 
-SMALL_IS_DOUBTED = ("clean_weight", "adversary_weight", "margin")
+SMALL_IS_DOUBTED = ("clean_weight", "adversary_weight", "margin", STEPS_WITHSTOOD)
 """Of every other quantity the large values are those of samples that may have a wrong label."""
+DETECTORS = {"flipped_auc_loss": "loss", "flipped_auc_steps": STEPS_WITHSTOOD}
+"""Measures of what else could tell wrong labels, for comparison, by the quantity that does."""
 MAX_POINTS = 200
 
 
@@ -54,13 +57,33 @@ def _sign_of_doubt(name: str) -> int:
     return -1 if name in SMALL_IS_DOUBTED else 1
 
 
+def detection(
+    columns: Columns, flipped: BoolArray, detectors: Mapping[str, str] = DETECTORS
+) -> dict[str, float]:
+    """Return the ROC AUC of each detector of wrong labels whose quantity was recorded, by name.
+
+    Args:
+        columns: What an epoch recorded of each sample, (N,) each.
+        flipped: (N,) whether its given label is not the dataset's; there are none without both.
+        detectors: Name of the measure -> the quantity.
+    """
+    if not flipped.any() or flipped.all():
+        return {}
+    return {
+        measure: _auc(flipped, _sign_of_doubt(name) * columns[name])
+        for measure, name in detectors.items()
+        if name in columns
+    }
+
+
 def separation(columns: Columns, flipped: BoolArray, *, has_anti: bool) -> dict[str, float]:
     """Return what a policy's weights make of right and wrong labels, by name.
 
     ``flipped_auc`` is the ROC AUC of "a sample trusted less has a wrong label", 0 to 1, 0.5 for a
     guess: less trusted is a larger anti-adversary weight, or a smaller clean weight where there are
-    no anti-adversaries. ``flipped_auc_loss`` is that of the clean loss, for comparison. Both, and
-    the means of right and wrong labels apart, are known only where noise was injected.
+    no anti-adversaries. ``flipped_auc_loss`` is that of the clean loss, for comparison, and
+    ``flipped_auc_steps`` that of the steps withstood, where they were counted. All, and the means
+    of right and wrong labels apart, are known only where noise was injected.
 
     Args:
         columns: What an epoch recorded of each sample, (N,) each.
@@ -71,8 +94,7 @@ def separation(columns: Columns, flipped: BoolArray, *, has_anti: bool) -> dict[
     measures = {"anti_adversary_share": (weight > ANTI_ADVERSARY_FROM).mean()} if has_anti else {}
     if flipped.any() and not flipped.all():
         told = "anti_adversary_weight" if has_anti else "clean_weight"
-        for measure, name in (("flipped_auc", told), ("flipped_auc_loss", "loss")):
-            measures[measure] = _auc(flipped, _sign_of_doubt(name) * columns[name])
+        measures |= detection(columns, flipped, {**DETECTORS, "flipped_auc": told})
         for group, members in (("clean", ~flipped), ("flipped", flipped)) if has_anti else ():
             share = (weight[members] > ANTI_ADVERSARY_FROM).mean()
             measures[f"anti_adversary_share_{group}"] = share

@@ -3,7 +3,7 @@
 import torch
 
 from engine.inspection.importance import permutation_importance
-from engine.inspection.label_noise import separation
+from engine.inspection.label_noise import detection, separation
 from engine.methods.base import Method
 from engine.types import Columns, DeviceImages, ImageSet
 
@@ -11,7 +11,9 @@ from engine.types import Columns, DeviceImages, ImageSet
 def learned(
     method: Method, train: ImageSet, images: DeviceImages, *, columns: Columns, rng: torch.Generator
 ) -> dict[str, float]:
-    """Return every measure of a policy that reads the samples' characteristics; none of another.
+    """Return every measure of a policy that reads the samples' characteristics.
+
+    Of another only how well its samples' steps tell wrong labels, where they were counted.
 
     Args:
         method: The policy as the epoch left it.
@@ -20,8 +22,8 @@ def learned(
         columns: What the epoch recorded of each sample, (N,) each.
         rng: Draws the samples and their permutations, on the device.
     """
-    if not method.objective.characteristics:
-        return {}
     flipped = train.labels != train.true_labels
+    if not method.objective.characteristics:
+        return detection(columns, flipped)
     measures = separation(columns, flipped, has_anti=method.objective.anti_adversary)
     return measures | permutation_importance(method, images, columns, rng=rng)

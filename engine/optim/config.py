@@ -81,6 +81,11 @@ class TrainingConfig(ScheduleConfig):
     record_every: int = Field(
         1, ge=1, le=1000, description="Store the per-sample weights every so many epochs"
     )
+    record_steps: Annotated[bool, Younger()] = Field(
+        False,
+        description="Store of each sample how many steps of its adversary it withstood, where "
+        "every sample has one: few may mean a wrong label",
+    )
     num_threads: int = Field(
         1, ge=1, le=256, description="CPU threads; part of the scenario, as sums depend on it"
     )

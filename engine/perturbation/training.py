@@ -28,12 +28,15 @@ class TrainingAttack:
         model, threat: Whom it attacks, and how.
         rng: Where the random starts come from.
         share: What every ball and step is multiplied by while the radius warms up.
+        counts: Whether to say how many steps of its adversary each sample withstood; not where a
+            sample gets one copy, of either kind.
     """
 
     model: nn.Module
     threat: ThreatConfig
     rng: torch.Generator
     share: float = 1.0
+    counts: bool = False
 
     def __call__(  # noqa: PLR0913 - what an assignment may say of the attack, one by one
         self,
@@ -69,9 +72,18 @@ class TrainingAttack:
         ball = BALLS[self.threat.norm](x, epsilon)
         length = self.threat.step if step is None else step.repeat(times)
         y, target = batch.y.repeat(times), None if target is None else target.repeat(times)
+        counted = len(batch) if self.counts and objective.adversary and draw is None else 0
+        steps = StepsWithstood(batch.y[:counted])
         with eval_mode(self.model):
             moved = perturb(
-                _loss(space, y, log_p, climbs=climbs, target=target, objective=objective),
+                _loss(
+                    steps.watching(space),
+                    y,
+                    log_p,
+                    climbs=climbs,
+                    target=target,
+                    objective=objective,
+                ),
                 ball,
                 random_start(ball, start=objective.start, generator=self.rng),
                 step=torch.where(climbs, 1.0, -1.0) * length * self.share,
@@ -84,6 +96,7 @@ class TrainingAttack:
         return Copies(
             adversary=moved[:num_adv] if num_adv else None,
             anti_adversary=moved[num_adv:] if len(moved) > num_adv else None,
+            withstood=steps.count if counted else None,
         )
 
     def _num_steps(self, objective: Objective) -> int:
@@ -101,6 +114,32 @@ class TrainingAttack:
             chance = probability.nan_to_num(0.0)
             direction = torch.bernoulli(chance, generator=self.rng).bool()
         return Draw(direction, probability)
+
+
+class StepsWithstood:
+    """Counts, as a walk goes on, the steps before which the model still saw each label.
+
+    Attributes:
+        count: (B,) so far; it stands still from the first step before which another class was seen.
+    """
+
+    def __init__(self, y: Tensor) -> None:
+        self.y, self.count = y, torch.zeros(len(y), device=y.device)
+        self._unbroken = torch.ones_like(y, dtype=torch.bool)
+
+    def watching(self, predict: Predict) -> Predict:
+        """Return the model as it is asked in a walk, of which the first B rows are counted."""
+        if not len(self.y):
+            return predict
+
+        def watched(x_moved: Tensor) -> Tensor:
+            logits = predict(x_moved)
+            seen = logits.detach()[: len(self.y)].argmax(dim=1)
+            self._unbroken = self._unbroken & (seen == self.y)
+            self.count = self.count + self._unbroken
+            return logits
+
+        return watched
 
 
 def _loss(

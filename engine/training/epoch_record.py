@@ -1,13 +1,33 @@
 """What one epoch of training leaves behind, sample by sample."""
 
 from collections import defaultdict
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from engine.inspection.distributions import ASSIGNMENT
+from engine.inspection.distributions import ASSIGNMENT, STEPS_WITHSTOOD
 from engine.meta.characteristics import NAMES, Characteristics
 from engine.types import Assignment, Batch, Columns
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What a training step leaves behind of its batch.
+
+    Attributes:
+        batch: The samples.
+        assignment: What the model was moved by, with the bounds that the copies had.
+        traits: What the method read, if it reads any.
+        losses: (B, 3) of the three terms, without a graph.
+        withstood: (B,) steps of its adversary that each sample withstood, where they were counted.
+    """
+
+    batch: Batch
+    assignment: Assignment
+    traits: Characteristics | None
+    losses: Tensor
+    withstood: Tensor | None = None
 
 
 class EpochRecord:
@@ -21,23 +41,18 @@ class EpochRecord:
         self._terms: list[Tensor] = []
         self._told = 0
 
-    def add(
-        self,
-        batch: Batch,
-        assignment: Assignment,
-        traits: Characteristics | None,
-        *,
-        losses: Tensor,
-    ) -> None:
-        """Keep one batch's assignment, characteristics and losses (B, 3)."""
-        weights = assignment.weights
-        values = (*weights.unbind(dim=1), assignment.bound)
-        for name, value in zip(ASSIGNMENT, values, strict=True):
-            self.columns[name][batch.index] = value
-        for name in NAMES if traits is not None else ():
-            self.columns[name][batch.index] = getattr(traits, name)
-        self._losses.append((weights * losses).sum(dim=1).mean())
-        self._terms.append(losses.mean(dim=0))
+    def add(self, step: Stepped) -> None:
+        """Keep what a step gave the samples of its batch."""
+        weights = step.assignment.weights
+        values = dict(zip(ASSIGNMENT, (*weights.unbind(dim=1), step.assignment.bound), strict=True))
+        if step.traits is not None:
+            values |= {name: getattr(step.traits, name) for name in NAMES}
+        if step.withstood is not None:
+            values[STEPS_WITHSTOOD] = step.withstood
+        for name, value in values.items():
+            self.columns[name][step.batch.index] = value
+        self._losses.append((weights * step.losses).sum(dim=1).mean())
+        self._terms.append(step.losses.mean(dim=0))
 
     def bounds(self) -> Tensor:
         """Return every sample's bound, (N,), 0 where it was not met yet.

@@ -27,14 +27,13 @@ from engine.scenario import Scenario
 from engine.seeds import torch_stream
 from engine.training.build import initial_model, learner_of
 from engine.training.divergence import require_finite
-from engine.training.epoch_record import EpochRecord
+from engine.training.epoch_record import EpochRecord, Stepped
 from engine.training.observer import EpochReport, FinalReport, Observer, Progress, Snapshot
 from engine.training.run_info import card_of_test, checkpoint_in_words
 from engine.training.selection import Selection
 from engine.training.warm_start import NaturalStart
 from engine.types import Assignment, Batch, Columns, under
 
-Stepped = tuple[Batch, Assignment, Characteristics | None, Tensor]
 TOLD_PER_EPOCH = 10
 """How often in an epoch the batch loss is told."""
 
@@ -60,7 +59,8 @@ class Trainer:
         self.num_steps = self.batches.num_steps
         self.model = initial_model(scenario, data).to(device)
         self.optimizer = training.optimizer(self.model)
-        self.attack = TrainingAttack(self.model, scenario.threat, torch.Generator(device))
+        rng, counts = torch.Generator(device), training.record_steps
+        self.attack = TrainingAttack(self.model, scenario.threat, rng, counts=counts)
         self.learner = learner_of(scenario, data, self.optimizer, attack=self.attack, device=device)
         self.policy = scenario.method.build(self.learner)
         self.method: Method = self.policy
@@ -83,8 +83,7 @@ class Trainer:
             self._check()
             self._begin_step(epoch, number)
             with arithmetic(tf32=self.scenario.training.precision == "tf32"):
-                batch, assignment, traits, losses = self._step(epoch, number, batch)
-                record.add(batch, assignment, traits, losses=losses)
+                record.add(self._step(epoch, number, batch))
             self._tell(epoch, number + 1, record)
         self.attack.share = 1.0  # from here on radii are given as they are meant
         self._require_finite("model", self.model.parameters(), epoch, step=self.num_steps)
@@ -140,7 +139,7 @@ class Trainer:
         if self.scenario.training.ema_decay is not None and self.policy.average_decay is None:
             self.average.update(self.model)
         assignment = replace(assignment, bound=self.attack.share * assignment.bound)
-        return batch, assignment, traits, losses.detach()
+        return Stepped(batch, assignment, traits, losses.detach(), copies.withstood)
 
     def _natural_step(self, batch: Batch) -> Stepped:
         """Move the model by the mean clean loss; the one pass shows the characteristics as well."""
@@ -152,7 +151,7 @@ class Trainer:
         losses = losses_of(Logits(logits, None, None), batch.y, objective)
         self._gradient(assignment, losses)
         self.optimizer.step()
-        return batch, assignment, traits, losses.detach()
+        return Stepped(batch, assignment, traits, losses.detach())
 
     def _gradient(self, assignment: Assignment, losses: Tensor) -> None:
         """Give the parameters the gradient of a batch's weighted loss; losses are (B, 3)."""

@@ -56,7 +56,7 @@ def test_a_step_that_is_not_told_asks_the_device_for_nothing(way, scenario_of, n
         way.split()[0],
         data={"train_size": 480},
         method=WAYS[way],
-        training={"clip_norm": 1.0, "awp_gamma": 0.005, "ema_decay": None},
+        training={"clip_norm": 1.0, "awp_gamma": 0.005, "record_steps": True},
     )
     data = prepare(scenario.data, 0, Path("not-used"))
     trainer = Trainer(scenario, data, new_record(), device=torch.device("cpu"))
@@ -68,8 +68,7 @@ def test_a_step_that_is_not_told_asks_the_device_for_nothing(way, scenario_of, n
     with Reads() as reads:
         for number in range(2):  # of 30 steps each third is told
             trainer._begin_step(epoch, number)
-            batch, assignment, traits, losses = trainer._step(epoch, number, batches[number])
-            record.add(batch, assignment, traits, losses=losses)
+            record.add(trainer._step(epoch, number, batches[number]))
             trainer._tell(epoch, number + 1, record)
     assert not reads.found
     with Reads() as reads:

@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.data.preparation import Data
 from engine.inspection.distributions import class_distributions, class_means
 from engine.scenario import Scenario
-from engine.training.epoch_record import EpochRecord
+from engine.training.epoch_record import EpochRecord, Stepped
 from engine.training.observer import EpochReport, Progress, Snapshot
 from engine.training.trainer import Trainer
 from engine.types import Columns, ImageSet
@@ -94,15 +94,15 @@ def train(seed: int, num_batches: int) -> LongRun:
         if number == num_batches:
             break
         trainer._begin_step(1, number)
-        batch, assignment, traits, losses = trainer._step(1, number, batch)
-        record.add(batch, assignment, traits, losses=losses)
+        record.add(trainer._step(1, number, batch))
     num_timed = num_batches - num_batches // 2
     seconds = (time.perf_counter() - began) / num_timed * STEPS
     with torch.no_grad():
         for batch in trainer.batches.epoch(2):
             _, traits = trainer._clean_view(batch)
             assignment = trainer.method.assign(batch, traits)
-            record.add(batch, assignment, traits, losses=torch.zeros_like(assignment.weights))
+            nothing = torch.zeros_like(assignment.weights)
+            record.add(Stepped(batch, assignment, traits, nothing))
     columns = {"sample": images.source, **record.as_numpy()}
     return LongRun(images, columns, seconds, num_timed, trainer.state())
 
