@@ -67,7 +67,9 @@ def gallery(
     batch = on_device.batch(torch.from_numpy(rows).to(learner.device))
     both = replace(objective, adversary=True, anti_adversary=True)
     bound = torch.from_numpy(columns["bound"][rows]).to(learner.device)
-    copies = learner.attack(batch, learner.log_probabilities(batch.x), bound, objective=both)
+    # After an epoch without an attack every ball is empty: nothing is walked then.
+    attack = learner.attack if columns["bound"][rows].any() else replace(learner.attack, share=0.0)
+    copies = attack(batch, learner.log_probabilities(batch.x), bound, objective=both)
     assert copies.adversary is not None
     assert copies.anti_adversary is not None
     found: Columns = {

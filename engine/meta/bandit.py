@@ -25,6 +25,18 @@ def explored(logits: Tensor, share: float) -> Tensor:
     return ((1 - share) * logits.softmax(dim=1) + uniform).log()
 
 
+def drawn(log_chances: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw an action of each sample, (B,), from log pi (B, A), by inverting its distribution.
+
+    Chances that are NaN draw the first action: that a run has diverged is said where it is looked
+    for, and not by a draw that breaks off.
+    """
+    device = log_chances.device
+    point = torch.rand(len(log_chances), 1, generator=generator, device=device)
+    passed = log_chances.exp().cumsum(dim=1) < point
+    return passed.sum(dim=1).clamp_max(log_chances.shape[1] - 1)
+
+
 def entropy(log_chances: Tensor) -> Tensor:
     """-sum_a pi log pi of each sample, (B,), in nats: 0 to ln A."""
     return -(log_chances.exp() * log_chances).sum(dim=1)

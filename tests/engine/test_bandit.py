@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from engine.meta.bandit import ClassBaseline, entropy, explored, surrogate
+from engine.meta.bandit import ClassBaseline, drawn, entropy, explored, surrogate
 
 LOGITS = torch.tensor([[0.3, -1.2, 2.0], [0.0, 0.5, -0.5]], dtype=torch.float64)
 REWARDS = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.1, -1.0]], dtype=torch.float64)
@@ -69,6 +69,15 @@ def test_no_action_is_less_likely_than_its_part_of_the_uniform_share():
     chances = explored(torch.tensor([[80.0, -80.0, 0.0, 0.0]]), 0.2).exp()
     torch.testing.assert_close(chances, torch.tensor([[0.85, 0.05, 0.05, 0.05]]))
     assert explored(torch.tensor([[80.0, -80.0]]), 1.0).exp().tolist() == [[0.5, 0.5]]
+
+
+def test_actions_are_drawn_as_often_as_they_are_likely():
+    chances = torch.tensor([[0.1, 0.6, 0.3], [0.5, 0.0, 0.5]])
+    rng = torch.Generator().manual_seed(0)
+    taken = torch.stack([drawn(chances.log(), rng) for _ in range(4000)])
+    found = torch.stack([(taken == action).float().mean(dim=0) for action in range(3)], dim=1)
+    assert ((found - chances).abs() < 4.5 * (chances * (1 - chances) / 4000).sqrt() + 1e-9).all()
+    assert drawn(torch.full((2, 3), math.nan), rng).tolist() == [0, 0]
 
 
 def test_entropy_is_zero_of_a_certain_action_and_the_logarithm_of_their_number_of_none():

@@ -178,10 +178,18 @@ def test_the_batch_loss_is_told_ten_times_an_epoch(run, scenario_of):
     assert np.mean(told) == pytest.approx(record.epochs[0].measures["loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"bounds": "grad"}], ids=["remargin", "grad"])
-def test_a_run_that_diverges_says_where(options, run, scenario_of):
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        pytest.param("caat", {}, id="remargin"),
+        pytest.param("caat", {"bounds": "grad"}, id="grad"),
+        pytest.param("caat", {"copies": "sampled"}, id="sampled"),
+        pytest.param("caat-rl", {}, id="rl"),
+    ],
+)
+def test_a_run_that_diverges_says_where(method, options, run, scenario_of):
     scenario = scenario_of(
-        "caat",
+        method,
         method={"beta": 100, **options},
         training={"lr": 10, "momentum": 0.99, "weight_decay": 1, "epochs": 40},
     )

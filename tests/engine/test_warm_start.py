@@ -9,9 +9,7 @@ from torch import nn
 from engine.data.preparation import prepare
 from engine.meta.characteristics import NAMES
 from engine.models.classifier import Classifier
-from engine.objective import Objective
-from engine.perturbation.threat import ThreatConfig
-from engine.perturbation.training import TrainingAttack
+from engine.perturbation.steps import perturb
 from engine.training.trainer import Trainer
 
 
@@ -97,10 +95,17 @@ def test_a_step_of_a_warm_start_is_one_pass_and_one_way_back(method, run, scenar
     assert passes.count(2) > steps
 
 
-def test_the_gallery_of_a_warm_start_walks_nowhere(conv_net, batch, monkeypatch):
-    attack = TrainingAttack(conv_net, ThreatConfig(), torch.Generator().manual_seed(0))
-    monkeypatch.setattr(torch.autograd, "grad", None)  # any step would call it
-    objective = Objective(climbs="ce", start="uniform", anti_adversary=True)
-    copies = attack(batch, None, torch.zeros(len(batch)), objective=objective)
-    assert torch.equal(copies.adversary, batch.x)
-    assert torch.equal(copies.anti_adversary, batch.x)
+def test_the_gallery_of_a_warm_start_walks_nowhere(run, scenario_of, monkeypatch):
+    walked = []
+
+    def watched(loss: Any, ball: Any, first: Any, *, step: Any, num_steps: int) -> Any:
+        walked.append(num_steps)
+        return perturb(loss, ball, first, step=step, num_steps=num_steps)
+
+    monkeypatch.setattr("engine.perturbation.training.perturb", watched)
+    record = run(scenario_of("caat", training={"epochs": 2, "warm_start_epochs": 1}))
+    assert walked[0] == 0  # the warm start has no walk but that of its gallery
+    assert all(walked[1:])
+    gallery = record.epochs[0].snapshot.gallery
+    assert not gallery["adversary_delta"].any()
+    assert not gallery["anti_adversary_delta"].any()

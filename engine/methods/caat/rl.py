@@ -11,7 +11,7 @@ from engine.config import ShareOfRun
 from engine.empty import Empty
 from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import torch
-from engine.meta.bandit import ClassBaseline, entropy, explored, surrogate
+from engine.meta.bandit import ClassBaseline, drawn, entropy, explored, surrogate
 from engine.meta.characteristics import Characteristics
 from engine.meta.learner import MetaLearner
 from engine.meta.virtual_step import LossOfParameters, weight_gradient
@@ -198,7 +198,7 @@ class CaatRl(Method):
         assert characteristics is not None
         with torch.no_grad():
             log_chances = self._policy(characteristics)
-        taken = torch.multinomial(log_chances.exp(), 1, generator=self.actions).squeeze(1)
+        taken = drawn(log_chances, self.actions)
         self.drawn = Drawn(log_chances, taken)
         alpha = adversary_chance(log_chances)
         level = self.levels[taken % len(self.levels)]
