@@ -77,18 +77,28 @@ context is what pytest tells them by itself."""
 
 
 def cover(tests: list[str]) -> None:
-    """Run tests and note which of them runs which line; several calls add up."""
+    """Run tests and note which of them runs which line; several calls add up.
+
+    A process of pytest-xdist may end before its lines are kept: its tests are run once more.
+    """
     STATE.mkdir(parents=True, exist_ok=True)
     options = STATE / "coveragerc"
     options.write_text(OPTIONS)
+    _run_covered(options, tests)
+    for _ in range(2):
+        unknown = sorted(Tests().files_without_lines())
+        if not unknown:
+            return
+        _run_covered(options, unknown)
+    print("No line is known of the tests in", *sorted(Tests().files_without_lines()), flush=True)
+
+
+def _run_covered(options: Path, tests: list[str]) -> None:
     command = [sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", "-q"]
     command += ["--cov", f"--cov-config={options}", "--cov-context=test", "--cov-report="]
     command += ["-p", "no:cacheprovider", "--short", *(["--cov-append", *tests] if tests else [])]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=ROOT, env=environment, check=False)
-    unknown = sorted(Tests().files_without_lines())
-    if unknown:  # a process of pytest-xdist may end before its lines are kept
-        print("No line is known of the tests in", *unknown, "; cover them too", flush=True)
 
 
 class Tests:

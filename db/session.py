@@ -1,6 +1,8 @@
 """The way to a session: short transactions, to read or to write."""
 
 import contextlib
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,10 +48,12 @@ class Database:
 
     Attributes:
         had_tables: Whether it had tables when its revision was last read.
+        fitted_at: When this process last found that its tables fit this program, by
+            ``time.monotonic``.
     """
 
     def __init__(self, url: str) -> None:
-        self.had_tables = False
+        self.had_tables, self.fitted_at = False, -math.inf
         self.url = parse_url(url)
         self._given_url = url
         self.display_url = display_url(url)
@@ -106,7 +110,9 @@ class Database:
         Args:
             revision: Theirs, if it was read just now.
         """
+        self.fitted_at = -math.inf
         migrate.check_revision(revision or self.revision())
+        self.fitted_at = time.monotonic()
 
     def integrity_problems(self) -> list[str]:
         """Return what is broken in a SQLite file; PostgreSQL looks after itself."""

@@ -29,7 +29,7 @@ from tasks.queue.celery_app import celery_app
 from tasks.queue.place import served_queues
 from tasks.queue.submit import waiting_of
 from tasks.queue_names import at_broker
-from tasks.settings import make_data_dir, open_database, prepare_data_dir, settings
+from tasks.settings import OFTEN, make_data_dir, open_database, prepare_data_dir, settings
 from tasks.worker import housekeeping, slot
 from tasks.worker.task import train_run
 
@@ -175,7 +175,7 @@ def take_next(consumer: Any) -> None:
     """Offer the runs that may be taken, the next one first, to the slot, until it has one."""
     if not slot.is_free():
         return
-    with open_database().read() as session:
+    with open_database(within=OFTEN).read() as session:
         found = placement.claimable(session, identity().id)
     for ticket in found:
         with _telling:

@@ -4,6 +4,7 @@ import errno
 import grp
 import os
 import re
+import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -250,6 +251,10 @@ def _fix_modes(folder: Path, group: str | None, thorough: bool) -> None:
         raise _unusable("CAAT_DATA_DIR", error) from None
 
 
+OFTEN = 4.0
+"""Seconds for which a worker's looks at the tables rely on their having fitted."""
+
+
 @cache
 def _database(url: str) -> "Database":
     # Loaded here: who only wants to know a setting need not wait for SQLAlchemy.
@@ -258,11 +263,13 @@ def _database(url: str) -> "Database":
     return Database(url)
 
 
-def open_database(*, newer: bool = False) -> "Database":
+def open_database(*, newer: bool = False, within: float = 0.0) -> "Database":
     """Return this process's database; the first call of a machine makes its tables.
 
     Args:
         newer: Give it also where the tables are newer than this program.
+        within: Seconds for which it is enough that this process has found its tables to fit: for
+            looks that come again and again, and do not write.
 
     Raises:
         DatabaseError: It cannot be reached, or its tables need ``caat db upgrade``; an
@@ -270,7 +277,7 @@ def open_database(*, newer: bool = False) -> "Database":
     """
     prepare_data_dir()
     database = _database(settings().database_url)
-    if newer and database.had_tables:
+    if (newer and database.had_tables) or time.monotonic() - database.fitted_at < within:
         return database
     try:
         revision = database.revision()

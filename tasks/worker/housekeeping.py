@@ -13,7 +13,7 @@ from engine.data.datasets.base import datasets
 from engine.runtime import find_device
 from tasks.processes.host import host_name, identity
 from tasks.queue.place import served_queues
-from tasks.settings import open_database, settings
+from tasks.settings import OFTEN, open_database, settings
 from tasks.worker.gauge import Gauge
 from tasks.worker.leftover_files import OLD_SECONDS, delete_leftover_files
 from tasks.worker.reconcile import lost, sweep
@@ -96,7 +96,9 @@ class Presence:
     def _sweep(self) -> None:
         self._num_sweeps += 1
         thorough = self._num_sweeps % THOROUGH_EVERY == 1
-        self._is_any_at_work = sweep(open_database(), thorough=thorough)
+        # While nothing is at work the sweep most likely only reads.
+        database = open_database(within=0.0 if self._is_any_at_work else OFTEN)
+        self._is_any_at_work = sweep(database, thorough=thorough)
 
     def _rest(self, until: float) -> None:
         """Wait until then, or until a run that is at work has lost its worker."""
@@ -104,7 +106,7 @@ class Presence:
         while time.monotonic() < until and not done.wait(pause):
             spare.keep()
             try:
-                if (self._is_any_at_work or self.run_id) and lost(open_database()):
+                if (self._is_any_at_work or self.run_id) and lost(open_database(within=OFTEN)):
                     return
             except DatabaseError as error:
                 self.complain(error)

@@ -240,3 +240,15 @@ def test_a_heartbeat_is_told_the_status_of_its_own_run_and_of_no_other(database,
     for run_id, status in ((first, "running"), (second, "stopping"), (third, "running")):
         with database.write() as session:
             assert heartbeat(session, run_id, 1, lease_seconds=60) == status
+
+
+def test_the_messages_of_a_long_queue_are_sent_a_hundred_at_a_time_the_oldest_first(
+    database, queued
+):
+    waiting = [queued(database) for _ in range(101)]
+    with database.write() as session:
+        for place, run_id in enumerate(reversed(waiting)):
+            moment = db_now(-1000 - place)
+            session.execute(update(Run).where(Run.id == run_id).values(queued_at=moment))
+        assert take_unsent(session, 30) == waiting[:100]
+        assert take_unsent(session, 30) == waiting[100:]

@@ -33,3 +33,15 @@ def test_a_letter_bears_four_marks_and_the_fifth_is_told_by_its_number():
     with pytest.raises(ValueError, match="at place 6") as refused:
         require_name("e" + 5 * "\u0301")
     assert "U+0301 COMBINING ACUTE ACCENT as mark 5 of one letter" in str(refused.value)
+
+
+@pytest.mark.parametrize("block", ["\U0001f000", "\U0001fae9", "\U0001faff"], ids=ascii)
+def test_a_picture_that_is_younger_than_this_python_is_one_too(block):
+    joined = f"{block}\u200d\U0001f52c"
+    assert require_name(joined) == joined
+
+
+@pytest.mark.parametrize("beyond", ["\U0001efff", "\U0001fbcb"], ids=ascii)
+def test_what_lies_beside_the_pictures_is_none(beyond):
+    with pytest.raises(ValueError, match=r"U\+200D"):
+        require_name(f"{beyond}\u200d\U0001f52c")

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from engine import runtime
 from engine.errors import UserError
 from engine.runtime import device_name, find_device, pick_device, versions
 from engine.seeds import derive_seed, initialising, numpy_stream, torch_stream
@@ -73,3 +74,14 @@ def test_initialising_gives_the_same_layer_and_leaves_the_global_stream_alone():
     assert torch.equal(torch.rand(3), expected)
     with initialising(5, "model"):
         assert torch.equal(torch.nn.Linear(3, 3).weight, first)
+
+
+def test_who_asks_for_a_device_in_a_process_of_its_own_is_told_in_lines(capsys):
+    assert runtime._answer("cpu") == 0
+    name, *_ = capsys.readouterr().out.splitlines()
+    assert name == "cpu"
+    assert runtime._answer("tpu?") == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("device: ")
+    assert told.err.count("\n") == 1

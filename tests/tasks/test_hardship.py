@@ -15,7 +15,9 @@ from sqlalchemy.pool import NullPool
 
 from app.scenario.toml_in import read_scenario
 from db.connection import BUSY_TIMEOUT_MS, sqlite_writer
+from db.errors import DatabaseUnreachableError
 from db.reads import queries, series
+from db.reads.rows import Holder
 from db.session import Database
 from db.writes import records, transitions
 from tasks.processes import lock
@@ -272,3 +274,43 @@ def test_an_epoch_done_again_with_other_numbers_is_noticed(studio):
         assert records.changed_since(session, run_id, 2, rows=[row]) == []
         assert records.changed_since(session, run_id, 1, rows=[other]) == []  # its own
         assert records.changed_since(session, run_id, 2, rows=[other]) == ["robust_error"]
+
+
+def test_a_database_that_is_away_while_a_worker_rests_is_told_and_waited_for(
+    studio, caplog, monkeypatch
+):
+    presence, told = housekeeping.Presence(), []
+
+    def away(_: Database) -> list[Holder]:
+        told.append(1)
+        if len(told) == 1:
+            raise DatabaseUnreachableError("gone for lunch")
+        housekeeping.done.set()
+        return []
+
+    monkeypatch.setattr(housekeeping, "lost", away)
+    monkeypatch.setattr(housekeeping, "done", threading.Event())
+    monkeypatch.setattr(housekeeping, "LOST_CHECK_SECONDS", 0.01)
+    with caplog.at_level(logging.WARNING, "tasks.worker.housekeeping"):
+        presence._rest(time.monotonic() + 60)
+    assert len(told) == 2
+    assert "gone for lunch; trying again" in caplog.messages
+
+
+def test_a_worker_reports_and_sweeps_until_it_is_done_and_takes_leave_once(monkeypatch):
+    presence, did, done = housekeeping.Presence(), [], threading.Event()
+
+    def rest(until: float) -> None:
+        did.append("rest")
+        if did.count("rest") == 2:
+            done.set()
+
+    monkeypatch.setattr(housekeeping, "done", done)
+    monkeypatch.setattr(presence, "report", lambda: did.append("report"))
+    monkeypatch.setattr(presence, "_sweep", lambda: did.append("sweep"))
+    monkeypatch.setattr(presence, "_rest", rest)
+    monkeypatch.setattr(housekeeping, "delete_leftover_files", lambda database: None)
+    monkeypatch.setattr(housekeeping, "open_database", lambda: None)
+    monkeypatch.setattr(housekeeping, "_leave", lambda: did.append("leave"))
+    presence.report_and_sweep()
+    assert did == [*2 * ["report", "sweep", "rest"], "leave"]

@@ -11,13 +11,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from app.cli.main import main
 from app.server.dashboard import dashboard_address
+from db.errors import SchemaNewerError
+from db.migrate import head_revision
+from db.session import Database
 from db.settings import read_settings
 from engine.errors import UserError
 from tasks import doctor
-from tasks.settings import Settings
+from tasks.settings import Settings, open_database
 from tests.tasks.environment import forget, mistakes
 
 pytestmark = pytest.mark.usefixtures("no_settings_from_outside")
@@ -245,3 +249,25 @@ def test_a_data_directory_that_is_not_there_yet_is_nobody_elses(no_settings_from
     found = read_settings(Settings)
     assert not found.data_dir.exists()
     assert not found.is_shared
+
+
+# -- the tables
+
+
+def test_a_look_that_comes_again_and_again_asks_for_the_revision_once_in_a_while(monkeypatch):
+    asked = []
+    monkeypatch.setattr(Database, "revision", lambda self: asked.append(1) or head_revision())
+    open_database()
+    open_database(within=60)
+    assert len(asked) == 1
+    open_database()
+    assert len(asked) == 2
+
+
+def test_tables_that_have_become_newer_are_noticed_by_the_next_look_that_asks_them():
+    with open_database().write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    open_database(within=60)
+    for within in (0.0, 60.0):  # what was found last is not that they fit
+        with pytest.raises(SchemaNewerError):
+            open_database(within=within)

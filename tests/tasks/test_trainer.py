@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pytest
 import torch
+from sqlalchemy import select
 
 from db.errors import DatabaseUnreachableError
-from db.models import USER
+from db.models import USER, Attempt
 from db.reads import queries, series
 from db.writes import transitions
 from engine.data.datasets.base import datasets
@@ -186,3 +187,18 @@ def test_before_its_first_step_a_trainer_that_is_told_to_stop_leaves_at_once(
     run = sqlite_studio.run(run_id)
     assert (run.status, run.attempts[0].outcome) in [("interrupted", "drain"), ("queued", "drain")]
     assert not sqlite_studio.trainers(run_id)
+
+
+def test_where_a_run_is_is_written_twice_a_second_and_at_once_in_a_new_phase(
+    sqlite_studio, caat_here, monkeypatch
+):
+    run_id, clock = sqlite_studio.queue(), [100.0]
+    monkeypatch.setattr("tasks.recording.recorder.time.monotonic", lambda: clock[0])
+    recording, written = recorder(sqlite_studio, run_id), []
+    for seconds, phase in ((0, "training"), (0.3, "training"), (0.3, "training"), (0, "testing")):
+        clock[0] += seconds
+        recording.on_progress(Progress(phase, 1, len(written) + 1, 10, None))
+        with sqlite_studio.database.read() as session:
+            step = select(Attempt.step).where(Attempt.run_id == run_id)
+            written.append(session.execute(step).scalar_one())
+    assert written == [1, 1, 3, 4]
