@@ -87,18 +87,28 @@ SETTINGS: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         {**PRICED, "eta": 0.5, "meta_objective": "worst-class", "copies": "sampled"},
     )],
     "caat-rl": [(fields, rate) for rate in (LOW, HIGH) for fields in (
-        {"eta": 0.5, "meta_num_steps": 3, **SHORT},
+        {"eta": 0.5, "meta_num_steps": 3, "meta_objective": "priced", **SHORT},
         {"eta": 0.5, "meta_num_steps": 3, "meta_objective": "worst-class", **SHORT},
-        {"eta": 0.5, "meta_num_steps": 3, "bounds": "fixed", **SHORT},
+        {"eta": 0.5, "meta_num_steps": 3, "meta_objective": "priced", "bounds": "fixed", **SHORT},
     )],
 }  # fmt: skip
 """Six settings of each method: its own fields, and those of [training]."""
 
 CONTROLS = {
-    "caat-rl, random directions and bounds": ("caat-rl", {"explore": 1.0, "eta": 0.5, **SHORT}),
+    "caat-rl, random directions and bounds": (
+        "caat-rl",
+        {"meta_objective": "priced", "meta_num_steps": None, "explore": 1.0, "eta": 0.5, **SHORT},
+    ),
     "caat-rl, never learns": (
         "caat-rl",
-        {"meta_every": 10_000, "meta_lr": 1e-9, "eta": 0.5, **SHORT},
+        {
+            "meta_objective": "priced",
+            "meta_num_steps": None,
+            "meta_every": 10_000,
+            "meta_lr": 1e-9,
+            "eta": 0.5,
+            **SHORT,
+        },
     ),
 }
 """What a policy has to beat: at the learning rate that `caat-rl` was found best at."""

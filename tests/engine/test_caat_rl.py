@@ -77,7 +77,7 @@ def test_a_reward_is_the_fall_of_the_meta_loss_that_the_samples_own_losses_cause
 ):
     """By finite differences: the model steps with and without a little of one sample's losses."""
     learner.model.double()
-    policy = policy_of(explore=1.0, meta_num_steps=2)
+    policy = policy_of(explore=1.0, meta_num_steps=2, meta_objective="priced")
     policy.network.double()
     double = replace(batch, x=batch.x.double())
     policy.meta.images = replace(learner.meta, x=learner.meta.x.double())

@@ -54,14 +54,14 @@ class CaatRlConfig(MethodConfig):
     meta_every: int = Field(1, ge=1, le=10_000, description="Batches from one update to the next")
     meta_batch_size: int = Field(128, ge=2, le=8192, description="Meta images per update")
     meta_num_steps: Annotated[int | None, Empty("as in training")] = Field(
-        None,
+        3,
         ge=1,
         le=200,
         description="Steps of the attack on the meta images, each 2.5 / steps of the bound long",
     )
     meta_lr: float = Field(3e-3, gt=0, le=1, description="Learning rate of the policy")
     meta_objective: MetaObjective = Field(
-        "priced",
+        "worst-class",
         description="Loss on the meta images: by class weights, or leaning on the classes whose "
         "loss is highest at the time",
     )
