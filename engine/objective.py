@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from engine.lazy import F, torch
-from engine.types import Batch, Copies, Draw, Start
+from engine.types import Assignment, Batch, Copies, Draw, Start
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,6 +53,26 @@ class Objective:
     def reads_clean_logits(self) -> bool:
         """Whether the loss of a batch needs a pass of the clean images."""
         return self.clean or self.climbs == "kl" or self.adversary_loss is not None
+
+
+PGD_AT = Objective(climbs="ce", start="uniform")
+"""CE(f(x+), y) (Madry et al., ICLR 2018)."""
+TRADES = Objective(climbs="kl", start="normal", clean=True)
+"""CE(f(x), y) and KL(p(x) || p(x+)) (Zhang et al., ICML 2019)."""
+LossName: TypeAlias = Literal["pgd-at", "trades"]
+LOSSES: dict[LossName, Objective] = {"pgd-at": PGD_AT, "trades": TRADES}
+
+
+def weighed(loss: LossName, weight: Tensor, *, beta: float, epsilon: float) -> Assignment:
+    """Return weight (B,) times the assignment of PGD-AT, a = 1, or TRADES, c = 1 and a = beta."""
+    nothing = torch.zeros_like(weight)
+    is_trades = loss == "trades"
+    return Assignment(
+        clean=weight if is_trades else nothing,
+        adversary=beta * weight if is_trades else weight,
+        anti_adversary=nothing,
+        bound=torch.full_like(weight, epsilon),
+    )
 
 
 def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:

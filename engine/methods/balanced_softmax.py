@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from pydantic import Field
 from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.methods.base import METHODS, Learner, Method, MethodConfig
-from engine.objective import Objective
+from engine.objective import LOSSES, LossName, weighed
 from engine.types import Assignment, Batch
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class BalancedSoftmaxConfig(MethodConfig):
         "that of `pgd-at` or `trades`, on logits f(x) + tau log pi with pi the shares of the "
         "classes in the training data"
     )
-    loss: Literal["pgd-at", "trades"] = Field("pgd-at", description="The loss of those logits")
+    loss: LossName = Field("pgd-at", description="The loss of those logits")
     beta: float = Field(6.0, ge=0, le=100, description="Weight of the KL term, with trades")
     tau: float = Field(
         1.0,
@@ -72,21 +73,11 @@ class BalancedSoftmax(Method):
         self.config, self.epsilon = config, learner.epsilon
         self.shift = config.tau * log_prior(learner.class_counts)
         attacked = self.shift if config.attack_with_prior else None
-        self.objective = (
-            Objective(climbs="kl", start="normal", clean=True, attack_shift=attacked)
-            if config.loss == "trades"
-            else Objective(climbs="ce", start="uniform", attack_shift=attacked)
-        )
+        self.objective = replace(LOSSES[config.loss], attack_shift=attacked)
 
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
-        one, is_trades = torch.ones(len(batch), device=batch.x.device), self.config.loss == "trades"
-        zero = torch.zeros_like(one)
-        return Assignment(
-            clean=one if is_trades else zero,
-            adversary=one * self.config.beta if is_trades else one,
-            anti_adversary=zero,
-            bound=one * self.epsilon,
-        )
+        one, config = torch.ones(len(batch), device=batch.x.device), self.config
+        return weighed(config.loss, one, beta=config.beta, epsilon=self.epsilon)
 
     def view(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
         """Show the images to g."""

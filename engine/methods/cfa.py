@@ -11,7 +11,7 @@ from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.methods.base import METHODS, Learner, Method, MethodConfig, Step
-from engine.objective import Objective
+from engine.objective import TRADES
 from engine.types import Assignment, Batch, one_hot
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Cfa(Method):
     is too weak are averaged (FAWA).
     """
 
-    objective = Objective(climbs="kl", start="normal", clean=True)
+    objective = TRADES
 
     def __init__(self, config: CfaConfig, learner: Learner) -> None:
         self.config, self.learner = config, learner

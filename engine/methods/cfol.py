@@ -9,7 +9,7 @@ from pydantic import Field
 from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.methods.base import METHODS, Learner, Method, MethodConfig, Step
-from engine.objective import Objective
+from engine.objective import LOSSES, LossName, weighed
 from engine.types import Assignment, Batch, one_hot
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class CfolConfig(MethodConfig):
         "p_y N / n_y times that of `pgd-at` or `trades`, with p = gamma / C + (1 - gamma) q and q "
         "from training robust errors by exponential weights"
     )
-    loss: Literal["pgd-at", "trades"] = Field("pgd-at", description="The loss that is weighed")
+    loss: LossName = Field("pgd-at", description="The loss that is weighed")
     beta: float = Field(6.0, ge=0, le=100, description="Weight of the KL term, with trades")
     eta: float = Field(
         0.2,
@@ -59,11 +59,7 @@ class Cfol(Method):
 
     def __init__(self, config: CfolConfig, learner: Learner) -> None:
         self.config, self.epsilon = config, learner.epsilon
-        self.objective = (
-            Objective(climbs="kl", start="normal", clean=True)
-            if config.loss == "trades"
-            else Objective(climbs="ce", start="uniform")
-        )
+        self.objective = LOSSES[config.loss]
         self.counts = learner.class_counts.to(torch.get_default_dtype())
         self.scores = torch.zeros_like(self.counts)
 
@@ -76,13 +72,8 @@ class Cfol(Method):
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
         by_class = self.distribution() * self.counts.sum() / self.counts.clamp_min(1)
         weight = by_class[batch.y]
-        zero, is_trades = torch.zeros_like(weight), self.config.loss == "trades"
-        return Assignment(
-            clean=weight if is_trades else zero,
-            adversary=self.config.beta * weight if is_trades else weight,
-            anti_adversary=zero,
-            bound=torch.full_like(weight, self.epsilon),
-        )
+        config = self.config
+        return weighed(config.loss, weight, beta=config.beta, epsilon=self.epsilon)
 
     def learn(self, step: Step) -> bool:
         """Raise the scores of the classes whose adversaries succeed, for the batches to come."""

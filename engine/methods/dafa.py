@@ -12,7 +12,7 @@ from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.meta.class_similarity import WarmUpWeights
 from engine.methods.base import METHODS, Learner, Method, MethodConfig, Step
-from engine.objective import Objective
+from engine.objective import TRADES
 from engine.types import Assignment, Batch
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class DafaConfig(MethodConfig):
 class Dafa(Method):
     """c = W_y and a = beta, in balls of radius epsilon W_y with steps to match."""
 
-    objective = Objective(climbs="kl", start="normal", clean=True)
+    objective = TRADES
 
     def __init__(self, config: DafaConfig, learner: Learner) -> None:
         self.config, self.learner = config, learner

@@ -12,7 +12,7 @@ from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.methods.base import METHODS, Learner, Method, MethodConfig, Step
-from engine.objective import Objective
+from engine.objective import LOSSES, LossName, weighed
 from engine.types import Assignment, Batch, one_hot
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class FaalConfig(MethodConfig):
         "K p_y times that of `pgd-at` or `trades`, with p the worst distribution over the K "
         "classes of the batch"
     )
-    loss: Literal["pgd-at", "trades"] = Field("pgd-at", description="The loss that is weighed")
+    loss: LossName = Field("pgd-at", description="The loss that is weighed")
     beta: float = Field(6.0, ge=0, le=100, description="Weight of the KL term, with trades")
     tau: float = Field(
         0.5,
@@ -113,23 +113,13 @@ class Faal(Method):
 
     def __init__(self, config: FaalConfig, learner: Learner) -> None:
         self.config, self.learner = config, learner
-        self.objective = (
-            Objective(climbs="kl", start="normal", clean=True)
-            if config.loss == "trades"
-            else Objective(climbs="ce", start="uniform")
-        )
+        self.objective = LOSSES[config.loss]
         self.weights = torch.ones(learner.num_classes, device=learner.device)
         self._weighs = False
 
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
-        weight = self.weights[batch.y]
-        zero, is_trades = torch.zeros_like(weight), self.config.loss == "trades"
-        return Assignment(
-            clean=weight if is_trades else zero,
-            adversary=self.config.beta * weight if is_trades else weight,
-            anti_adversary=zero,
-            bound=torch.full_like(weight, self.learner.epsilon),
-        )
+        config, weight = self.config, self.weights[batch.y]
+        return weighed(config.loss, weight, beta=config.beta, epsilon=self.learner.epsilon)
 
     def start_epoch(self, epoch: int, validation: ClassErrors | None) -> None:
         self._weighs = self.learner.has_reached(self.config.fairness_from, epoch)

@@ -13,7 +13,7 @@ from engine.meta.characteristics import Characteristics
 from engine.meta.class_means import Shrink
 from engine.meta.multipliers import ClassMultipliers
 from engine.methods.base import METHODS, Learner, Method, MethodConfig
-from engine.objective import Objective
+from engine.objective import TRADES
 from engine.types import Assignment, Batch
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class FrlReweight(Method):
     validation data is above the average by more than the slack.
     """
 
-    objective = Objective(climbs="kl", start="normal", clean=True)
+    objective = TRADES
 
     def __init__(self, config: FrlConfig, learner: Learner, *, bound_rate: float = 0.0) -> None:
         self.beta, self.learner, self.config = config.beta, learner, config

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.methods.base import METHODS, Learner, Method, MethodConfig
-from engine.objective import Objective
+from engine.objective import PGD_AT
 from engine.types import Assignment, Batch
 
 
@@ -26,7 +26,7 @@ class PgdAtConfig(MethodConfig):
 class PgdAt(Method):
     """a = 1: min E max CE(f(x + delta), y)."""
 
-    objective = Objective(climbs="ce", start="uniform")
+    objective = PGD_AT
 
     def __init__(self, learner: Learner) -> None:
         self.epsilon = learner.epsilon

@@ -12,7 +12,7 @@ from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.meta.multipliers import limited, positive_class_weights
 from engine.methods.base import METHODS, Learner, Method, MethodConfig
-from engine.objective import Objective
+from engine.objective import PGD_AT
 from engine.types import Assignment, Batch
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Reweight(Method):
     l <- N(l + rate (robust_c - robust - slack)), w = 1/C + l - mean(l).
     """
 
-    objective = Objective(climbs="ce", start="uniform")
+    objective = PGD_AT
 
     def __init__(self, config: ReweightConfig, learner: Learner) -> None:
         self.config, self.learner = config, learner

@@ -9,7 +9,7 @@ from pydantic import Field
 from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.methods.base import METHODS, Learner, Method, MethodConfig
-from engine.objective import Objective
+from engine.objective import TRADES, weighed
 from engine.types import Assignment, Batch
 
 
@@ -29,7 +29,7 @@ class TradesConfig(MethodConfig):
 class Trades(Method):
     """c = 1, a = beta: CE(f(x), y) + beta KL(p(x) || p(x+))."""
 
-    objective = Objective(climbs="kl", start="normal", clean=True)
+    objective = TRADES
 
     def __init__(self, config: TradesConfig, learner: Learner) -> None:
         self.beta = config.beta
@@ -37,9 +37,4 @@ class Trades(Method):
 
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
         one = torch.ones(len(batch), device=batch.x.device)
-        return Assignment(
-            clean=one,
-            adversary=one * self.beta,
-            anti_adversary=torch.zeros_like(one),
-            bound=one * self.epsilon,
-        )
+        return weighed("trades", one, beta=self.beta, epsilon=self.epsilon)

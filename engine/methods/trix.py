@@ -17,7 +17,7 @@ from engine.meta.class_similarity import (
     sums_by_class,
 )
 from engine.methods.base import METHODS, Learner, Method, MethodConfig, Step
-from engine.objective import Objective
+from engine.objective import TRADES
 from engine.types import Assignment, Batch
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Trix(Method):
     per step than DAFA.
     """
 
-    objective = Objective(climbs="kl", start="normal", clean=True)
+    objective = TRADES
 
     def __init__(self, config: TrixConfig, learner: Learner) -> None:
         self.config, self.learner = config, learner

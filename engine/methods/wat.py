@@ -12,7 +12,7 @@ from engine.meta.characteristics import Characteristics
 from engine.meta.class_means import Shrink, class_means
 from engine.meta.prices import Hedge, hedge_cost
 from engine.methods.base import METHODS, Learner, Method, MethodConfig
-from engine.objective import Objective
+from engine.objective import TRADES
 from engine.types import Assignment, Batch
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Wat(Method):
     on validation data after each epoch.
     """
 
-    objective = Objective(climbs="kl", start="normal", clean=True)
+    objective = TRADES
 
     def __init__(self, config: WatConfig, learner: Learner) -> None:
         self.config, self.learner = config, learner

@@ -8,7 +8,7 @@ from engine.lazy import F
 from engine.meta.class_means import class_means
 from engine.meta.prices import ClassPrices, EqualPrices, GroupDro, Hedge, PriceKind, hedge_cost
 from engine.methods.base import Learner
-from engine.objective import Objective
+from engine.objective import TRADES
 from engine.types import Batch
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ETA = 0.1
 """What an empty eta stands for, as in WAT."""
-MEASURED = Objective(climbs="kl", start="normal", clean=True)
+MEASURED = TRADES
 """The attack that validation losses are measured with: the run's own."""
 
 MeasuredPrices: TypeAlias = Literal["hedge", "group-dro", "none"]
