@@ -10,7 +10,8 @@ from engine.types import BoolArray, Columns, FloatArray
 
 SMALL_IS_DOUBTED = ("clean_weight", "adversary_weight", "margin", STEPS_WITHSTOOD)
 """Of every other quantity the large values are those of samples that may have a wrong label."""
-DETECTORS = {"flipped_auc_loss": "loss", "flipped_auc_steps": STEPS_WITHSTOOD}
+BY_STEPS = {"flipped_auc_steps": STEPS_WITHSTOOD}
+DETECTORS = {"flipped_auc_loss": "loss", **BY_STEPS}
 """Measures of what else could tell wrong labels, for comparison, by the quantity that does."""
 MAX_POINTS = 200
 

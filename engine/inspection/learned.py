@@ -3,7 +3,7 @@
 import torch
 
 from engine.inspection.importance import permutation_importance
-from engine.inspection.label_noise import detection, separation
+from engine.inspection.label_noise import BY_STEPS, detection, separation
 from engine.methods.base import Method
 from engine.types import Columns, DeviceImages, ImageSet
 
@@ -24,6 +24,6 @@ def learned(
     """
     flipped = train.labels != train.true_labels
     if not method.objective.characteristics:
-        return detection(columns, flipped)
+        return detection(columns, flipped, BY_STEPS)
     measures = separation(columns, flipped, has_anti=method.objective.anti_adversary)
     return measures | permutation_importance(method, images, columns, rng=rng)
