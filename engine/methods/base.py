@@ -13,8 +13,14 @@ from engine.config import Section
 from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
+from engine.meta.virtual_step import (
+    LossOfParameters,
+    Parameters,
+    prediction_with,
+    weight_gradient,
+)
 from engine.models.modes import eval_mode
-from engine.objective import Objective
+from engine.objective import Objective, per_sample_losses
 from engine.registry import Registry
 from engine.types import Assignment, Batch, Copies, DeviceImages
 
@@ -62,6 +68,31 @@ class Learner:
         copies = self.attack(batch, log_p, bound, objective=objective)
         assert copies.adversary is not None
         return log_p, self.log_probabilities(copies.adversary)
+
+    def meta_gradient(
+        self, step: Step, weights: Tensor, *, objective: Objective, meta_loss: LossOfParameters
+    ) -> Tensor:
+        """Return d meta_loss / d weights, (B, 3), after the next step of the model at them.
+
+        Args:
+            step: The batch, with its copies and losses in train mode.
+            weights: (B, 3) c, a and b.
+            objective: Of the step's losses.
+            meta_loss: As a function of the parameters.
+        """
+
+        def losses_at(parameters: Parameters) -> Tensor:
+            predict = prediction_with(self.model, parameters, train=True)
+            return per_sample_losses(predict, step.batch, step.copies, objective=objective)
+
+        return weight_gradient(
+            self.model,
+            self.optimizer,
+            losses=step.losses,
+            weights=weights,
+            losses_at=losses_at,
+            meta_loss=meta_loss,
+        )
 
     def validation_counts(self) -> Tensor:
         """Return how many validation images each class has, (C,)."""

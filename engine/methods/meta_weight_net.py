@@ -11,9 +11,9 @@ from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import F, torch
 from engine.meta.characteristics import Characteristics
 from engine.meta.learner import MetaLearner
-from engine.meta.virtual_step import Parameters, prediction_with, weight_gradient
+from engine.meta.virtual_step import Parameters, prediction_with
 from engine.methods.base import METHODS, LearnedWeight, Learner, Method, MethodConfig, Step
-from engine.objective import Objective, per_sample_losses
+from engine.objective import Objective
 from engine.seeds import initialising
 from engine.types import Assignment, Batch
 
@@ -113,21 +113,12 @@ class MetaWeightNet(Method):
     def _weight_gradient(self, step: Step, weights: Tensor) -> Tensor:
         model, meta = self.learner.model, self.meta.batch()
 
-        def losses_at(parameters: Parameters) -> Tensor:
-            predict = prediction_with(model, parameters, train=True)
-            return per_sample_losses(predict, step.batch, step.copies, objective=self.objective)
-
         def meta_loss(parameters: Parameters) -> Tensor:
             train = self.config.meta_batch_norm == "train"
             return F.cross_entropy(prediction_with(model, parameters, train=train)(meta.x), meta.y)
 
-        return weight_gradient(
-            model,
-            self.learner.optimizer,
-            losses=step.losses,
-            weights=weights,
-            losses_at=losses_at,
-            meta_loss=meta_loss,
+        return self.learner.meta_gradient(
+            step, weights, objective=self.objective, meta_loss=meta_loss
         )
 
     def state(self) -> dict[str, Tensor]:

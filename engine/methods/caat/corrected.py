@@ -9,10 +9,10 @@ from engine.lazy import torch
 from engine.meta.characteristics import Characteristics
 from engine.meta.learner import MetaLearner
 from engine.meta.multipliers import ClassMultipliers
-from engine.meta.virtual_step import LossOfParameters, weight_gradient
+from engine.meta.virtual_step import LossOfParameters
 from engine.methods.base import Learner, Step
 from engine.methods.caat.combination import Combination
-from engine.methods.caat.meta_loss import MetaLoss, losses_of_step
+from engine.methods.caat.meta_loss import MetaLoss
 from engine.methods.caat.policy import SATURATED, Weighting
 from engine.objective import Objective
 from engine.types import Assignment, Batch
@@ -100,13 +100,9 @@ class Caat(Weighting):
             return False
         alpha = self._alpha(step.characteristics)
         weights = self.combination.weights(step.batch.y, alpha)
-        gradient = weight_gradient(
-            self.learner.model,
-            self.learner.optimizer,
-            losses=step.losses,
-            weights=weights,
-            losses_at=losses_of_step(self.learner.model, step, self.objective),
-            meta_loss=self._meta_loss(self.meta.batch()),
+        meta_loss = self._meta_loss(self.meta.batch())
+        gradient = self.learner.meta_gradient(
+            step, weights, objective=self.objective, meta_loss=meta_loss
         )
         self.meta.descend(weights, gradient)
         self._gradient_norms.append(gradient.norm())

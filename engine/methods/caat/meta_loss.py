@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from engine.lazy import torch
 from engine.meta.prices import ClassPrices
 from engine.meta.virtual_step import LossOfParameters, Parameters, prediction_with
-from engine.methods.base import Learner, Step
+from engine.methods.base import Learner
 from engine.methods.caat.combination import class_weights
 from engine.objective import Objective, per_sample_losses
 from engine.types import Batch, one_hot
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 MetaObjective: TypeAlias = Literal["priced", "worst-class"]
 BatchNorm: TypeAlias = Literal["eval", "train"]
@@ -78,13 +78,3 @@ class MetaLoss:
         each = (losses[:, 0] + self.beta * losses[:, 1]) @ member / count.clamp_min(1)
         share = (self.lean * each.detach()).masked_fill(count == 0, -torch.inf).softmax(dim=0)
         return (share * each).sum()
-
-
-def losses_of_step(model: nn.Module, step: Step, objective: Objective) -> LossOfParameters:
-    """Return a training step's losses (B, 3) as a function of the parameters, in train mode."""
-
-    def losses(parameters: Parameters) -> Tensor:
-        predict = prediction_with(model, parameters, train=True)
-        return per_sample_losses(predict, step.batch, step.copies, objective=objective)
-
-    return losses

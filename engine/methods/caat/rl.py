@@ -14,10 +14,10 @@ from engine.lazy import torch
 from engine.meta.bandit import ClassBaseline, drawn, entropy, explored, surrogate
 from engine.meta.characteristics import Characteristics
 from engine.meta.learner import MetaLearner
-from engine.meta.virtual_step import LossOfParameters, weight_gradient
+from engine.meta.virtual_step import LossOfParameters
 from engine.methods.base import METHODS, LearnedWeight, Learner, Method, MethodConfig, Step
 from engine.methods.caat.combination import Combination
-from engine.methods.caat.meta_loss import LEAN, MetaLoss, MetaObjective, losses_of_step
+from engine.methods.caat.meta_loss import MetaLoss, MetaObjective
 from engine.methods.caat.pricing import ETA, MeasuredPrices, class_prices
 from engine.objective import Objective
 from engine.seeds import initialising, torch_stream
@@ -175,7 +175,6 @@ class CaatRl(Method):
             config.beta,
             num_steps=config.meta_num_steps,
             kind=config.meta_objective,
-            lean=LEAN,
         )
         self.baseline = ClassBaseline(
             learner.num_classes, decay=BASELINE_DECAY, device=learner.device
@@ -251,13 +250,9 @@ class CaatRl(Method):
         draw = step.copies.draw
         assert draw is not None
         weights = self.combination.weights(step.batch.y, draw.probability)
-        gradient = weight_gradient(
-            self.learner.model,
-            self.learner.optimizer,
-            losses=step.losses,
-            weights=weights,
-            losses_at=losses_of_step(self.learner.model, step, self.objective),
-            meta_loss=self._meta_loss(self.meta.batch()),
+        meta_loss = self._meta_loss(self.meta.batch())
+        gradient = self.learner.meta_gradient(
+            step, weights, objective=self.objective, meta_loss=meta_loss
         )
         falls = -gradient * weights * len(step.batch)
         for_adversary, _ = draw.scales
