@@ -30,7 +30,9 @@ import numpy as np
 import torch
 from scipy import stats
 
+from benchmarks.method_transfer import transferred
 from engine.data.preparation import Data, prepare, shuffled_by_class
+from engine.new_scenario import new_scenario
 from engine.runtime import configure
 from engine.scenario import Scenario
 from engine.seeds import numpy_stream
@@ -128,7 +130,7 @@ class Silent:
 
 
 def scenario_of(run: dict[str, Any]) -> Scenario:
-    return Scenario.model_validate(
+    return new_scenario(
         {
             "seed": run["seed"],
             "data": {"dataset": "fashion-mnist", **SCENARIOS[run["scenario"]][1]},
@@ -169,6 +171,8 @@ def measured(run: dict[str, Any], folder: Path) -> dict[str, Any]:
     for name in ("natural_error", "robust_error"):
         found[name] = float(errors[name].sum() / test.count.sum())
         found[f"worst_{name}"] = float((errors[name] / test.count).max())
+    if run["stage"] == "final":
+        found["transfer"] = transferred(trainer.model, data.test, len(data.class_names))
     kept = ("flipped_auc", "policy_entropy", "anti_adversary_share")
     found |= {name: report.measures[name] for name in kept if name in report.measures}
     return {**run, "found": found, "cpu_seconds": round(time.process_time() - began, 1)}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.attacks.pgd import QUARTERS
+from engine.data.config import meta_per_class
 from engine.mistakes import mistakes
 from engine.realised import (
     evaluation_epsilon,
@@ -38,6 +39,7 @@ def new_scenario(values: Mapping[str, Any]) -> Scenario:
 def _written_out(scenario: Scenario) -> Scenario:
     """Put numbers where a default cannot go with the other fields, so that they can be seen."""
     changes = {
+        "data": _meta_set(scenario),
         "threat": _training_step(scenario),
         "evaluation": _evaluation_steps(scenario),
         "method": _first_epochs(scenario),
@@ -48,6 +50,11 @@ def _written_out(scenario: Scenario) -> Scenario:
         if fields
     }
     return scenario.model_copy(update=tables) if tables else scenario
+
+
+def _meta_set(scenario: Scenario) -> dict[str, int]:
+    data = scenario.data
+    return {} if data.meta_per_class else {"meta_per_class": meta_per_class(data)}
 
 
 def _training_step(scenario: Scenario) -> dict[str, float]:

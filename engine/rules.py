@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from engine.data.config import meta_per_class
 from engine.data.preparation import (
     available_counts,
     balanced_counts,
@@ -22,7 +23,6 @@ from engine.realised import (
     drops,
     evaluation_epsilon,
     latest_share,
-    meta_images,
     shares_of_run,
     steps_per_epoch,
 )
@@ -246,10 +246,11 @@ def _rules_begin_in_time(scenario: Scenario) -> Iterator[Mistake]:
 
 def _meta_batch_has_the_images(scenario: Scenario) -> Iterator[Mistake]:
     """Refuse a meta batch of one's own choice that is larger than the meta set."""
-    method, total = scenario.method, meta_images(scenario)
+    method, num_classes = scenario.method, len(scenario.data.source.class_names)
+    per_class = scenario.data.meta_per_class or meta_per_class(scenario.data)
+    total = per_class * num_classes
     size = getattr(method, "meta_batch_size", 0)
     if size > total and size != type(method).model_fields["meta_batch_size"].default:
-        per_class = total // len(scenario.data.source.class_names)
         yield Mistake(
             ("method", "meta_batch_size"),
             size,

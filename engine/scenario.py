@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from engine.config import Section
+from engine.data.config import DataConfig
 from engine.data.datasets.base import datasets
-from engine.data.preparation import Data, DataConfig, prepare, training_counts
+from engine.data.preparation import Data, prepare, training_counts
 from engine.evaluation.evaluate import EvaluationConfig
 from engine.methods.base import METHODS, MethodConfig
 from engine.mistakes import mistake

@@ -18,7 +18,8 @@ from app.text.progress import time_left
 from db.models import ACTIVE, HELD, RunStatus
 from db.reads.listing import Overview
 from db.reads.rows import RunRow
-from engine.data.preparation import DataConfig, training_counts
+from engine.data.config import DataConfig
+from engine.data.preparation import training_counts
 from engine.realised import imbalance_factor
 
 PILLS = {

@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from app.forms.fields import Place, places
+from engine.data.config import with_meta_set
 from engine.names import nearest_name, visible
 from engine.numbers import exact_pixels, exactly
 from engine.scenario import NAME_LENGTH, Scenario
@@ -17,6 +18,7 @@ DISTANCES = ("epsilon", "step_size", "val_step_size", "trained_epsilon")
 
 def as_toml(scenario: Mapping[str, Any]) -> str:
     """Write a scenario as TOML that runs again; what is None is left out: absent is default."""
+    scenario = with_meta_set(scenario)
     if "name" in scenario:
         scenario = {**scenario, "name": nearest_name(scenario["name"], NAME_LENGTH)}
     return "\n".join(_table(scenario, "")).strip() + "\n"
@@ -42,7 +44,7 @@ def _value(value: Any) -> str:
 def as_table(scenario: Mapping[str, Any]) -> pd.DataFrame:
     """Return one row per setting: its dotted path, its value and what it means."""
     return pd.DataFrame(
-        list(_rows(scenario, "", Scenario)), columns=["setting", "value", "meaning"]
+        list(_rows(with_meta_set(scenario), "", Scenario)), columns=["setting", "value", "meaning"]
     )
 
 

@@ -16,6 +16,7 @@ from app.new_run.preview_images import draw_images
 from app.run.facts import realised_rows
 from app.text.format import percent
 from app.text.markdown import literal
+from engine.data.config import with_meta_set
 from engine.names import nearest_name
 from engine.scenario import NAME_LENGTH, Scenario
 
@@ -62,7 +63,7 @@ def _fill_like(run_id: str) -> bool:
         st.warning("The run to start from is gone.", icon=":material/link_off:")
         return False
     try:
-        scenario = Scenario.model_validate(run.scenario)
+        scenario = Scenario.model_validate(with_meta_set(run.scenario))
         name = nearest_name(scenario.name, NAME_LENGTH)
         _fill(scenario.model_copy(update={"name": name}))
     except ValidationError:

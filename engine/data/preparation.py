@@ -1,134 +1,22 @@
-"""Datasets: the table of sources, and how a scenario's training data are made from one."""
+"""How a scenario's training data are made from a dataset."""
 
 import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationInfo, field_validator
 
-from engine.config import Section
-from engine.data.corruption import (
-    ImbalanceConfig,
-    NoiseConfig,
-    imbalanced_counts,
-    noisy_labels,
-    transition_matrix,
-)
-from engine.data.datasets.base import Dataset, datasets
-from engine.empty import Empty
+from engine.data.config import DataConfig
+from engine.data.corruption import imbalanced_counts, noisy_labels, transition_matrix
 from engine.errors import UserError
 from engine.seeds import derive_seed, numpy_stream
 from engine.types import ImageSet, IntArray, rows_by_class
 
 BEYOND_CHANCE = 1e-9
 """Chance below which something is taken not to happen."""
-
-
-class DataConfig(Section):
-    """Which images a run learns from, and how they are corrupted."""
-
-    dataset: str = Field("digits", description="Dataset")
-    meta_per_class: Annotated[int | None, Empty("the dataset's own")] = Field(
-        None, ge=1, description="Clean images per class for the meta set"
-    )
-    val_per_class: Annotated[int | None, Empty("the dataset's own")] = Field(
-        None, ge=1, description="Clean images per class for validation"
-    )
-    train_size: Annotated[int | None, Empty("all", "takes")] = Field(
-        None, ge=2, description="Stratified subset of the training images"
-    )
-    test_size: Annotated[int | None, Empty("all", "takes")] = Field(
-        None, ge=2, description="Stratified subset of the test images"
-    )
-    noise: NoiseConfig = NoiseConfig()
-    imbalance: ImbalanceConfig = ImbalanceConfig()
-
-    @field_validator("dataset")
-    @classmethod
-    def _dataset_is_known(cls, name: str) -> str:
-        if name not in datasets():
-            raise ValueError(f"{name!r} is unknown; choose {', '.join(datasets())}")
-        return name
-
-    @field_validator("meta_per_class")
-    @classmethod
-    def _meta_leaves_validation_images(cls, meta: int | None, info: ValidationInfo) -> int | None:
-        if meta is None or "dataset" not in info.data:
-            return meta
-        return _within(meta, 1, min(datasets()[info.data["dataset"]].train_counts) - 2)
-
-    @field_validator("val_per_class")
-    @classmethod
-    def _held_out_leaves_training_images(cls, val: int | None, info: ValidationInfo) -> int | None:
-        if "dataset" not in info.data or "meta_per_class" not in info.data:
-            return val
-        source = datasets()[info.data["dataset"]]
-        num_held = sum(held_out(source, info.data["meta_per_class"], val))
-        smallest = min(source.train_counts)
-        if num_held >= smallest:
-            raise ValueError(
-                f"meta_per_class + val_per_class is {num_held}; {source.title} has {smallest} "
-                f"training images in its smallest class; allowed: at most {smallest - 1} together"
-            )
-        return val
-
-    @field_validator("train_size")
-    @classmethod
-    def _train_size_fits(cls, size: int | None, info: ValidationInfo) -> int | None:
-        if size is None or not {"dataset", "meta_per_class", "val_per_class"} <= info.data.keys():
-            return size
-        source = datasets()[info.data["dataset"]]
-        num_held = sum(held_out(source, info.data["meta_per_class"], info.data["val_per_class"]))
-        left = sum(source.train_counts) - num_held * len(source.class_names)
-        return _within(size, len(source.class_names), left)
-
-    @field_validator("test_size")
-    @classmethod
-    def _test_size_fits(cls, size: int | None, info: ValidationInfo) -> int | None:
-        if size is None or "dataset" not in info.data:
-            return size
-        source = datasets()[info.data["dataset"]]
-        return _within(size, len(source.class_names), sum(source.test_counts))
-
-    @field_validator("noise")
-    @classmethod
-    def _noise_fits_the_class_count(cls, noise: NoiseConfig, info: ValidationInfo) -> NoiseConfig:
-        if "dataset" in info.data:
-            num_classes = len(datasets()[info.data["dataset"]].class_names)
-            transition_matrix(noise.kind, noise.ratio, num_classes, rng=np.random.default_rng(0))
-        return noise
-
-    @property
-    def source(self) -> Dataset:
-        return datasets()[self.dataset]
-
-    @property
-    def held_out(self) -> "HeldOut":
-        return held_out(self.source, self.meta_per_class, self.val_per_class)
-
-
-class HeldOut(NamedTuple):
-    """How many training images of each class are set aside."""
-
-    meta: int
-    validation: int
-
-
-def held_out(source: Dataset, meta: int | None, validation: int | None) -> HeldOut:
-    """Return what a scenario sets aside: what it asks for, else the dataset's own."""
-    own = source.held_out_per_class
-    return HeldOut(meta or own, validation or own)
-
-
-def _within(size: int, low: int, high: int) -> int:
-    if not low <= size <= high:
-        raise ValueError(f"{size} is not valid; allowed: a whole number, {low} to {high}")
-    return size
 
 
 @dataclass(frozen=True)

@@ -6,28 +6,50 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.meta.characteristics import Characteristics, standardised
+from engine.meta.characteristics import NAMES, Characteristics, standardised
 
 ON_ADVERSARY_SIDE = 2.0
 """Where the last bias starts, in temperatures: alpha, the adversary's chance, is 0.88."""
 
 
 class WeightingNetwork(nn.Module):
-    """Omega: from six characteristics to (alpha, beta), (B, 2), whose sum is 1."""
+    """Omega: from six characteristics to (alpha, beta), (B, 2), whose sum is 1.
 
-    def __init__(self, hidden: int, temperature: float) -> None:
+    Args:
+        hidden: Units of the hidden layer.
+        temperature: Of the softmax.
+        num_inputs: Columns of the table that it reads.
+        strength: Whether a third output says how much a sample weighs, 0 to 2; 1 at first.
+    """
+
+    def __init__(
+        self,
+        hidden: int,
+        temperature: float,
+        *,
+        num_inputs: int = len(NAMES),
+        strength: bool = False,
+    ) -> None:
         super().__init__()
         self.temperature = temperature
-        self.hidden = nn.Linear(6, hidden)
-        self.last = nn.Linear(hidden, 2)
+        self.hidden = nn.Linear(num_inputs, hidden)
+        self.last = nn.Linear(hidden, 3 if strength else 2)
         with torch.no_grad():
             # The softmax divides by the temperature: a fixed bias would saturate at a low one.
-            self.last.bias.copy_(torch.tensor([ON_ADVERSARY_SIDE * temperature, 0.0]))
+            self.last.bias.zero_()
+            self.last.bias[0] = ON_ADVERSARY_SIDE * temperature
+            self.last.weight[2:].zero_()
 
     def forward(self, traits: Characteristics, crowd: Characteristics | None = None) -> Tensor:
-        normed = standardised(traits.table(), None if crowd is None else crowd.table())
-        logits: Tensor = self.last(F.relu(self.hidden(normed)))
-        return (logits / self.temperature).softmax(dim=1)
+        return self.read(standardised(traits.table(), None if crowd is None else crowd.table()))[0]
+
+    def read(self, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (alpha, beta), (B, 2), and the strength, (B,), of standardised inputs (B, K)."""
+        logits: Tensor = self.last(F.relu(self.hidden(table)))
+        strength = (
+            2 * logits[:, 2].sigmoid() if logits.shape[1] > 2 else logits.new_ones(len(table))
+        )
+        return (logits[:, :2] / self.temperature).softmax(dim=1), strength
 
 
 class ReleasedNetwork(nn.Module):

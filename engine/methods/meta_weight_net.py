@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -11,27 +12,39 @@ from engine.evaluation.class_errors import ClassErrors
 from engine.lazy import F, torch
 from engine.meta.characteristics import Characteristics
 from engine.meta.learner import MetaLearner
-from engine.meta.virtual_step import Parameters, prediction_with
+from engine.meta.virtual_step import LossOfParameters, Parameters, prediction_with
 from engine.methods.base import METHODS, LearnedWeight, Learner, Method, MethodConfig, Step
-from engine.objective import Objective
+from engine.objective import LOSSES, LossName, Objective, per_sample_losses, weighed
 from engine.seeds import initialising
-from engine.types import Assignment, Batch
+from engine.types import Assignment, Batch, Copies
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+NATURAL = Objective(climbs="ce", start="uniform", clean=True, adversary=False)
+"""CE(f(x), y) alone, for which no attack is run."""
 
 
 @METHODS.register
 class MetaWeightNetConfig(MethodConfig):
     """Meta-Weight-Net: an explicit mapping for sample weighting (Shu et al., NeurIPS 2019).
 
-    Clean training under label noise or imbalance; it makes nothing robust.
+    Clean training under label noise or imbalance, as published, which makes nothing robust; or the
+    same weights on a robust loss, in training and on the meta images (our combination).
     """
 
     name: Literal["meta-weight-net"] = "meta-weight-net"
     paper: ClassVar[str] = "Shu et al., NeurIPS 2019"
     assigns: ClassVar[str] = (
-        "c = V(CE(f(x), y)) from a network that learns on the meta set, bound 0"
+        "c = V(CE(f(x), y)) from a network that learns on the meta set, bound 0; with `loss` V "
+        "times the assignment of `pgd-at` or `trades`"
+    )
+    loss: Annotated[Literal["natural", LossName], Younger()] = Field(
+        "natural",
+        description="What is weighed: the clean loss as published, or the loss of PGD-AT or TRADES",
+    )
+    beta: Annotated[float, Younger()] = Field(
+        6.0, ge=0, le=100, description="Weight of the KL term of the loss trades"
     )
     meta_every: int = Field(
         1, ge=1, le=10_000, description="Batches from one meta step to the next"
@@ -68,18 +81,16 @@ class MetaWeightNetConfig(MethodConfig):
 
 
 class MetaWeightNet(Method):
-    """c = V(CE(f(x), y)), with the loss detached: mean V CE. No attack is run.
+    """V(CE(f(x), y)) l of each sample, with the loss that V reads detached.
 
-    The network learns by the gradient of the cross-entropy on clean, balanced meta images after one
-    virtual step of the model.
+    l is CE(f(x), y), for which no attack is run, or a robust loss. The network learns by the
+    gradient of the mean l on clean, balanced meta images after one virtual step of the model.
     """
-
-    objective = Objective(
-        climbs="ce", start="uniform", clean=True, adversary=False, characteristics=True
-    )
 
     def __init__(self, config: MetaWeightNetConfig, learner: Learner) -> None:
         self.config, self.learner = config, learner
+        self.objective = NATURAL if config.loss == "natural" else LOSSES[config.loss]
+        self.objective = replace(self.objective, characteristics=True)
         with initialising(learner.seed, "weighting network"):
             self.network = config.network().to(learner.device)
         self.meta = MetaLearner(
@@ -95,8 +106,14 @@ class MetaWeightNet(Method):
         assert characteristics is not None
         with torch.no_grad():
             weight = self.network(characteristics.loss)
-        zero = torch.zeros_like(weight)
-        return Assignment(weight, adversary=zero, anti_adversary=zero, bound=zero)
+        return self._weighed(weight)
+
+    def _weighed(self, weight: Tensor) -> Assignment:
+        if self.config.loss == "natural":
+            zero = torch.zeros_like(weight)
+            return Assignment(weight, adversary=zero, anti_adversary=zero, bound=zero)
+        config, epsilon = self.config, self.learner.epsilon
+        return weighed(self.config.loss, weight, beta=config.beta, epsilon=epsilon)
 
     def start_epoch(self, epoch: int, validation: ClassErrors | None) -> None:
         self.meta.start_epoch(epoch)
@@ -105,21 +122,30 @@ class MetaWeightNet(Method):
         assert step.characteristics is not None
         if step.number % self.config.meta_every:
             return False
-        clean = self.network(step.characteristics.loss)
-        weights = torch.stack([clean, torch.zeros_like(clean), torch.zeros_like(clean)], dim=1)
-        self.meta.descend(weights, self._weight_gradient(step, weights))
+        weights = self._weighed(self.network(step.characteristics.loss)).weights
+        gradient = self.learner.meta_gradient(
+            step, weights, objective=self.objective, meta_loss=self._meta_loss(self.meta.batch())
+        )
+        self.meta.descend(weights, gradient)
         return True
 
-    def _weight_gradient(self, step: Step, weights: Tensor) -> Tensor:
-        model, meta = self.learner.model, self.meta.batch()
+    def _meta_loss(self, batch: Batch) -> LossOfParameters:
+        model, objective = self.learner.model, self.objective
+        unit = self._weighed(torch.ones(len(batch), device=batch.x.device))
+        copies = Copies(None, None)
+        if self.config.loss != "natural":
+            log_p = self.learner.log_probabilities(batch.x)
+            copies = self.learner.attack(batch, log_p, unit.bound, objective=objective)
 
-        def meta_loss(parameters: Parameters) -> Tensor:
+        def loss(parameters: Parameters) -> Tensor:
             train = self.config.meta_batch_norm == "train"
-            return F.cross_entropy(prediction_with(model, parameters, train=train)(meta.x), meta.y)
+            predict = prediction_with(model, parameters, train=train)
+            if self.config.loss == "natural":
+                return F.cross_entropy(predict(batch.x), batch.y)
+            losses = per_sample_losses(predict, batch, copies, objective=objective)
+            return (unit.weights * losses).sum(dim=1).mean()
 
-        return self.learner.meta_gradient(
-            step, weights, objective=self.objective, meta_loss=meta_loss
-        )
+        return loss
 
     def state(self) -> dict[str, Tensor]:
         return self.meta.state()

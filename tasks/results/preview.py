@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from db.session import Database
-from engine.data.preparation import DataConfig
+from engine.data.config import DataConfig
 from engine.inspection.single_image import Glance, glance
 from engine.perturbation.threat import ThreatConfig
 from engine.scenario import Scenario

@@ -1,15 +1,31 @@
 """A scenario is written as TOML that reads back, and as a table in words."""
 
+import tomllib
+
 from app.scenario.toml_out import as_table, as_toml
+from engine.data.config import with_meta_set
+from engine.new_scenario import new_scenario
 from engine.scenario import Scenario
 
 
 def test_a_scenario_is_written_as_toml_that_reads_back():
-    import tomllib
-
-    scenario = Scenario(name='a "name" \\ with = [odd] # signs')
+    scenario = new_scenario({"name": 'a "name" \\ with = [odd] # signs'})
     read = tomllib.loads(as_toml(scenario.as_json()))
-    assert Scenario.model_validate(read) == scenario
+    assert new_scenario(read) == scenario
+
+
+def test_a_scenario_of_before_keeps_the_meta_set_that_it_had():
+    stored = Scenario.model_validate({"data": {"dataset": "fashion-mnist"}}).as_json()
+    assert stored["data"]["meta_per_class"] is None
+    for read in (tomllib.loads(as_toml(stored)), with_meta_set(stored)):
+        assert new_scenario(read).data.held_out == Scenario.model_validate(stored).data.held_out
+    table = as_table(stored).set_index("setting")
+    assert table.loc["data.meta_per_class", "value"] == "100"
+
+
+def test_a_scenario_of_another_version_is_written_as_it_is():
+    for stored in ({}, {"data": {"dataset": "gone"}}, {"data": 3}, {"data": {}}):
+        assert tomllib.loads(as_toml(stored)) == stored
 
 
 def test_the_table_of_a_scenario_says_every_setting_in_words():

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.data.config import DataConfig
 from engine.data.datasets.base import datasets
 from engine.data.preparation import (
-    DataConfig,
     prepare,
     require_every_label,
     smallest_subset,

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from engine.data.config import DataConfig
 from engine.data.corruption import imbalanced_counts, noisy_labels, transition_matrix
 from engine.data.datasets.base import DATASETS, Dataset
-from engine.data.preparation import DataConfig
 
 KINDS = ["uniform", "flip1", "flip2", "pair"]
 

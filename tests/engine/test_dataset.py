@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from engine.data.config import DataConfig
 from engine.data.datasets.base import datasets, register
 from engine.data.preparation import (
-    DataConfig,
     available_counts,
     balanced_counts,
     noise_matrix,

@@ -45,6 +45,13 @@ WAYS = {
     "caat as-released": {"protocol": "as-released", "meta_every": 1},
     "caat sampled": {"copies": "sampled", "meta_every": 1, "prices": "hedge"},
     "caat worst-class": {"meta_objective": "worst-class", "meta_every": 1, "bounds": "grad"},
+    "caat with more inputs": {
+        "crowd": "class",
+        "influence": True,
+        "strength": True,
+        "meta_every": 1,
+    },
+    "meta-weight-net with trades": {"loss": "trades", "meta_every": 1},
     "faal from the start": {"fairness_from": 0.0},
     "cfa from the start": {"fairness_from": 0.0},
 }

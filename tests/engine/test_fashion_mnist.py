@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.data.config import DataConfig
 from engine.data.datasets import fashion_mnist
 from engine.data.datasets.base import datasets
-from engine.data.preparation import DataConfig, prepare
+from engine.data.preparation import prepare
 from engine.errors import UserError
 
 SIZES = {"train": 60_000, "t10k": 10_000}

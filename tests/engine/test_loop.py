@@ -13,9 +13,10 @@ from engine.methods.trades import Trades
 from engine.models.backbones.base import BACKBONES
 from engine.scenario import Scenario
 
+VARIANTS = ["caat as-released", "caat with more inputs", "meta-weight-net with trades"]
 EVERY = [
     pytest.param(method, backbone, id=f"{method}-{backbone}")
-    for method in [*METHODS.names(), "caat as-released"]
+    for method in [*METHODS.names(), *VARIANTS]
     for backbone in BACKBONES.names()
     if backbone in ("small-cnn", "preact-resnet18") or method == "caat"
 ]
@@ -243,7 +244,7 @@ def test_a_last_step_that_ruins_the_model_is_not_reported_as_an_epoch(
     assert not record.epochs
 
 
-@pytest.mark.parametrize("method", [*METHODS.names(), "caat as-released"])
+@pytest.mark.parametrize("method", [*METHODS.names(), *VARIANTS])
 def test_a_class_that_no_training_sample_is_labelled_with_does_no_harm(method, run, scenario_of):
     data = {
         "train_size": 20,

@@ -144,3 +144,36 @@ def test_samples_with_wrong_labels_lose_weight(learner, batch, step_of):
         learner.optimizer.step()
     clean = method.assign(train, step.characteristics).clean
     assert clean[wrong].mean() < 0.5 * clean[~wrong].mean()
+
+
+@pytest.mark.parametrize("loss", ["pgd-at", "trades"])
+def test_with_a_robust_loss_that_methods_assignment_is_what_is_weighed(
+    loss, learner, batch, traits_of
+):
+    traits = traits_of(learner, batch)
+    method = build(learner, loss=loss, beta=3.0)
+    given = method.assign(batch, traits)
+    plain = METHODS[loss](**({"beta": 3.0} if loss == "trades" else {})).build(learner)
+    expected = plain.assign(batch, traits)
+    weight = method.network(traits.loss).detach()
+    torch.testing.assert_close(given.weights, weight[:, None] * expected.weights)
+    torch.testing.assert_close(given.bound, expected.bound)
+    assert method.objective.climbs == plain.objective.climbs
+
+
+def test_with_a_robust_loss_the_meta_loss_is_that_loss_on_meta_images(learner):
+    """TRADES by hand: CE + beta KL between the predictions of the image and of its adversary."""
+    method = build(learner, loss="trades", beta=3.0)
+    images, parameters = method.meta.batch(), dict(learner.model.named_parameters())
+    learner.attack.rng.manual_seed(5)
+    found = method._meta_loss(images)(parameters)
+    learner.attack.rng.manual_seed(5)
+    bound = torch.full((len(images),), learner.epsilon)
+    learner.model.eval()
+    log_p = learner.model(images.x).log_softmax(dim=1).detach()
+    copies = learner.attack(images, log_p, bound, objective=method.objective)
+    with torch.no_grad():
+        log_q = learner.model(copies.adversary).log_softmax(dim=1)
+    natural = -log_p[torch.arange(len(images)), images.y].mean()
+    divergence = (log_p.exp() * (log_p - log_q)).sum(dim=1).mean()
+    torch.testing.assert_close(found.detach(), natural + 3.0 * divergence, rtol=1e-4, atol=1e-6)

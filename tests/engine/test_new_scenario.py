@@ -3,7 +3,11 @@
 import math
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from engine.data.datasets.base import datasets
 from engine.evaluation.evaluate import attack_of
 from engine.methods.base import METHODS
 from engine.new_scenario import new_scenario
@@ -45,6 +49,54 @@ def test_the_default_radius_in_l2_is_the_same_share_of_the_widest_ball_for_every
 def test_an_unknown_dataset_is_told_alone_where_the_radius_would_depend_on_it():
     lines = mistakes_of({"threat": {"norm": "l2"}, "data": {"dataset": "x"}})
     assert list(lines) == ["data.dataset"]
+
+
+# -- the meta set
+
+
+@pytest.mark.parametrize(
+    ("data", "per_class"),
+    [
+        ({"dataset": "cifar10"}, 300),
+        ({"dataset": "cifar100"}, 30),
+        ({"dataset": "fashion-mnist"}, 360),
+        ({"dataset": "fashion-mnist", "imbalance": {"factor": 50}}, 360),
+        ({"dataset": "fashion-mnist", "train_size": 8000}, 48),
+        ({"dataset": "fashion-mnist", "train_size": 1000}, 20),
+        ({"dataset": "fashion-mnist", "train_size": 57_900, "val_per_class": 100}, 110),
+        ({"dataset": "digits"}, 20),
+        ({"dataset": "digits", "val_per_class": 110}, 20),
+        ({"dataset": "svhn", "meta_per_class": 7}, 7),
+    ],
+)
+def test_the_meta_set_has_six_percent_of_the_images_as_released_and_is_stored(data, per_class):
+    scenario = new_scenario({"data": data})
+    assert scenario.as_json()["data"]["meta_per_class"] == per_class
+    assert scenario.training_counts().min() > 0
+
+
+@pytest.mark.parametrize("name", [name for name in datasets() if name != "digits"])
+def test_the_share_is_that_of_the_images_and_not_of_what_is_left_of_them(name):
+    source = datasets()[name]
+    meta = new_scenario({"data": {"dataset": name}}).data.held_out.meta
+    assert meta * len(source.class_names) / sum(source.train_counts) == pytest.approx(
+        0.06, abs=1e-3
+    )
+
+
+@given(
+    train_size=st.integers(10, 59_000),
+    val_per_class=st.integers(1, 500),
+)
+def test_every_scenario_that_is_accepted_has_its_images(train_size, val_per_class):
+    data = {"dataset": "fashion-mnist", "train_size": train_size, "val_per_class": val_per_class}
+    try:
+        scenario = new_scenario({"data": data})
+    except ValidationError:
+        assume(False)
+    held = scenario.data.held_out
+    assert train_size + 10 * sum(held) <= 60_000
+    assert Scenario.model_validate(scenario.as_json()) == scenario
 
 
 # -- what is refused
@@ -202,6 +254,6 @@ def test_all_such_mistakes_are_told_at_once():
 
 @pytest.mark.parametrize("method", METHODS.names())
 def test_a_scenario_of_defaults_is_stored_as_ever(method):
-    tables = {"method": {"name": method}}
+    tables = {"method": {"name": method}, "data": {"meta_per_class": 20}}
     assert new_scenario(tables).as_json() == Scenario.model_validate(tables).as_json()
     assert "val_step_size" not in new_scenario(tables).as_json()["evaluation"]

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
+from engine.data.config import DataConfig
 from engine.data.datasets._torchvision import TorchvisionDataset, read_cifar
 from engine.data.datasets.base import datasets
-from engine.data.preparation import DataConfig, prepare
+from engine.data.preparation import prepare
 from engine.errors import UserError
 
 NAMES = [name for name, source in datasets().items() if isinstance(source, TorchvisionDataset)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from engine.config import ShareOfRun, Younger
 from engine.empty import Empty
+from engine.meta.characteristics import NAMES
 from engine.meta.class_means import Shrink
+from engine.meta.inputs import Crowd, Inputs
 from engine.meta.learner import MetaLearner
 from engine.meta.multipliers import ClassMultipliers
 from engine.meta.prices import ClassPrices, PriceKind
@@ -17,6 +19,7 @@ from engine.methods.base import METHODS, LearnedWeight, Learner, MethodConfig
 from engine.methods.caat.combination import Combination
 from engine.methods.caat.corrected import Bounds, Caat
 from engine.methods.caat.meta_loss import LEAN, BatchNorm, MetaLoss, MetaObjective
+from engine.methods.caat.pace import ONE_WAY, PACES, Pace
 from engine.methods.caat.policy import learned_weight
 from engine.methods.caat.pricing import ETA, READ_BY, class_prices, require_read
 from engine.seeds import initialising
@@ -25,22 +28,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from engine.methods.caat.released import CaatAsReleased
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast a protocol learns: the fields of `CaatConfig` that differ between the two."""
-
-    temperature: float
-    meta_every: int
-    meta_lr: float
-    fairness_from: float
-
-
-PACES = {
-    "corrected": Pace(temperature=1.0, meta_every=4, meta_lr=0.01, fairness_from=0.25),
-    "as-released": Pace(temperature=0.001, meta_every=50, meta_lr=1e-4, fairness_from=0.0),
-}
 
 
 @METHODS.register
@@ -110,6 +97,21 @@ class CaatConfig(MethodConfig):
         "batch's own",
     )
     hidden: int = Field(100, ge=1, le=4096, description="Hidden units of the weighting network")
+    crowd: Annotated[Crowd, Younger()] = Field(
+        "batch",
+        description="What the network's inputs are standardised by: the batch; or the samples of "
+        "the same given label in the epoch before, so that it ranks within a class",
+    )
+    influence: Annotated[bool, Younger()] = Field(
+        False,
+        description="Show the network a seventh characteristic: how much the sample has helped on "
+        "the meta images so far",
+    )
+    strength: Annotated[bool, Younger()] = Field(
+        False,
+        description="Let the network say how much a sample weighs as well, 0 to 2 times as much, "
+        "apart from which side it is on",
+    )
     normalise: bool = Field(
         True,
         description="Divide the adversary side by the batch's mean adversary weight; never as "
@@ -143,17 +145,7 @@ class CaatConfig(MethodConfig):
         0.5, gt=0, lt=1, description="Largest sum of the class multipliers; 1 would weigh a class 0"
     )
 
-    @field_validator(
-        "bounds",
-        "copies",
-        "normalise",
-        "meta_num_steps",
-        "meta_objective",
-        "meta_batch_norm",
-        "prices",
-        "normalise_prices",
-        "shrink",
-    )
+    @field_validator(*ONE_WAY)
     @classmethod
     def _has_one_released_way(cls, value: object, info: ValidationInfo) -> object:
         own = cls.model_fields[str(info.field_name)].default
@@ -219,59 +211,67 @@ class CaatConfig(MethodConfig):
             num_steps // self.pace.meta_every if released else -(-num_steps // self.pace.meta_every)
         )
 
-    def build(self, learner: Learner) -> Caat | CaatAsReleased:
-        with initialising(learner.seed, "weighting network"):
-            network = self.network()
-        meta, multipliers = self.meta_learner(network, learner), self.multipliers(learner)
-        if self.protocol == "corrected":
-            prices = self.class_prices(learner, multipliers)
-            return Caat(
-                learner,
-                meta,
-                multipliers,
-                combination=Combination(prices, self.beta, self.normalise, self.normalise_prices),
-                meta_loss=MetaLoss(
-                    learner,
-                    prices,
-                    self.beta,
-                    num_steps=self.meta_num_steps,
-                    kind=self.meta_objective,
-                    lean=self.lean,
-                    batch_norm=self.meta_batch_norm,
-                ),
-                bounds=self.bounds,
-                samples=self.copies == "sampled",
-                meta_every=self.pace.meta_every,
-                fairness_from=self.pace.fairness_from,
-            )
-        from engine.methods.caat.released import CaatAsReleased
-
-        return CaatAsReleased(
-            learner,
-            meta,
-            multipliers,
-            beta=self.beta,
-            meta_every=self.pace.meta_every,
-            fairness_from=self.pace.fairness_from,
-        )
-
-    def class_prices(self, learner: Learner, multipliers: ClassMultipliers) -> ClassPrices:
-        if self.prices == "multipliers":
-            return multipliers
-        return class_prices(
-            self.prices, learner, eta=self.price_rate, beta=self.beta, shrink=self.shrink
-        )
-
     def network(self) -> nn.Module:
         from engine.meta.networks import ReleasedNetwork, WeightingNetwork
 
-        kind = WeightingNetwork if self.protocol == "corrected" else ReleasedNetwork
-        return kind(self.hidden, self.pace.temperature)
+        if self.protocol == "as-released":
+            return ReleasedNetwork(self.hidden, self.pace.temperature)
+        return WeightingNetwork(
+            self.hidden,
+            self.pace.temperature,
+            num_inputs=len(NAMES) + self.influence,
+            strength=self.strength,
+        )
 
-    def learned_weight(self) -> LearnedWeight:
+    def learned_weight(self) -> LearnedWeight | None:
+        """Return the network; None where it reads more than the characteristics of a sample."""
+        if self.influence or self.crowd == "class":
+            return None
         return learned_weight(self.network())
 
-    def meta_learner(self, network: nn.Module, learner: Learner) -> MetaLearner:
+    def build(self, learner: Learner) -> Caat | CaatAsReleased:
+        from engine.methods.caat.released import CaatAsReleased
+
+        meta, multipliers = self._meta_learner(learner), self._multipliers(learner)
+        if self.protocol == "as-released":
+            return CaatAsReleased(
+                learner,
+                meta,
+                multipliers,
+                beta=self.beta,
+                meta_every=self.pace.meta_every,
+                fairness_from=self.pace.fairness_from,
+            )
+        prices = self._prices(learner, multipliers)
+        return Caat(
+            learner,
+            meta,
+            multipliers,
+            combination=Combination(prices, self.beta, self.normalise, self.normalise_prices),
+            meta_loss=MetaLoss(
+                learner,
+                prices,
+                self.beta,
+                num_steps=self.meta_num_steps,
+                kind=self.meta_objective,
+                lean=self.lean,
+                batch_norm=self.meta_batch_norm,
+            ),
+            bounds=self.bounds,
+            samples=self.copies == "sampled",
+            meta_every=self.pace.meta_every,
+            fairness_from=self.pace.fairness_from,
+            inputs=Inputs(
+                self.crowd,
+                influence=self.influence,
+                class_counts=learner.class_counts,
+                device=learner.device,
+            ),
+        )
+
+    def _meta_learner(self, learner: Learner) -> MetaLearner:
+        with initialising(learner.seed, "weighting network"):
+            network = self.network()
         return MetaLearner(
             network.to(learner.device),
             learner.meta,
@@ -281,7 +281,7 @@ class CaatConfig(MethodConfig):
             batch_size=self.meta_batch_size,
         )
 
-    def multipliers(self, learner: Learner) -> ClassMultipliers:
+    def _multipliers(self, learner: Learner) -> ClassMultipliers:
         return ClassMultipliers(
             learner.num_classes,
             slack=self.slack,
@@ -290,4 +290,11 @@ class CaatConfig(MethodConfig):
             limit=self.multiplier_limit,
             device=learner.device,
             counts=learner.validation_counts() if self.shrink else None,
+        )
+
+    def _prices(self, learner: Learner, multipliers: ClassMultipliers) -> ClassPrices:
+        if self.prices == "multipliers":
+            return multipliers
+        return class_prices(
+            self.prices, learner, eta=self.price_rate, beta=self.beta, shrink=self.shrink
         )

@@ -1,0 +1,149 @@
+"""The table ``data`` of a scenario: which images a run learns from, and how they are corrupted."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from pydantic import Field, ValidationInfo, field_validator
+
+from engine.config import Section
+from engine.data.corruption import ImbalanceConfig, NoiseConfig, transition_matrix
+from engine.data.datasets.base import Dataset, datasets
+from engine.empty import Empty
+
+META_SHARE, LEAST_META = 0.06, 20
+"""The meta set of a new scenario, over the images that training draws from; and per class."""
+
+
+class DataConfig(Section):
+    """Which images a run learns from, and how they are corrupted."""
+
+    dataset: str = Field("digits", description="Dataset")
+    meta_per_class: Annotated[
+        int | None, Empty(f"{100 * META_SHARE:.0f} % of the images, at least {LEAST_META}")
+    ] = Field(None, ge=1, description="Clean images per class for the meta set")
+    val_per_class: Annotated[int | None, Empty("the dataset's own")] = Field(
+        None, ge=1, description="Clean images per class for validation"
+    )
+    train_size: Annotated[int | None, Empty("all", "takes")] = Field(
+        None, ge=2, description="Stratified subset of the training images"
+    )
+    test_size: Annotated[int | None, Empty("all", "takes")] = Field(
+        None, ge=2, description="Stratified subset of the test images"
+    )
+    noise: NoiseConfig = NoiseConfig()
+    imbalance: ImbalanceConfig = ImbalanceConfig()
+
+    @field_validator("dataset")
+    @classmethod
+    def _dataset_is_known(cls, name: str) -> str:
+        if name not in datasets():
+            raise ValueError(f"{name!r} is unknown; choose {', '.join(datasets())}")
+        return name
+
+    @field_validator("meta_per_class")
+    @classmethod
+    def _meta_leaves_validation_images(cls, meta: int | None, info: ValidationInfo) -> int | None:
+        if meta is None or "dataset" not in info.data:
+            return meta
+        return _within(meta, 1, min(datasets()[info.data["dataset"]].train_counts) - 2)
+
+    @field_validator("val_per_class")
+    @classmethod
+    def _held_out_leaves_training_images(cls, val: int | None, info: ValidationInfo) -> int | None:
+        if "dataset" not in info.data or "meta_per_class" not in info.data:
+            return val
+        source = datasets()[info.data["dataset"]]
+        num_held = sum(held_out(source, info.data["meta_per_class"], val))
+        smallest = min(source.train_counts)
+        if num_held >= smallest:
+            raise ValueError(
+                f"meta_per_class + val_per_class is {num_held}; {source.title} has {smallest} "
+                f"training images in its smallest class; allowed: at most {smallest - 1} together"
+            )
+        return val
+
+    @field_validator("train_size")
+    @classmethod
+    def _train_size_fits(cls, size: int | None, info: ValidationInfo) -> int | None:
+        if size is None or not {"dataset", "meta_per_class", "val_per_class"} <= info.data.keys():
+            return size
+        source = datasets()[info.data["dataset"]]
+        num_held = sum(held_out(source, info.data["meta_per_class"], info.data["val_per_class"]))
+        left = sum(source.train_counts) - num_held * len(source.class_names)
+        return _within(size, len(source.class_names), left)
+
+    @field_validator("test_size")
+    @classmethod
+    def _test_size_fits(cls, size: int | None, info: ValidationInfo) -> int | None:
+        if size is None or "dataset" not in info.data:
+            return size
+        source = datasets()[info.data["dataset"]]
+        return _within(size, len(source.class_names), sum(source.test_counts))
+
+    @field_validator("noise")
+    @classmethod
+    def _noise_fits_the_class_count(cls, noise: NoiseConfig, info: ValidationInfo) -> NoiseConfig:
+        if "dataset" in info.data:
+            num_classes = len(datasets()[info.data["dataset"]].class_names)
+            transition_matrix(noise.kind, noise.ratio, num_classes, rng=np.random.default_rng(0))
+        return noise
+
+    @property
+    def source(self) -> Dataset:
+        return datasets()[self.dataset]
+
+    @property
+    def held_out(self) -> "HeldOut":
+        return held_out(self.source, self.meta_per_class, self.val_per_class)
+
+
+class HeldOut(NamedTuple):
+    """How many training images of each class are set aside."""
+
+    meta: int
+    validation: int
+
+
+def held_out(source: Dataset, meta: int | None, validation: int | None) -> HeldOut:
+    """Return what a scenario sets aside: what it asks for, else the dataset's own.
+
+    A new scenario always asks for a meta set (`meta_per_class`); an older one may not.
+    """
+    own = source.held_out_per_class
+    return HeldOut(meta or own, validation or own)
+
+
+def meta_per_class(config: DataConfig) -> int:
+    """Return what a new scenario sets aside for the meta set of each class unless it says.
+
+    The released code has 300 of CIFAR-10's 5,000 images of a class: 6 %. The same share is taken of
+    the images that training draws from, before any imbalance; fewer where they would not be left.
+    """
+    counts, num_classes = config.source.train_counts, len(config.source.class_names)
+    validation, size = config.held_out.validation, config.train_size or sum(counts)
+    wanted = max(LEAST_META, round(META_SHARE * size / num_classes))
+    left = [min(counts) - validation - 1]
+    if config.train_size is not None:
+        left.append((sum(counts) - config.train_size) // num_classes - validation)
+    return max(1, min(wanted, *left))
+
+
+def with_meta_set(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored scenario with the size of its meta set, which old ones left to the dataset.
+
+    What names no dataset that is known comes back as it is.
+    """
+    data = stored.get("data")
+    if not isinstance(data, Mapping) or data.get("meta_per_class") is not None:
+        return dict(stored)
+    source = datasets().get(data.get("dataset", ""))
+    if source is None:
+        return dict(stored)
+    return {**stored, "data": {**data, "meta_per_class": source.held_out_per_class}}
+
+
+def _within(size: int, low: int, high: int) -> int:
+    if not low <= size <= high:
+        raise ValueError(f"{size} is not valid; allowed: a whole number, {low} to {high}")
+    return size
