@@ -1,14 +1,14 @@
 """Every method at its best setting, found without the test images, under one protocol.
 
-    python benchmarks/method.py search [--scenarios NAME ...] [--methods NAME ...]
-    python benchmarks/method.py final  [--scenarios NAME ...] [--methods NAME ...]
+    python benchmarks/method.py search [--scenarios NAME ...] [--rows NAME ...]
+    python benchmarks/method.py final  [--scenarios NAME ...] [--rows NAME ...]
     python benchmarks/method.py page
 
-`search` trains each method at as many settings as every other, on seeds of its own, and looks at a
+`search` trains each row at as many settings as every other, on seeds of its own, and looks at a
 fourth split: training images that no run trains on, learns from or steers by. `final` trains what
-`search` found best on five fresh seeds, with and without the meta images among the training
-images, and opens the 10,000 test images once. Every run is a line of docs/results/method.jsonl, so
-that a call goes on where one was broken off; docs/results/method.md is written from that file.
+`search` found best on five fresh seeds, and opens the 10,000 test images once. Every run is a line
+of docs/results/method.jsonl, so that a call goes on where one was broken off, and
+docs/results/method.md is written from that file.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from benchmarks.method_transfer import transferred
+from benchmarks.method_transfer import TRANSFER_SIZE, transferred
 from engine.data.preparation import Data, prepare, shuffled_by_class
 from engine.new_scenario import new_scenario
 from engine.runtime import configure
@@ -62,58 +62,48 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "imbalance-50": ("Imbalance 50", {"train_size": 2 * TRAIN, "imbalance": {"factor": 50}}),
     "pair-40": ("40 % pair noise", {"train_size": TRAIN, "noise": {"kind": "pair", "ratio": 0.4}}),
     "standard": ("Clean and balanced", {"train_size": TRAIN}),
+    "imbalance-10-1000": (
+        "Imbalance 10, with 1,000 meta images",
+        {"train_size": 2 * TRAIN, "imbalance": {"factor": 10}, "meta_per_class": 100},
+    ),
 }
 
-LOW, HIGH = {"lr": 0.05}, {"lr": 0.1}
+META = {"with_meta": True}
+"""Rivals train on the meta images: they have what CAAT has."""
 SHORT = {"fairness_from": 0.1}
 """A quarter of ten epochs is little to move class weights in: with the share of the run smaller."""
-PRICED = {"prices": "hedge", "normalise_prices": False, "temperature": 0.25, **SHORT}
+CHEAP = {"copies": "sampled", "meta_every": 2, "meta_num_steps": 3, "bounds": "fixed"}
+STRENGTH = {**CHEAP, **SHORT, "prices": "hedge", "crowd": "class", "influence": True}
 
-SETTINGS: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
-    "pgd-at": [({}, {"lr": rate, "awp_gamma": gamma})
-               for rate in (0.025, 0.05, 0.1) for gamma in (None, 0.005)],
-    "trades": [({"beta": beta}, rate) for beta in (1.5, 3.0, 6.0) for rate in (LOW, HIGH)],
-    "balanced-softmax": [({"loss": "trades", "beta": beta}, rate)
-                         for beta in (1.5, 3.0, 6.0) for rate in (LOW, HIGH)],
-    "wat": [({"beta": 1.5, "eta": eta}, rate) for eta in (0.2, 0.5, 1.0) for rate in (LOW, HIGH)],
-    "frl-reweight-remargin": [({"beta": beta, **SHORT}, rate)
-                              for beta in (1.5, 3.0, 6.0) for rate in (LOW, HIGH)],
-    "faal": [({"loss": "trades", "beta": 1.5, **SHORT}, {**rate, "awp_gamma": gamma})
-             for rate in ({"lr": 0.025}, LOW, HIGH) for gamma in (None, 0.005)],
-    "cfol": [({"loss": "trades", "beta": 1.5, "eta": eta}, rate)
-             for eta in (0.5, 2.0, 5.0) for rate in (LOW, HIGH)],
-    "dafa": [({"beta": beta}, rate) for beta in (1.5, 3.0, 6.0) for rate in (LOW, HIGH)],
-    "caat": [(fields, rate) for rate in (LOW, HIGH) for fields in (
-        {**SHORT},
-        {**PRICED, "eta": 0.5, "meta_every": 2, "copies": "sampled"},
-        {**PRICED, "eta": 0.5, "meta_objective": "worst-class", "copies": "sampled"},
-    )],
-    "caat-rl": [(fields, rate) for rate in (LOW, HIGH) for fields in (
-        {"eta": 0.5, "meta_num_steps": 3, "meta_objective": "priced", **SHORT},
-        {"eta": 0.5, "meta_num_steps": 3, "meta_objective": "worst-class", **SHORT},
-        {"eta": 0.5, "meta_num_steps": 3, "meta_objective": "priced", "bounds": "fixed", **SHORT},
-    )],
+Setting = tuple[dict[str, Any], dict[str, Any]]
+SETTINGS: dict[str, tuple[str, list[Setting]]] = {
+    "trades + meta images": ("trades", [
+        ({"beta": 1.5}, {"lr": 0.05, **META}),
+        ({"beta": 1.5}, {"lr": 0.1, **META}),
+        ({"beta": 6.0}, {"lr": 0.1, **META}),
+    ]),
+    "wat + meta images": ("wat", [
+        ({"beta": 1.5, "eta": 0.2}, {"lr": 0.05, **META}),
+        ({"beta": 1.5, "eta": 0.1}, {"lr": 0.1, **META}),
+        ({"beta": 1.5, "eta": 0.5}, {"lr": 0.1, **META}),
+    ]),
+    "meta-weight-net on TRADES": ("meta-weight-net", [
+        ({"loss": "trades", "beta": 1.5, "meta_every": 2, "meta_lr": 0.01}, {"lr": 0.05}),
+        ({"loss": "trades", "beta": 1.5, "meta_every": 2, "meta_lr": 0.01}, {"lr": 0.1}),
+        ({"loss": "trades", "beta": 1.5, "meta_every": 2}, {"lr": 0.1}),
+    ]),
+    "caat, as the paper": ("caat", [
+        ({**SHORT, "copies": "sampled"}, {"lr": 0.05}),
+        ({**SHORT, "copies": "sampled"}, {"lr": 0.1}),
+        ({**CHEAP, **SHORT, "prices": "hedge", "eta": 0.2}, {"lr": 0.05}),
+    ]),
+    "caat with strength": ("caat", [
+        ({**STRENGTH, "strength": True, "eta": 0.2}, {"lr": 0.05}),
+        ({**STRENGTH, "strength": True, "eta": 0.2}, {"lr": 0.1}),
+        ({**STRENGTH, "strength": True, "eta": 0.5}, {"lr": 0.1}),
+    ]),
 }  # fmt: skip
-"""Six settings of each method: its own fields, and those of [training]."""
-
-CONTROLS = {
-    "caat-rl, random directions and bounds": (
-        "caat-rl",
-        {"meta_objective": "priced", "meta_num_steps": None, "explore": 1.0, "eta": 0.5, **SHORT},
-    ),
-    "caat-rl, never learns": (
-        "caat-rl",
-        {
-            "meta_objective": "priced",
-            "meta_num_steps": None,
-            "meta_every": 10_000,
-            "meta_lr": 1e-9,
-            "eta": 0.5,
-            **SHORT,
-        },
-    ),
-}
-"""What a policy has to beat: at the learning rate that `caat-rl` was found best at."""
+"""Three settings of each row: the method, its own fields, and those of [training]."""
 ERRORS = ("natural_error", "worst_natural_error", "robust_error", "worst_robust_error")
 
 
@@ -187,59 +177,55 @@ def key(run: dict[str, Any]) -> str:
     return json.dumps([run[part] for part in parts], sort_keys=True)
 
 
+def setting_of(run: dict[str, Any]) -> str:
+    return json.dumps([run["fields"], run["training"]], sort_keys=True)
+
+
 def stored() -> list[dict[str, Any]]:
     return [json.loads(line) for line in RUNS.read_text().splitlines()] if RUNS.exists() else []
 
 
-def search_runs(scenario: str, method: str) -> Iterator[dict[str, Any]]:
-    for seed in SEARCH_SEEDS:
-        for fields, training in SETTINGS[method]:
-            yield _run("search", scenario, method, seed, fields=fields, training=training)
+def _runs(stage: str, scenario: str, row: str, settings: list[Setting]) -> Iterator[dict[str, Any]]:
+    for seed in SEARCH_SEEDS if stage == "search" else FINAL_SEEDS:
+        for fields, training in settings:
+            named = {"stage": stage, "scenario": scenario, "row": row, "method": SETTINGS[row][0]}
+            yield {**named, "seed": seed, "fields": fields, "training": training}
 
 
-def _run(
-    stage: str, scenario: str, method: str, seed: int, **settings: dict[str, Any]
-) -> dict[str, Any]:
-    named = {"stage": stage, "scenario": scenario, "method": method, "seed": seed, **settings}
-    named["training"] = {k: v for k, v in named["training"].items() if v is not None}
-    return named
+def search_runs(scenario: str, row: str) -> Iterator[dict[str, Any]]:
+    return _runs("search", scenario, row, SETTINGS[row][1])
 
 
-def chosen(runs: Iterable[dict[str, Any]], scenario: str, method: str) -> dict[str, Any] | None:
-    """Return the setting of least average + worst robust error on the search split, and that sum.
+def final_runs(scenario: str, row: str) -> Iterator[dict[str, Any]]:
+    best = chosen(stored(), scenario, row)
+    if best is None or best.tried < len(SETTINGS[row][1]):
+        print(f"{scenario}, {row}: not every setting was searched; run `search` first")
+        return iter(())
+    return _runs("final", scenario, row, [(best.fields, best.training)])
 
-    None before every setting was tried on every seed.
-    """
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a search found: the setting, its average + worst robust error, of how many settings."""
+
+    fields: dict[str, Any]
+    training: dict[str, Any]
+    sum: float
+    tried: int
+
+
+def chosen(runs: Iterable[dict[str, Any]], scenario: str, row: str) -> Chosen | None:
+    """Return the setting of least average + worst robust error on the search split."""
     sums: dict[str, list[float]] = {}
     for run in runs:
-        if (run["stage"], run["scenario"], run["method"]) == ("search", scenario, method):
-            setting = json.dumps([run["fields"], run["training"]], sort_keys=True)
+        if (run["stage"], run["scenario"], run["row"]) == ("search", scenario, row):
             found = run["found"]
-            sums.setdefault(setting, []).append(found["robust_error"] + found["worst_robust_error"])
-    wanted = {
-        json.dumps([run["fields"], run["training"]], sort_keys=True)
-        for run in search_runs(scenario, method)
-    }
-    if any(len(sums.get(setting, ())) < len(SEARCH_SEEDS) for setting in wanted):
+            robust = found["robust_error"] + found["worst_robust_error"]
+            sums.setdefault(setting_of(run), []).append(robust)
+    if not sums:
         return None
-    best = min(wanted, key=lambda setting: statistics.mean(sums[setting]))
-    fields, training = json.loads(best)
-    return {"fields": fields, "training": training, "sum": statistics.mean(sums[best])}
-
-
-def final_runs(scenario: str, method: str) -> Iterator[dict[str, Any]]:
-    best = chosen(stored(), scenario, method)
-    if best is None:
-        print(f"{scenario}, {method}: not every setting was searched; run `search` first")
-        return
-    settings = [(best["fields"], best["training"])]
-    if not method.startswith("caat"):
-        settings.append((best["fields"], {**best["training"], "with_meta": True}))
-    if method == "caat-rl":
-        settings += [(fields, best["training"]) for _, fields in CONTROLS.values()]
-    for seed in FINAL_SEEDS:
-        for fields, training in settings:
-            yield _run("final", scenario, method, seed, fields=fields, training=training)
+    best = min(sums, key=lambda setting: statistics.mean(sums[setting]))
+    return Chosen(*json.loads(best), sum=statistics.mean(sums[best]), tried=len(sums))
 
 
 # -- the page
@@ -254,20 +240,12 @@ def interval(values: list[float]) -> str:
     return f"{mean:.1f} ± {stats.t.ppf(0.975, len(values) - 1) * error:.1f}"
 
 
-def row_name(run: dict[str, Any]) -> str:
-    for name, (method, fields) in CONTROLS.items():
-        if (run["method"], run["fields"]) == (method, fields):
-            return name
-    extra = " + meta images" if run["training"].get("with_meta") else ""
-    return f"`{run['method']}`{extra}"
-
-
 def section(name: str, runs: list[dict[str, Any]]) -> list[str]:
     """Return the final table of a scenario, and what the search said."""
     final = [run for run in runs if (run["stage"], run["scenario"]) == ("final", name)]
     rows: dict[str, list[dict[str, Any]]] = {}
     for run in final:
-        rows.setdefault(row_name(run), []).append(run)
+        rows.setdefault(run["row"], []).append(run)
     lines = ["", f"## {SCENARIOS[name][0]}", ""]
     if rows:
         lines += ["| | natural | worst natural | robust | worst robust | seeds | CPU s |"]
@@ -281,16 +259,35 @@ def section(name: str, runs: list[dict[str, Any]]) -> list[str]:
             told = " | ".join([*cells, str(len(rows[row])), f"{seconds:.0f}"])
             lines.append(f"| {row} | {told} |")
         lines.append("")
+        lines += transfer_table({row: rows[row] for row in order})
     lines += ["Found on the search split:", ""]
-    lines += ["| | setting | average + worst robust error | settings tried |", "| --- |" * 1]
-    lines[-1] = "| --- | --- | --- | --- |"
-    for method in SETTINGS:
-        best = chosen(runs, name, method)
+    lines += ["| | setting | average + worst robust error | settings tried |"]
+    lines += ["| --- | --- | --- | --- |"]
+    searched = dict.fromkeys(run["row"] for run in runs if run["scenario"] == name)
+    for row in searched:
+        best = chosen(runs, name, row)
         if best is not None:
-            said = json.dumps({**best["fields"], "training": best["training"]})
-            cells = f"`{said}` | {100 * best['sum']:.1f} | {len(SETTINGS[method])}"
-            lines.append(f"| `{method}` | {cells} |")
+            said = json.dumps({**best.fields, "training": best.training})
+            lines.append(f"| {row} | `{said}` | {100 * best.sum:.1f} | {best.tried} |")
     return lines
+
+
+def transfer_table(rows: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Return the table of errors under what was not trained for, average / worst class."""
+    told = {row: [r["found"]["transfer"] for r in of if "transfer" in r["found"]]
+            for row, of in rows.items()}  # fmt: skip
+    told = {row: found for row, found in told.items() if found}
+    if not told:
+        return []
+    names = [name for name in next(iter(told.values()))[0] if not name.startswith("worst ")]
+    lines = [f"Not trained for: {TRANSFER_SIZE:,} test images, PGD-20 or six kinds of corruption,"]
+    lines += ["average / worst class:", "", f"| | {' | '.join(names)} |"]
+    lines += ["| --- |" + " --- |" * len(names)]
+    for row, found in told.items():
+        pairs = ([100 * statistics.mean(run[key] for run in found) for key in (n, f"worst {n}")]
+                 for n in names)  # fmt: skip
+        lines.append(f"| {row} | " + " | ".join(f"{a:.1f} / {w:.1f}" for a, w in pairs) + " |")
+    return [*lines, ""]
 
 
 def write_page() -> None:
@@ -327,7 +324,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("stage", choices=["search", "final", "page"])
     options.add_argument("--scenarios", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
-    options.add_argument("--methods", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    options.add_argument("--rows", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     options.add_argument("--processes", type=int, default=2)
     options.add_argument("--data", type=Path, default=Path.home() / ".caat-studio" / "datasets")
     options = options.parse_args()
@@ -337,15 +334,15 @@ def main() -> None:
         wanted = [
             run
             for scenario in options.scenarios
-            for method in options.methods
-            for run in runs_of(scenario, method)
+            for row in options.rows
+            for run in runs_of(scenario, row)
             if key(run) not in done
         ]
         with ProcessPoolExecutor(options.processes) as pool, RUNS.open("a") as file:
             for run in pool.map(measured, wanted, [options.data] * len(wanted)):
                 file.write(json.dumps(run) + "\n")
                 file.flush()
-                print(run["scenario"], row_name(run), run["seed"], run["found"], flush=True)
+                print(run["scenario"], run["row"], run["seed"], run["found"], flush=True)
     write_page()
 
 

@@ -90,6 +90,7 @@ METHODS = {
     "mart": Style(PETROFF_10[5], "pentagon", "dashdot"),
     "caat": Style(PETROFF_10[2], "star", "solid"),
     "caat-rl": Style(PETROFF_10[2], "hexagon2", "dash"),
+    "caat-weighted": Style(PETROFF_10[2], "hash", "longdash"),
     # The forms of one method share a colour, as do both that weight samples without an
     # attack, the three that change the bound class by class, both with a loss of their own, and
     # both that bet on classes.

@@ -17,16 +17,16 @@ OF_CLASS = [NAMES.index("class_loss"), NAMES.index("class_proportion")]
 
 
 class ClassMoments:
-    """Mean and deviation of the characteristics of each class over the epoch before.
+    """Mean and deviation of what is read of each class over the epoch before.
 
     Attributes:
-        mean, deviation: (C, 6).
+        mean, deviation: (C, K) of K inputs.
         known: (C,) whether the class was seen in an epoch that has ended.
-        count, total, squares: (C,) and (C, 6) of the epoch that goes on.
+        count, total, squares: (C,) and (C, K) of the epoch that goes on.
     """
 
-    def __init__(self, num_classes: int, device: torch.device) -> None:
-        shape = (num_classes, len(NAMES))
+    def __init__(self, num_classes: int, num_inputs: int, device: torch.device) -> None:
+        shape = (num_classes, num_inputs)
         self.mean = torch.zeros(shape, device=device)
         self.deviation = torch.ones(shape, device=device)
         self.known = torch.zeros(num_classes, dtype=torch.bool, device=device)
@@ -37,7 +37,7 @@ class ClassMoments:
         self.total, self.squares = torch.zeros_like(self.mean), torch.zeros_like(self.mean)
 
     def add(self, table: Tensor, y: Tensor) -> None:
-        """Take in the characteristics (B, 6) of samples with labels y (B,)."""
+        """Take in the inputs (B, K) of samples with labels y (B,)."""
         member = one_hot(y, len(self.known), table.dtype)
         self.count = self.count + member.sum(dim=0)
         self.total = self.total + member.T @ table
@@ -55,7 +55,7 @@ class ClassMoments:
         self._begin()
 
     def relative(self, table: Tensor, y: Tensor) -> Tensor:
-        """Return the table (B, 6) in deviations from the mean of each sample's class.
+        """Return the table (B, K) in deviations from the mean of each sample's class.
 
         What a class's samples share is 0. Of a class that is not known yet the batch stands in.
         """
@@ -102,17 +102,21 @@ class Inputs:
         self, crowd: Crowd, *, influence: bool, class_counts: Tensor, device: torch.device
     ) -> None:
         num_classes, num_samples = len(class_counts), int(class_counts.sum())
-        self.moments = ClassMoments(num_classes, device) if crowd == "class" else None
         self.influence = Influence(num_samples, device) if influence else None
+        num_inputs = len(NAMES) + influence
+        self.moments = ClassMoments(num_classes, num_inputs, device) if crowd == "class" else None
 
     def table(self, traits: Characteristics, batch: Batch) -> Tensor:
-        table = traits.table()
-        found = standardised(table)
-        if self.moments is not None:
-            found = self.moments.relative(table, batch.y)
+        """Return it standardised."""
+        table = self._raw(traits, batch)
+        return (
+            standardised(table) if self.moments is None else self.moments.relative(table, batch.y)
+        )
+
+    def _raw(self, traits: Characteristics, batch: Batch) -> Tensor:
         if self.influence is None:
-            return found
-        return torch.cat([found, standardised(self.influence.of(batch.index)[:, None])], dim=1)
+            return traits.table()
+        return torch.cat([traits.table(), self.influence.of(batch.index)[:, None]], dim=1)
 
     # -- what they are made of
 
@@ -123,7 +127,7 @@ class Inputs:
     def look(self, traits: Characteristics, batch: Batch) -> None:
         """Take in a batch of the training set, once."""
         if self.moments is not None:
-            self.moments.add(traits.table(), batch.y)
+            self.moments.add(self._raw(traits, batch), batch.y)
 
     def learn(self, batch: Batch, gradient: Tensor, weights: Tensor) -> None:
         """Take in what a meta step found of a batch: see `Influence.add`."""

@@ -51,6 +51,7 @@ LEARNING = {
         **AT_ONCE,
     },
     "caat-rl": {"meta_batch_size": 16, "hidden": 8, "fairness_from": 0.0},
+    "caat-weighted": {"meta_batch_size": 16, "hidden": 8, "fairness_from": 0.0},
     "cfa": {"fairness_from": 0.0, "average_from": 0.0, "average_threshold": 0.0},
     "dafa": {"warm_up": 0.5},
     "faal": {"fairness_from": 0.0},

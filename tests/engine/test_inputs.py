@@ -25,7 +25,7 @@ def build(learner, **fields):
 
 def test_inputs_are_deviations_from_the_class_in_the_epoch_before():
     rng = np.random.default_rng(0)
-    moments = ClassMoments(3, torch.device("cpu"))
+    moments = ClassMoments(3, 6, torch.device("cpu"))
     moments.start_epoch()
     tables = [rng.normal(1.0, 2.0, (8, 6)).astype(np.float32) for _ in range(4)]
     labels = [rng.integers(0, 2, 8) for _ in range(4)]  # no sample of class 2
@@ -46,7 +46,7 @@ def test_inputs_are_deviations_from_the_class_in_the_epoch_before():
 
 
 def test_a_class_that_an_epoch_lacks_keeps_what_was_known_of_it():
-    moments = ClassMoments(2, torch.device("cpu"))
+    moments = ClassMoments(2, 6, torch.device("cpu"))
     moments.start_epoch()
     moments.add(torch.arange(12.0).reshape(2, 6), torch.tensor([1, 1]))
     moments.start_epoch()
@@ -66,6 +66,24 @@ def test_what_all_samples_of_a_class_share_is_hidden_from_a_network_that_ranks_w
     torch.testing.assert_close(
         caat.assign(batch, traits).weights, caat.assign(batch, other).weights
     )
+
+
+def test_a_class_whose_samples_all_help_alike_says_nothing_of_any_of_them(learner, batch, step_of):
+    caat = build(learner, crowd="class", influence=True)
+    step = step_of(caat, learner, batch)
+    caat.inputs.influence.total += batch_of_classes(learner, batch)
+    caat.inputs.influence.looks += 1
+    caat.inputs.look(step.characteristics, batch)
+    caat.inputs.start_epoch()
+    column = caat.inputs.table(step.characteristics, batch)[:, 6]
+    torch.testing.assert_close(column, torch.zeros(len(batch)), atol=1e-3, rtol=0)
+
+
+def batch_of_classes(learner, batch):
+    """Return an influence of every training sample that is its class's number, of this batch."""
+    number = torch.zeros(int(learner.class_counts.sum()))
+    number[batch.index] = batch.y.float()
+    return number
 
 
 # -- influence

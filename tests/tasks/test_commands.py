@@ -156,7 +156,11 @@ def test_a_run_that_stops_early_succeeds_and_exports_its_best_model(sqlite_studi
         ("data.dataset=imagenet", "data.dataset: 'imagenet'", "digits, fashion-mnist"),
         ("data.meta_per_class=300", "data.meta_per_class: 300", "1 to"),
         ("data.train_size=5", "data.train_size: 5", "10 to"),
-        ("method.name=magic", "method: 'magic'", "choose balanced-softmax, caat, caat-rl, cfa"),
+        (
+            "method.name=magic",
+            "method: 'magic'",
+            "choose balanced-softmax, caat, caat-rl, caat-weighted",
+        ),
         ("threat.epsilon", "--set", "a.b=value"),
     ],
 )

@@ -1,6 +1,7 @@
-"""CAAT (Zhou, Yang, Wu; AAAI 2023): corrected, as released, and by reinforcement learning."""
+"""CAAT (Zhou, Yang, Wu; AAAI 2023): corrected, as released, and two extensions."""
 
 from engine.methods.caat.config import CaatConfig
 from engine.methods.caat.rl import CaatRlConfig
+from engine.methods.caat.weighted import CaatWeightedConfig
 
-__all__ = ["CaatConfig", "CaatRlConfig"]
+__all__ = ["CaatConfig", "CaatRlConfig", "CaatWeightedConfig"]
