@@ -109,9 +109,7 @@ def network_curve(
     run = cached.run(run_id)
     network = None if run is None else dependence.learned_weight(run)
     if run is None or network is None:
-        return Dependence(
-            "No network of the method reads a sample's six characteristics alone", pd.DataFrame()
-        )
+        return Dependence("No network reads the six characteristics alone", pd.DataFrame())
     if quantity != network.quantity:
         name = network.quantity.replace("_", " ")
         return Dependence(f"The network's own output is the {name}", pd.DataFrame())

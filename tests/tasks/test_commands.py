@@ -159,7 +159,7 @@ def test_a_run_that_stops_early_succeeds_and_exports_its_best_model(sqlite_studi
         (
             "method.name=magic",
             "method: 'magic'",
-            "choose balanced-softmax, caat, caat-rl, caat-weighted",
+            "choose balanced-softmax, caat, caat-rl",
         ),
         ("threat.epsilon", "--set", "a.b=value"),
     ],
