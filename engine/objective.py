@@ -139,4 +139,4 @@ def per_sample_losses(
 ) -> Tensor:
     """Return the losses of a batch, (B, 3), from one look at each kind of image."""
     logits = logits_of(predict, batch, copies, objective=objective)
-    return losses_of(logits, batch.y, objective, draw=copies.draw)
+    return losses_of(logits, batch.target, objective, draw=copies.draw)

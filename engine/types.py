@@ -75,11 +75,18 @@ class Batch:
         x: (B, channels, height, width) in [0, 1].
         y: (B,) given labels.
         index: (B,) position of each sample in its set.
+        soft: (B, C) distribution that losses are taken against; None is the label.
     """
 
     x: Tensor
     y: Tensor
     index: Tensor
+    soft: Tensor | None = None
+
+    @property
+    def target(self) -> Tensor:
+        """What losses are taken against: labels (B,) or distributions (B, C)."""
+        return self.y if self.soft is None else self.soft
 
     def __len__(self) -> int:
         return len(self.y)

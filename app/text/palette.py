@@ -105,6 +105,7 @@ METHODS = {
     "faal": Style(PETROFF_10[9], "hexagram", "dashdot"),
     "balanced-softmax": Style(PETROFF_10[5], "star-square", "dash"),
     "trix": Style(PETROFF_10[6], "star-triangle-up", "dashdot"),
+    "oat": Style(PETROFF_10[5], "diamond-wide", "longdash"),
     "cfol": Style(PETROFF_10[7], "star-diamond", "dot"),
 }
 """Every method of the project; each has a shape of its own."""
@@ -116,7 +117,7 @@ _FREE = (
     "triangle-nw",
     "star-triangle-down",
     "diamond-tall",
-    "diamond-wide",
+    "diamond-tall",  # one went to a method of ours; the others keep their places
 )
 """Shapes for methods of plug-ins."""
 

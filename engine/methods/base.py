@@ -50,6 +50,10 @@ class Learner:
     """The whole meta set: clean labels, balanced over the classes."""
     validation: DeviceImages
     """The whole validation set, likewise."""
+    train: DeviceImages
+    """The training images with their given labels."""
+    batch_size: int
+    """Training images a step, at most."""
 
     def has_reached(self, share: float, epoch: int) -> bool:
         """Tell whether an epoch, counted from 1, begins after this share of the run."""
@@ -142,6 +146,10 @@ class Method(ABC):
     @abstractmethod
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
         """Return the weights and bound of every sample of the batch, without gradients."""
+
+    def relabelled(self, batch: Batch) -> Batch:
+        """Return a training batch with the labels that the method trains it on."""
+        return batch
 
     def view(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
         """Return how the model, in train mode at first, is shown the images of a training step."""

@@ -9,6 +9,7 @@ from engine.lazy import nn, torch
 from engine.methods.base import Learner
 from engine.scenario import Scenario
 from engine.seeds import initialising
+from engine.types import DeviceImages
 
 if TYPE_CHECKING:
     from engine.models.classifier import Classifier
@@ -36,9 +37,10 @@ def learner_of(
     optimizer: torch.optim.SGD,
     *,
     attack: TrainingAttack,
-    device: torch.device,
+    train: DeviceImages,
 ) -> Learner:
     """Return what the scenario's policy may know and use, of the model that is attacked."""
+    device = train.labels.device
     meta = data.meta.to(device)
     return Learner(
         model=attack.model,
@@ -53,4 +55,6 @@ def learner_of(
         class_counts=torch.from_numpy(data.class_counts).to(device),
         meta=meta.batch(torch.arange(len(meta), device=device)),
         validation=data.validation.to(device),
+        train=train,
+        batch_size=scenario.training.batch_size,
     )

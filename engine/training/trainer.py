@@ -61,7 +61,8 @@ class Trainer:
         self.optimizer = training.optimizer(self.model)
         rng, counts = torch.Generator(device), training.record_steps
         self.attack = TrainingAttack(self.model, scenario.threat, rng, counts=counts)
-        self.learner = learner_of(scenario, data, self.optimizer, attack=self.attack, device=device)
+        images = self.train_images
+        self.learner = learner_of(scenario, data, self.optimizer, attack=self.attack, train=images)
         self.policy = scenario.method.build(self.learner)
         self.method: Method = self.policy
         by_epoch = self.policy.average_decay
@@ -83,7 +84,7 @@ class Trainer:
             self._check()
             self._begin_step(epoch, number)
             with arithmetic(tf32=self.scenario.training.precision == "tf32"):
-                record.add(self._step(epoch, number, batch))
+                record.add(self._step(epoch, number, self.method.relabelled(batch)))
             self._tell(epoch, number + 1, record)
         self.attack.share = 1.0  # from here on radii are given as they are meant
         self._require_finite("model", self.model.parameters(), epoch, step=self.num_steps)
@@ -123,7 +124,7 @@ class Trainer:
         copies = self.attack(batch, log_p, assignment.bound, objective=objective, **assignment.walk)
         view = self.method.view(self.model)
         logits = logits_of(view, batch, copies, objective=objective)
-        losses = losses_of(logits, batch.y, objective, draw=copies.draw)
+        losses = losses_of(logits, batch.target, objective, draw=copies.draw)
         said = None if logits.adversary is None else logits.adversary.detach()
         own = self._own_epoch(epoch)
         with arithmetic(tf32=False):
