@@ -73,37 +73,47 @@ META = {"with_meta": True}
 SHORT = {"fairness_from": 0.1}
 """A quarter of ten epochs is little to move class weights in: with the share of the run smaller."""
 CHEAP = {"copies": "sampled", "meta_every": 2, "meta_num_steps": 3, "bounds": "fixed"}
-STRENGTH = {**CHEAP, **SHORT, "prices": "hedge", "crowd": "class", "influence": True}
 
 Setting = tuple[dict[str, Any], dict[str, Any]]
 SETTINGS: dict[str, tuple[str, list[Setting]]] = {
     "trades + meta images": ("trades", [
         ({"beta": 1.5}, {"lr": 0.05, **META}),
         ({"beta": 1.5}, {"lr": 0.1, **META}),
+        ({"beta": 3.0}, {"lr": 0.1, **META}),
         ({"beta": 6.0}, {"lr": 0.1, **META}),
     ]),
     "wat + meta images": ("wat", [
         ({"beta": 1.5, "eta": 0.2}, {"lr": 0.05, **META}),
         ({"beta": 1.5, "eta": 0.1}, {"lr": 0.1, **META}),
         ({"beta": 1.5, "eta": 0.5}, {"lr": 0.1, **META}),
+        ({"beta": 6.0, "eta": 0.2}, {"lr": 0.1, **META}),
     ]),
     "meta-weight-net on TRADES": ("meta-weight-net", [
         ({"loss": "trades", "beta": 1.5, "meta_every": 2, "meta_lr": 0.01}, {"lr": 0.05}),
         ({"loss": "trades", "beta": 1.5, "meta_every": 2, "meta_lr": 0.01}, {"lr": 0.1}),
         ({"loss": "trades", "beta": 1.5, "meta_every": 2}, {"lr": 0.1}),
+        ({"loss": "trades", "beta": 6.0, "meta_every": 2, "meta_lr": 0.01}, {"lr": 0.1}),
+    ]),
+    "oat + meta images": ("oat", [
+        ({}, {"lr": 0.05, **META}),
+        ({}, {"lr": 0.1, **META}),
+        ({"oracle_lr": 0.02}, {"lr": 0.1, **META}),
+        ({"oracle_lr": 0.02, "neighbours": 50}, {"lr": 0.1, **META}),
     ]),
     "caat, as the paper": ("caat", [
         ({**SHORT, "copies": "sampled"}, {"lr": 0.05}),
         ({**SHORT, "copies": "sampled"}, {"lr": 0.1}),
         ({**CHEAP, **SHORT, "prices": "hedge", "eta": 0.2}, {"lr": 0.05}),
+        ({**SHORT, "copies": "sampled", "beta": 6.0}, {"lr": 0.1}),
     ]),
-    "caat with strength": ("caat", [
-        ({**STRENGTH, "strength": True, "eta": 0.2}, {"lr": 0.05}),
-        ({**STRENGTH, "strength": True, "eta": 0.2}, {"lr": 0.1}),
-        ({**STRENGTH, "strength": True, "eta": 0.5}, {"lr": 0.1}),
+    "caat-weighted": ("caat-weighted", [
+        ({}, {"lr": 0.05}),
+        ({}, {"lr": 0.1}),
+        ({"eta": 0.5}, {"lr": 0.1}),
+        ({"beta": 6.0}, {"lr": 0.1}),
     ]),
 }  # fmt: skip
-"""Three settings of each row: the method, its own fields, and those of [training]."""
+"""Four settings of each row: the method, its own fields, and those of [training]."""
 ERRORS = ("natural_error", "worst_natural_error", "robust_error", "worst_robust_error")
 
 
