@@ -77,12 +77,14 @@ def detection(
     }
 
 
-def separation(columns: Columns, flipped: BoolArray, *, has_anti: bool) -> dict[str, float]:
+def separation(
+    columns: Columns, flipped: BoolArray, *, has_anti: bool, told: str
+) -> dict[str, float]:
     """Return what a policy's weights make of right and wrong labels, by name.
 
     ``flipped_auc`` is the ROC AUC of "a sample trusted less has a wrong label", 0 to 1, 0.5 for a
-    guess: less trusted is a larger anti-adversary weight, or a smaller clean weight where there are
-    no anti-adversaries. ``flipped_auc_loss`` is that of the clean loss, for comparison, and
+    guess: less trusted is a larger anti-adversary weight, or a smaller clean weight where that is
+    what the method learns. ``flipped_auc_loss`` is that of the clean loss, for comparison, and
     ``flipped_auc_steps`` that of the steps withstood, where they were counted. All, and the means
     of right and wrong labels apart, are known only where noise was injected.
 
@@ -90,11 +92,11 @@ def separation(columns: Columns, flipped: BoolArray, *, has_anti: bool) -> dict[
         columns: What an epoch recorded of each sample, (N,) each.
         flipped: (N,) whether its given label is not the dataset's.
         has_anti: Whether the method uses anti-adversaries.
+        told: The weight that says how much a sample is trusted.
     """
     weight = columns["anti_adversary_weight"]
     measures = {"anti_adversary_share": (weight > ANTI_ADVERSARY_FROM).mean()} if has_anti else {}
     if flipped.any() and not flipped.all():
-        told = "anti_adversary_weight" if has_anti else "clean_weight"
         measures |= detection(columns, flipped, {**DETECTORS, "flipped_auc": told})
         for group, members in (("clean", ~flipped), ("flipped", flipped)) if has_anti else ():
             share = (weight[members] > ANTI_ADVERSARY_FROM).mean()

@@ -25,5 +25,7 @@ def learned(
     flipped = train.labels != train.true_labels
     if not method.objective.characteristics:
         return detection(columns, flipped, BY_STEPS)
-    measures = separation(columns, flipped, has_anti=method.objective.anti_adversary)
+    measures = separation(
+        columns, flipped, has_anti=method.objective.anti_adversary, told=method.told_by
+    )
     return measures | permutation_importance(method, images, columns, rng=rng)

@@ -31,7 +31,7 @@ class WeightingNetwork(nn.Module):
         strength: bool = False,
     ) -> None:
         super().__init__()
-        self.temperature = temperature
+        self.temperature, self.has_strength = temperature, strength
         self.hidden = nn.Linear(num_inputs, hidden)
         self.last = nn.Linear(hidden, 3 if strength else 2)
         with torch.no_grad():
@@ -46,10 +46,10 @@ class WeightingNetwork(nn.Module):
     def read(self, table: Tensor) -> tuple[Tensor, Tensor]:
         """Return (alpha, beta), (B, 2), and the strength, (B,), of standardised inputs (B, K)."""
         logits: Tensor = self.last(F.relu(self.hidden(table)))
-        strength = (
-            2 * logits[:, 2].sigmoid() if logits.shape[1] > 2 else logits.new_ones(len(table))
-        )
-        return (logits[:, :2] / self.temperature).softmax(dim=1), strength
+        shares = (logits[:, :2] / self.temperature).softmax(dim=1)
+        if not self.has_strength:
+            return shares, torch.ones_like(shares[:, 0])
+        return shares, 2 * logits[:, 2].sigmoid()
 
 
 class ReleasedNetwork(nn.Module):

@@ -147,6 +147,11 @@ class Method(ABC):
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
         """Return the weights and bound of every sample of the batch, without gradients."""
 
+    @property
+    def told_by(self) -> str:
+        """The weight that says how much the policy trusts a sample."""
+        return "anti_adversary_weight" if self.objective.anti_adversary else "clean_weight"
+
     def relabelled(self, batch: Batch) -> Batch:
         """Return a training batch with the labels that the method trains it on."""
         return batch

@@ -25,7 +25,8 @@ def test_the_areas_that_a_run_records_are_scikit_learns(has_anti):
     loss = (rng.exponential(size=500) + flipped).astype(np.float32)
     loss[:3] = 0.0
     columns = {"anti_adversary_weight": anti, "clean_weight": 1.5 - anti, "loss": loss}
-    found = separation(columns, flipped, has_anti=has_anti)
+    told = "anti_adversary_weight" if has_anti else "clean_weight"
+    found = separation(columns, flipped, has_anti=has_anti, told=told)
     assert found["flipped_auc"] == pytest.approx(roc_auc_score(flipped, anti), abs=1e-12)
     assert found["flipped_auc_loss"] == pytest.approx(roc_auc_score(flipped, loss), abs=1e-12)
     assert found["flipped_auc"] != pytest.approx(found["flipped_auc_loss"])

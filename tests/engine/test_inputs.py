@@ -175,6 +175,12 @@ def test_strength_scales_a_samples_three_weights_together_and_their_mean_stays(
     assert (given.clean + given.anti_adversary).mean().item() == pytest.approx(1.0)
 
 
+def test_with_strength_wrong_labels_are_told_by_a_samples_weight_and_not_by_its_side(learner):
+    assert build(learner, strength=True).told_by == "clean_weight"
+    assert build(learner).told_by == "anti_adversary_weight"
+    assert METHODS["trades"]().build(learner).told_by == "clean_weight"
+
+
 def test_strength_learns_from_the_meta_loss(learner, batch, step_of):
     caat = build(learner, strength=True)
     row = caat.network.last.weight[2].clone()

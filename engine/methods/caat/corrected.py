@@ -58,6 +58,10 @@ class Caat(Weighting):
         self.meta_every, self.fairness_from = meta_every, fairness_from
         self.inputs = inputs
 
+    @property
+    def told_by(self) -> str:
+        return "clean_weight" if self.network.has_strength else super().told_by
+
     # -- assignments
 
     def assign(self, batch: Batch, characteristics: Characteristics | None) -> Assignment:
