@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from app.compare.contest import contest
 from app.compare.protocol import differences, in_words
 from app.compare.study import DIGITS, StudyTable, best
 from app.text.evaluation_card import threat_of, under
@@ -25,7 +26,8 @@ HEADERS = {
 
 NOTE = (
     "Test errors in percent, mean ± standard deviation over seeds; average over all images and "
-    "worst class; smallest mean of a column in bold. A single seed has no deviation."
+    "worst class; smallest mean of a column in bold, in italics what three or more common seeds do "
+    "not tell from it (paired t-test, Holm, 5 %). A single seed has no deviation."
 )
 
 
@@ -41,7 +43,7 @@ def markdown_table(table: StudyTable, escaped: Callable[[str], str] = for_markdo
     """Write one table alone; ``escaped`` makes of a name what Markdown shows as it is."""
     heads = ["Method", "Seeds", *headers(table).values()]
     rule = ["---", *["---:"] * (len(heads) - 1)]
-    lines = [heads, rule, *_cells(table, escaped, "**{}**".format, between=" ± ")]
+    lines = [heads, rule, *_cells(table, escaped, ("**{}**", "*{}*"), between=" ± ")]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -49,7 +51,7 @@ def as_latex(tables: Sequence[StudyTable]) -> str:
     """Write each table for LaTeX's booktabs package, its protocol as a comment before it."""
     parts = [_latex_comment(apart(tables))] if len(tables) > 1 else []
     for table in tables:
-        cells = _cells(table, for_latex, "\\textbf{{{}}}".format, between=" $\\pm$ ")
+        cells = _cells(table, for_latex, ("\\textbf{{{}}}", "\\textit{{{}}}"), between=" $\\pm$ ")
         frame = pd.DataFrame(cells, columns=["Method", "Seeds", *headers(table).values()])
         columns = "l" + "r" * (len(HEADERS) + 1)
         body = frame.to_latex(index=False, escape=False, column_format=columns)
@@ -88,7 +90,13 @@ FORMATS: Mapping[str, Callable[[Sequence[StudyTable]], str]] = {
 
 
 def _plain(table: StudyTable) -> pd.DataFrame:
-    return table.rows.drop(columns=[f"{name}_values" for name in EVERY_OVERALL])
+    """Return the rows with the p-value of each against the best, corrected, for each error."""
+    rows = table.rows.drop(columns=[f"{name}_values" for name in EVERY_OVERALL])
+    for name in EVERY_OVERALL:
+        found = contest(table.rows, name)
+        told = {rival.title: rival.p_value for rival in found.rivals} if found else {}
+        rows[f"{name}_p"] = rows["title"].map(told).astype("float64")
+    return rows
 
 
 def apart(tables: Sequence[StudyTable]) -> str:
@@ -109,20 +117,32 @@ def headers(table: StudyTable) -> dict[str, str]:
 
 
 def _cells(
-    table: StudyTable, escaped: Callable[[str], str], bold: Callable[[str], str], *, between: str
+    table: StudyTable, escaped: Callable[[str], str], marked: tuple[str, str], *, between: str
 ) -> list[list[str]]:
-    """Return the words of each row: method, number of seeds, then each error."""
-    marks = {name: best(table.rows, name) for name in HEADERS}
+    """Return the words of each row: method, number of seeds, then each error.
+
+    ``marked`` writes the best of a column, and what is not to be told from it.
+    """
+    marks = {name: _marks(table, name, marked) for name in HEADERS}
     return [
         [
             escaped(row["title"]),
             str(row["n"]),
-            *(
-                _cell(row, name, between, written=bold if marks[name][place] else str)
-                for name in HEADERS
-            ),
+            *(_cell(row, name, between, written=marks[name][place]) for name in HEADERS),
         ]
         for place, row in enumerate(table.rows.to_dict("records"))
+    ]
+
+
+def _marks(table: StudyTable, name: str, marked: tuple[str, str]) -> list[Callable[[str], str]]:
+    """Return how each row writes its mean of one error."""
+    found = contest(table.rows, name)
+    rivals = found.rivals if found else ()
+    alike = {rival.title for rival in rivals if rival.p_value == rival.p_value}
+    alike -= {rival.title for rival in rivals if rival.is_behind}
+    return [
+        marked[0].format if first else marked[1].format if title in alike else str
+        for title, first in zip(table.rows["title"], best(table.rows, name), strict=True)
     ]
 
 

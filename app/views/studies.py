@@ -1,12 +1,12 @@
 """Does it hold over seeds? Studies: runs of several methods and seeds that share a name."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
 from app.charts.base import charts
 from app.compare.choice import choose_one, keep
+from app.compare.contest import contest, verdict
 from app.compare.protocol import in_words
 from app.compare.published import PUBLISHED, published
 from app.compare.study import StudyTable, ranked
@@ -208,17 +208,10 @@ def _say_answer(table: StudyTable, name: str, study: StudyRow) -> None:
     attacked = "" if "natural" in name else under(threat_of({}, table.protocol))
     line = f"{first['title']} {lead} {called} {where}: {percent(first['value'], 2)}{attacked}"
     st.markdown(f"#### {literal(line)}")
-    waits = _doubt(rows) + (
-        " Not every run has finished, so this may change." if study.is_active else ""
-    )
-    st.caption(literal(f"{spread[0].upper()}{spread[1:]}.{waits}"))
-
-
-def _doubt(rows: Sequence[Mapping[Any, Any]]) -> str:
-    """Say whether the first two may have changed places by chance."""
-    if len(rows) < 2 or not rows[0]["high"] > rows[1]["low"]:
-        return ""
-    return f" The interval overlaps that of {rows[1]['title']}, so the order may be chance."
+    found = contest(table.rows, name)
+    tested = f" {verdict(found)}" if found else ""
+    waits = " Not every run has finished, so this may change." if study.is_active else ""
+    st.caption(literal(f"{spread[0].upper()}{spread[1:]}.{tested}{waits}"))
 
 
 def _offer_downloads(name: str, tables: list[StudyTable]) -> None:

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
 from app.cli.main import cli
+from app.compare.contest import contest, verdict
 from app.compare.finished import Finished
 from app.compare.study import best, ranked, read_tables, study_tables
 from app.compare.study_text import as_csv, as_json, as_latex, as_markdown
@@ -92,15 +94,24 @@ def test_a_finished_study_ranks_its_methods_and_offers_its_table(studio, open_pa
     assert of_the_papers == ["Download CSV"]
 
 
-@pytest.mark.parametrize(("apart", "doubted"), [(0.1, True), (0.0, False)])
-def test_an_order_that_may_be_chance_is_called_so(studio, open_page, apart, doubted):
-    for seed in range(2):
-        for method, robust in (("caat", 0.1), ("trades", 0.3)):
+@pytest.mark.parametrize(("apart", "told"), [(0.1, "not to be told from"), (0.001, "ahead of")])
+def test_whether_a_lead_is_beyond_chance_is_said(studio, open_page, apart, told):
+    for seed in range(3):
+        for method, robust in (("caat", 0.1), ("trades", 0.2)):
             run_id = studio.finished("S", study="S", seed=seed, method={"name": method})
-            studio.measured(run_id, [robust + apart * seed] * 10)
+            shift = apart * seed if method == "caat" else 0.0
+            studio.measured(run_id, [robust + shift] * 10)
     said = words(open_page("studies", study="S", error="Robust, average"))
-    doubt = "The interval overlaps that of trades, so the order may be chance"
-    assert (doubt in said) == doubted
+    assert f"Over the seeds it is {told} trades" in said
+    assert "(paired t-test, Holm, 5 %)" in said
+
+
+def test_two_seeds_make_no_test_and_the_page_says_what_would(studio, open_page):
+    for seed in range(2):
+        for method in ("caat", "trades"):
+            studio.finished("S", study="S", seed=seed, method={"name": method})
+    said = words(open_page("studies", study="S", error="Robust, average"))
+    assert "there is no test: that takes 3 common seeds" in said
 
 
 def test_a_single_seed_says_so(studio, open_page):
@@ -223,6 +234,63 @@ def test_markdown_has_the_best_in_bold_and_the_number_of_seeds():
     text = as_markdown([three_seeds_of_two()])
     assert "| caat | 3 | **20.00** ± 5.00 | " in text
     assert "| trades | 2 | 30.50 ± 0.71 | " in text
+
+
+def of_three_seeds(**errors):
+    runs = [some_run(f"{method}{seed}", method, seed) for method in errors for seed in range(3)]
+    robust = {
+        f"{method}{seed}": value
+        for method, values in errors.items()
+        for seed, value in enumerate(values)
+    }
+    (table,) = study_tables(runs, results(**robust))
+    return table
+
+
+def test_what_the_seeds_do_not_tell_from_the_best_is_in_italics_and_has_its_p_value():
+    table = of_three_seeds(a=(0.40, 0.42, 0.44), b=(0.41, 0.45, 0.44), c=(0.60, 0.61, 0.63))
+    text = as_markdown([table])
+    assert "| a | 3 | **21.00** ± 1.00 | " in text
+    assert "| b | 3 | *21.67* ± 1.04 | " in text
+    assert "| c | 3 | 30.67 ± 0.76 | " in text
+    assert r"\textit{21.67}" in as_latex([table])
+    rows = json.loads(as_json([table]))["tables"][0]["rows"]
+    p_values = [
+        stats.ttest_rel(table.rows["robust_error_values"][place], [0.40, 0.42, 0.44]).pvalue
+        for place in (1, 2)
+    ]
+    expected = multipletests(p_values, method="holm")[1]
+    assert [rows[1]["robust_error_p"], rows[2]["robust_error_p"]] == pytest.approx(list(expected))
+    assert rows[0]["robust_error_p"] is None
+
+
+def test_a_lead_over_everybody_leaves_nobody_level():
+    table = of_three_seeds(a=(0.1, 0.11, 0.12), b=(0.2, 0.211, 0.22), c=(0.3, 0.31, 0.322))
+    found = contest(table.rows, "robust_error")
+    assert found.best == "a"
+    assert [rival.title for rival in found.rivals] == ["b", "c"]
+    assert all(rival.is_behind for rival in found.rivals)
+    assert verdict(found) == (
+        "Over the seeds it is ahead of b and c beyond chance (paired t-test, Holm, 5 %)."
+    )
+
+
+def test_seeds_that_two_do_not_share_are_not_compared():
+    runs = [some_run(f"a{seed}", "a", seed) for seed in range(4)]
+    runs += [some_run(f"b{seed}", "b", seed) for seed in range(2, 8)]
+    errors = {run.id: 0.1 + 0.1 * (run.method == "b") + 0.01 * run.seed**2 for run in runs}
+    (table,) = study_tables(runs, results(**errors))
+    (rival,) = contest(table.rows, "robust_error").rivals
+    assert rival.difference.n == 2
+    assert np.isnan(rival.p_value)
+    assert verdict(contest(table.rows, "robust_error")) == (
+        "Against b there is no test: that takes 3 common seeds."
+    )
+
+
+def test_one_scenario_alone_has_no_contest():
+    (alone,) = study_tables([some_run("a", "caat", 0)], results(a=0.3))
+    assert contest(alone.rows, "robust_error") is None
 
 
 def test_latex_is_a_booktabs_table_with_nothing_that_latex_would_read():

@@ -3,9 +3,11 @@ from math import factorial
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
-from engine.evaluation.comparison import paired_difference
+from engine.evaluation.comparison import paired_difference, seed_difference
 
 
 def table(both: int, alone: int, other: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -78,3 +80,30 @@ def test_a_higher_level_makes_a_wider_interval_that_ends_at_one(level):
     assert found.high[0] == pytest.approx(min(centre + half, 1))
     back = paired_difference(np.zeros(10, int), other_wrong, wrong, num_classes=1, level=level)
     assert back.low[0] == pytest.approx(max(-centre - half, -1))
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.integers(0, 9), st.floats(0, 1, allow_nan=False), min_size=2, max_size=8),
+    st.dictionaries(st.integers(0, 9), st.floats(0, 1, allow_nan=False), min_size=2, max_size=8),
+)
+def test_the_test_over_seeds_is_scipys_of_the_seeds_that_both_have(errors, others):
+    found = seed_difference(errors, others)
+    common = sorted(errors.keys() & others.keys())
+    assert found.n == len(common)
+    gaps = np.array([errors[seed] - others[seed] for seed in common])
+    if len(common) < 2:
+        assert np.isnan(found.p_value)
+        return
+    assert found.value == pytest.approx(gaps.mean())
+    if gaps.std(ddof=1) > 1e-9:
+        expected = stats.ttest_rel([errors[s] for s in common], [others[s] for s in common])
+        assert found.p_value == pytest.approx(expected.pvalue, rel=1e-6)
+        interval = expected.confidence_interval()
+        assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_equal_differences_leave_no_doubt():
+    assert seed_difference({0: 0.2, 1: 0.3}, {0: 0.1, 1: 0.2}).p_value == 0
+    assert seed_difference({0: 0.2, 1: 0.3}, {0: 0.2, 1: 0.3}).p_value == 1
+    assert np.isnan(seed_difference({0: 0.2}, {1: 0.2}).value)
