@@ -77,6 +77,33 @@ def create_study(
     return CreatedStudy(free, [run_id for run_id, _ in made], created=True)
 
 
+def extend_study(
+    session: Session, name: str, runs: Sequence[NewRun], *, actor: str
+) -> list[str | None]:
+    """Queue those runs whose scenario the study of this very name does not have yet.
+
+    Returns the id of each that was made, in their order; None for one that is there already, in
+    whatever state: a failed one is for `tasks.study.resume_study`.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    there = digests_of(session, name)
+    return [
+        None
+        if run.scenario_digest in there
+        else create_run(session, replace(run, study=name), actor)[0]
+        for run in runs
+    ]
+
+
+def digests_of(session: Session, name: str) -> set[str]:
+    """Return the fingerprints of the scenarios of a study's runs."""
+    stored = select(Run.scenario_digest).where(
+        Run.study == searchable(name), Run.status != RunStatus.DELETING, Run.kind == TRAINING
+    )
+    return set(session.execute(stored).scalars())
+
+
 def _free_name(session: Session, wanted: str) -> str:
     wanted = wanted[: NAME_LENGTH - 8]
     alike = select(Run.study).where(Run.study.startswith(wanted, autoescape=True)).distinct()

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from db import studies
-from db.models import RESUMABLE, STOPPABLE, USER, RunStatus
+from db.models import ACTIVE, RESUMABLE, STOPPABLE, USER, RunStatus
+from db.portable import tidy_text
 from db.writes import transitions
 from engine.errors import UserError
 from engine.scenario import Scenario
+from tasks import commands
 from tasks.queue.place import ANYWHERE, Place
-from tasks.queue.submit import new_run, send_messages
+from tasks.queue.submit import as_stored, new_run, send_messages
 from tasks.settings import open_database
 from tasks.worker import reconcile
 
@@ -48,8 +50,7 @@ def submit_study(
             was stored.
         DatabaseError: The database did not answer; nothing was stored.
     """
-    if len(scenarios) > MAX_RUNS:
-        raise UserError(f"study: {len(scenarios)} runs are too many; allowed: 1 to {MAX_RUNS}")
+    _require_few(scenarios)
     database = open_database()
     place.require_known(database)
     runs = [
@@ -59,6 +60,72 @@ def submit_study(
     with database.write() as session:
         stored = studies.create_study(session, name, runs, actor=actor)
     return SubmittedStudy(stored.name, stored.run_ids, stored.created, sent=send_messages(database))
+
+
+@dataclass(frozen=True)
+class ExtendedStudy:
+    """What a study got.
+
+    Attributes:
+        run_ids: The runs that were queued.
+        there: How many were in the study already.
+        sent: False if the broker did not answer; workers then find the runs in the database.
+    """
+
+    run_ids: list[str]
+    there: int
+    sent: bool
+
+
+def extend_study(
+    name: str, scenarios: Sequence[Scenario], *, actor: str, place: Place = ANYWHERE
+) -> ExtendedStudy:
+    """Queue what a study of this name does not have yet, all in one transaction.
+
+    Called again with the same scenarios it queues nothing, so that a launch can be repeated, and a
+    file that has grown launches what is new.
+
+    Raises:
+        UserError: As `submit_study` does; nothing was stored.
+        DatabaseError: The database did not answer; nothing was stored.
+    """
+    _require_few(scenarios)
+    database = open_database()
+    place.require_known(database)
+    name = tidy_text(name) or name
+    runs = [new_run(scenario, study=name, place=place) for scenario in scenarios]
+    with database.write() as session:
+        made = studies.extend_study(session, name, runs, actor=actor)
+    queued = [run_id for run_id in made if run_id is not None]
+    sent = send_messages(database) if queued else True
+    return ExtendedStudy(queued, len(made) - len(queued), sent=sent)
+
+
+def missing(name: str, scenarios: Sequence[Scenario]) -> list[bool]:
+    """Tell which scenarios a study of this name does not have yet; nothing is stored."""
+    with open_database().read() as session:
+        there = studies.digests_of(session, tidy_text(name) or name)
+    return [as_stored(scenario).digest() not in there for scenario in scenarios]
+
+
+def _require_few(scenarios: Sequence[Scenario]) -> None:
+    if len(scenarios) > MAX_RUNS:
+        raise UserError(f"study: {len(scenarios)} runs are too many; allowed: 1 to {MAX_RUNS}")
+
+
+def delete_study(name: str, actor: str, *, leave_files: bool = False) -> str:
+    """Delete every run of a study with everything that it recorded.
+
+    Raises:
+        UserError: A run of it has not ended; nothing was deleted.
+    """
+    active = _with_status(name, tuple(ACTIVE))
+    if active:
+        raise UserError(f"{len(active)} runs of it have not ended; `caat study pause` them first")
+    runs = _with_status(name, tuple(RunStatus))
+    for run_id in runs:
+        commands.delete(run_id, actor, leave_files=leave_files)
+    return f"{len(runs)} deleted"
 
 
 def stop_study(name: str, actor: str) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cli import database, evaluate, runs, theory, watch
+from app.cli import database, evaluate, runs, study, theory, watch
 from app.cli import table as table_command
 from app.cli.options import ACTOR, AsJson, File, Set
 from app.cli.os_errors import explained
@@ -263,6 +263,7 @@ def messages_command(
 
 
 theory.register(cli)
+cli.add_typer(study.cli, name="study")
 cli.add_typer(database.cli, name="db")
 
 

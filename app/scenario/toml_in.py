@@ -55,7 +55,7 @@ def read_scenario(file: Path, settings: list[str]) -> Scenario:
     Raises:
         UserError: One line per mistake, each with the field, the value and what is allowed.
     """
-    values = _read(file)
+    values = read_toml(file)
     before, changes = copy.deepcopy(values), [_read_change(written) for written in settings]
     for change in changes:
         _put(values, change)
@@ -95,8 +95,12 @@ def _table(values: dict[str, Any], name: str) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """Read a TOML file in UTF-8, with or without a byte-order mark."""
+def read_toml(file: Path) -> dict[str, Any]:
+    """Read a TOML file in UTF-8, with or without a byte-order mark.
+
+    Raises:
+        UserError: It cannot be read, or is none.
+    """
     content = _content(file)
     if content.startswith(_OTHER_MARKS) or b"\0" in content:
         raise UserError(f"{file}: is no UTF-8 text (UTF-16?); save it as UTF-8")

@@ -1,0 +1,243 @@
+"""``caat study``: launch, extend, status, pause, resume and delete a study as one."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.options import ACTOR, AsJson, File, Memory, Priority, Queue
+from app.cli.terminal import say, say_json
+from app.text.format import duration
+from engine.errors import UserError
+
+if TYPE_CHECKING:
+    from db.reads.rows import RunRow
+    from engine.scenario import Scenario
+    from engine.study import Cell
+
+cli = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Methods by scenarios by seeds, as one."
+)
+Name = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name")]
+
+
+@cli.command()
+def launch(  # noqa: PLR0913 - the options of a command
+    file: File,
+    *,
+    seeds: Annotated[
+        str | None, typer.Option(help="In place of the file's: 3..7, or 0,1,2", metavar="SEEDS")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be queued, and queue nothing")] = (
+        False
+    ),
+    queue: Queue = None,
+    priority: Priority = None,
+    memory: Memory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Queue every cell of a study file that the study of its name does not have yet.
+
+    Given again, it queues nothing; with a file that has grown, or other seeds, what is new.
+    """
+    from app.scenario.toml_in import read_toml
+    from engine.study import cells, read_study
+    from tasks.queue.place import ANYWHERE, changed
+    from tasks.queue.submit import NOT_SENT
+    from tasks.study import extend_study, missing
+
+    place = changed(ANYWHERE, queue=queue, priority=priority, memory=memory)
+    values = read_toml(file)
+    study = read_study(values if seeds is None else {**values, "seeds": seeds_of(seeds)})
+    found = cells(study)
+    scenarios = [cell.scenario for cell in found]
+    if dry_run:
+        return _say_plan(study.name, found, missing(study.name, scenarios), as_json=as_json)
+    done = extend_study(study.name, scenarios, actor=ACTOR, place=place)
+    if as_json:
+        return say_json({"study": study.name, "queued": done.run_ids, "there": done.there})
+    say(f"{study.name}: {len(done.run_ids)} queued, {done.there} there already")
+    if not done.sent:
+        say(f"caat: {NOT_SENT}", err=True)
+    return None
+
+
+@cli.command()
+def extend(
+    file: File,
+    seeds: Annotated[str, typer.Option(help="More seeds: 3..7, or 5,6", metavar="SEEDS")],
+    as_json: AsJson = False,
+) -> None:
+    """Queue the cells of a study file for more seeds; those that are there stay as they are."""
+    launch(file, seeds=seeds, as_json=as_json)
+
+
+def seeds_of(text: str) -> list[int]:
+    """Read ``3..7`` (both ends) or ``0,1,2``.
+
+    Raises:
+        UserError: It is neither.
+    """
+    first, dots, last = text.partition("..")
+    try:
+        if dots:
+            found = list(range(int(first), int(last) + 1))
+        else:
+            found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or len(found) > MOST_SEEDS:
+        raise UserError(
+            f"--seeds: {text!r} is not valid; write 3..7 or 0,1,2, at most {MOST_SEEDS} of them"
+        )
+    return found
+
+
+MOST_SEEDS = 1000
+
+
+def _say_plan(name: str, found: Sequence["Cell"], new: Sequence[bool], *, as_json: bool) -> None:
+    """Say each combination with its seeds, and how many would be queued."""
+    rows: dict[tuple[str, str], dict[str, list[int]]] = {}
+    for cell, is_new in zip(found, new, strict=True):
+        row = rows.setdefault((cell.scenario_name, cell.method_name), {"new": [], "there": []})
+        row["new" if is_new else "there"].append(cell.seed)
+    seconds, unknown = _time_of([cell for cell, is_new in zip(found, new, strict=True) if is_new])
+    if as_json:
+        table = [{"scenario": s, "method": m, **row} for (s, m), row in rows.items()]
+        head = {"study": name, "cells": len(found), "new": sum(new), "seconds": seconds}
+        return say_json({**head, "never_measured": unknown, "rows": table})
+    for (scenario, method), row in rows.items():
+        told = [f"seeds {_listed(row['new'])}"] if row["new"] else []
+        told += [f"there: {_listed(row['there'])}"] if row["there"] else []
+        say(f"{scenario or '-':30}  {method:30}  {'; '.join(told)}")
+    say(f"{name}: {len(found)} cells, {sum(new)} to queue, {len(found) - sum(new)} there")
+    if seconds:
+        say(f"about {duration(seconds)} one after the other, from what earlier runs took")
+    if unknown:
+        say(f"no time is known of {', '.join(unknown)}: no such run has finished here")
+    return None
+
+
+def _time_of(new: Sequence["Cell"]) -> tuple[float, list[str]]:
+    """Return seconds, one run after the other, and the methods of which none is known."""
+    from app.new_run.estimate import estimate
+    from db.reads.throughput import timed_runs
+    from tasks.settings import open_database
+
+    groups: dict[str, list[Scenario]] = {}
+    for cell in new:
+        groups.setdefault(cell.scenario_name, []).append(cell.scenario)
+    seconds = 0.0
+    unknown: dict[str, None] = {}
+    for alike in groups.values():
+        first = alike[0]
+        with open_database().read() as session:
+            earlier = timed_runs(session, first.data.dataset)
+        found = estimate(alike, earlier, int(first.training_counts().sum()))
+        seconds += found.seconds
+        unknown |= dict.fromkeys(found.unknown)
+    return seconds, list(unknown)
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+@cli.command()
+def status(
+    study: Annotated[str | None, typer.Argument(metavar="[STUDY]")] = None, as_json: AsJson = False
+) -> None:
+    """List the studies, or say how each run of one stands."""
+    from db import studies
+    from tasks.settings import open_database
+
+    database = open_database()
+    if study is not None:
+        return _say_runs(study, _runs_of(study), as_json=as_json)
+    with database.read() as session:
+        rows = studies.studies(session)
+    if as_json:
+        told = [
+            {"study": row.name, "total": row.total, "statuses": row.statuses, "done": row.progress}
+            for row in rows
+        ]
+        return say_json({"studies": told})
+    for row in rows:
+        said = ", ".join(f"{number} {state}" for state, number in row.statuses.items())
+        say(f"{row.name:40}  {row.progress:4.0%}  {said}")
+    return None
+
+
+def _say_runs(study: str, runs: Sequence["RunRow"], *, as_json: bool) -> None:
+    told: list[dict[str, Any]] = [
+        {
+            "run_id": run.id,
+            "status": run.shown_status,
+            "epoch": run.epoch,
+            "epochs": run.num_epochs,
+            "method": run.method,
+            "seed": run.seed,
+            "name": run.name,
+        }
+        for run in reversed(runs)
+    ]
+    if as_json:
+        return say_json({"study": study, "runs": told})
+    for run in told:
+        at = f"{run['epoch']}/{run['epochs']}"
+        say(f"{run['run_id']}  {run['status']:11}  {at:8}  seed {run['seed']:<6}  {run['name']}")
+    return None
+
+
+def _runs_of(study: str) -> list["RunRow"]:
+    """Return the runs of a study, newest first.
+
+    Raises:
+        UserError: There is no such study.
+    """
+    from db import studies
+    from tasks.settings import open_database
+    from tasks.study import MAX_RUNS
+    from tasks.worker import liveness
+
+    database = open_database()
+    with database.read() as session:
+        runs = studies.runs_of(session, study, MAX_RUNS)
+        if runs:
+            return list(liveness.with_lost_marked(runs, database))
+        known = [row.name for row in studies.studies(session, 5)]
+    there = f"; the newest are {', '.join(map(repr, known))}" if known else ""
+    raise UserError(f"STUDY: no study is called {study!r}{there}")
+
+
+@cli.command()
+def pause(study: Name) -> None:
+    """Stop every run of a study that waits or trains; `resume` goes on where each was."""
+    from tasks.study import stop_study
+
+    _runs_of(study)
+    say(stop_study(study, ACTOR))
+
+
+@cli.command()
+def resume(study: Name) -> None:
+    """Queue every run of a study again that was stopped, failed or was interrupted."""
+    from tasks.study import resume_study
+
+    _runs_of(study)
+    say(resume_study(study, ACTOR))
+
+
+@cli.command()
+def delete(
+    study: Name,
+    leave_files: Annotated[
+        bool, typer.Option(help="Forget runs whose files are on hosts that are gone")
+    ] = False,
+) -> None:
+    """Delete every run of a study with everything that it recorded; all must have ended."""
+    from tasks.study import delete_study
+
+    _runs_of(study)
+    say(delete_study(study, ACTOR, leave_files=leave_files))

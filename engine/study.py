@@ -1,0 +1,168 @@
+"""A study: methods by scenarios by seeds, as one table says it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+
+from engine.config import Section
+from engine.errors import UserError
+from engine.mistakes import error_lines
+from engine.new_scenario import new_scenario
+from engine.scenario import NAME_LENGTH, Scenario
+
+TABLES = tuple(name for name in Scenario.model_fields if name not in ("name", "seed", "method"))
+"""Tables of a scenario that a study may fill in: everything but the method's own."""
+Values = dict[str, Any]
+LAST_SEED = 2**31 - 1
+
+
+class Study(Section):
+    """Methods by scenarios by seeds; each combination is a run, called a cell."""
+
+    name: str = Field(min_length=1, max_length=NAME_LENGTH, description="What the study is called")
+    seeds: tuple[int, ...] = Field(min_length=1, description="Seeds of each combination")
+    base: Values = Field(default_factory=dict, description="Tables that all cells share")
+    scenarios: dict[str, Values] = Field(
+        default={"": {}},
+        min_length=1,
+        description="Scenarios by name: the tables in which each differs from base",
+    )
+    methods: dict[str, Values] = Field(
+        min_length=1,
+        description="Methods by a name of their own: fields of the method, its `name` where it is "
+        "another one, and tables in which its runs differ",
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_are_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        for seed in seeds:
+            if not 0 <= seed <= LAST_SEED:
+                raise ValueError(f"{seed} is not valid; allowed: whole numbers, 0 to {LAST_SEED}")
+        twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]} stands there twice; write each seed once")
+        return seeds
+
+    @field_validator("base")
+    @classmethod
+    def _base_is_of_a_scenario(cls, base: Values) -> Values:
+        return _only_tables(base)
+
+    @field_validator("scenarios")
+    @classmethod
+    def _scenarios_are_tables(cls, scenarios: dict[str, Values]) -> dict[str, Values]:
+        for tables in scenarios.values():
+            _only_tables(tables)
+        return scenarios
+
+
+def _only_tables(values: Values) -> Values:
+    for name in values:
+        if name not in TABLES:
+            raise ValueError(
+                f"{name!r} does not go here; allowed: {', '.join(TABLES)} (methods and seeds have "
+                "places of their own)"
+            )
+    return values
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study, by the names of the file."""
+
+    scenario_name: str
+    method_name: str
+    seed: int
+    scenario: Scenario
+
+    @property
+    def title(self) -> str:
+        return _title(self.scenario_name, self.method_name)
+
+
+def _title(scenario: str, method: str) -> str:
+    return f"{method}, {scenario}" if scenario else method
+
+
+def read_study(values: Mapping[str, Any]) -> Study:
+    """Validate a study's own fields, not yet its cells.
+
+    Raises:
+        UserError: One line a mistake, with the field.
+    """
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        lines = error_lines(error, Study)
+        raise UserError(*(f"{field}: {text}" for field, text in lines.items())) from None
+
+
+def cells(study: Study) -> list[Cell]:
+    """Return every run: seed by seed, so that all methods can be compared early.
+
+    Raises:
+        UserError: A line for each mistake, with the cells' names and the field; or two cells of one
+            scenario are the same run.
+    """
+    lines: dict[str, None] = {}
+    found: list[Cell] = []
+    for scenario, method, seed, values in _every(study):
+        try:
+            made = new_scenario(values)
+        except ValidationError as error:
+            told = error_lines(error, Scenario).items()
+            lines |= {f"{_title(scenario, method)}: {field}: {text}": None for field, text in told}
+            continue
+        found.append(Cell(scenario, method, seed, made))
+    if lines:
+        raise UserError(*lines)
+    _require_apart(found)
+    return found
+
+
+def _every(study: Study) -> Iterator[tuple[str, str, int, Values]]:
+    """Yield the names, the seed and the values of every cell."""
+    for seed in study.seeds:
+        for scenario, differs in study.scenarios.items():
+            shared = _over(study.base, differs)
+            for method, fields in study.methods.items():
+                tables = {name: fields[name] for name in fields if name in TABLES}
+                own = {name: value for name, value in fields.items() if name not in TABLES}
+                title = _title(scenario, method)[:NAME_LENGTH]
+                yield (
+                    scenario,
+                    method,
+                    seed,
+                    {
+                        **_over(shared, tables),
+                        "name": title,
+                        "seed": seed,
+                        "method": {"name": method, **own},
+                    },
+                )
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
+    """Lay one table over another; a plug-in of another name takes none of the other's fields."""
+    names = (below.get("name"), above.get("name"))
+    if None not in names and names[0] != names[1]:
+        return dict(above)
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _over(old or {}, value) if both else value
+    return merged
+
+
+def _require_apart(found: list[Cell]) -> None:
+    known: dict[str, Cell] = {}
+    for cell in found:
+        other = known.setdefault(cell.scenario.digest(), cell)
+        if other is not cell:
+            raise UserError(
+                f"{cell.title}: is the same run as {other.title}; leave one of them out"
+            )

@@ -1,0 +1,189 @@
+"""``caat study``: a file becomes runs, once; what is new is added; all are stopped and deleted."""
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from app.cli.main import main
+from db import studies
+from db.models import RunStatus
+from db.writes import transitions
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "study.toml"
+FILE = """
+name = "S"
+seeds = [0, 1]
+[base.data]
+dataset = "digits"
+[base.training]
+epochs = 3
+[scenarios.standard]
+[scenarios.noise.data.noise]
+kind = "pair"
+ratio = 0.2
+[methods.trades]
+[methods.wat]
+eta = 0.2
+"""
+
+
+@pytest.fixture
+def caat(studio, monkeypatch, capsys):
+    def run(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["caat", "study", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return int(end.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(FILE)
+    return path
+
+
+def runs_of(studio, name="S"):
+    with studio.database.read() as session:
+        return studies.runs_of(session, name, 1000)
+
+
+def end(studio, run_id, status):
+    with studio.database.write() as session:
+        assert transitions.claim(session, run_id, studio.worker, lease_seconds=60) == 1
+        transitions.finish(session, run_id, 1, status=status)
+
+
+def test_a_launch_queues_every_cell_and_a_second_one_queues_nothing(studio, caat, file):
+    code, out, _ = caat("launch", file)
+    assert code == 0
+    assert out == "S: 8 queued, 0 there already\n"
+    runs = runs_of(studio)
+    assert {(run.method, run.seed, run.name) for run in runs} == {
+        (method, seed, f"{method}, {scenario}")
+        for method in ("trades", "wat")
+        for seed in (0, 1)
+        for scenario in ("standard", "noise")
+    }
+    assert caat("launch", file)[1] == "S: 0 queued, 8 there already\n"
+    assert len(runs_of(studio)) == 8
+
+
+def test_a_file_that_has_grown_and_more_seeds_queue_what_is_new(studio, caat, file):
+    caat("launch", file)
+    before = {run.id for run in runs_of(studio)}
+    file.write_text(FILE + "[methods.dafa]\n")
+    assert caat("launch", file)[1] == "S: 4 queued, 8 there already\n"
+    assert caat("extend", file, "--seeds", "1..3")[1] == "S: 12 queued, 6 there already\n"
+    after = runs_of(studio)
+    assert before < {run.id for run in after}
+    assert sorted({run.seed for run in after}) == [0, 1, 2, 3]
+
+
+def test_a_dry_run_says_what_would_be_queued_and_queues_nothing(studio, caat, file):
+    code, out, _ = caat("launch", file, "--dry-run")
+    assert code == 0
+    assert "S: 8 cells, 8 to queue, 0 there" in out
+    assert "no time is known of trades, wat" in out
+    assert not runs_of(studio)
+    caat("launch", file, "--seeds", "0")
+    told = json.loads(caat("launch", file, "--dry-run", "--json")[1])
+    assert (told["cells"], told["new"]) == (8, 4)
+    assert told["rows"][0] == {"scenario": "standard", "method": "trades", "new": [1], "there": [0]}
+    assert len(runs_of(studio)) == 4
+
+
+def test_the_time_of_a_dry_run_is_that_of_what_is_new(studio, caat, file):
+    caat("launch", file, "--seeds", "0")
+    for run in runs_of(studio):
+        end(studio, run.id, RunStatus.SUCCEEDED)
+    timed = [studio.finished("T", method={"name": method}) for method in ("trades", "wat")]
+    assert timed
+    told = json.loads(caat("launch", file, "--dry-run", "--json")[1])
+    every = json.loads(caat("launch", file, "--seeds", "0..2", "--dry-run", "--json")[1])
+    assert told["seconds"] > 0
+    assert every["seconds"] == pytest.approx(2 * told["seconds"])
+    assert not told["never_measured"]
+
+
+def test_status_says_how_every_run_stands(studio, caat, file):
+    caat("launch", file)
+    first = runs_of(studio)[-1]
+    end(studio, first.id, RunStatus.FAILED)
+    out = caat("status", "S")[1].splitlines()
+    assert len(out) == 8
+    assert out[0].startswith(f"{first.id}  failed")
+    listed = json.loads(caat("status", "--json")[1])["studies"]
+    assert [(row["study"], row["total"]) for row in listed] == [("S", 8)]
+    assert listed[0]["statuses"] == {"failed": 1, "queued": 7}
+
+
+def test_a_study_is_paused_resumed_and_deleted_as_one(studio, caat, file):
+    caat("launch", file)
+    code, _, said = caat("delete", "S")
+    assert code == 2
+    assert "8 runs of it have not ended; `caat study pause` them first" in said
+    assert len(runs_of(studio)) == 8
+    assert "8 cancelled before a start" in caat("pause", "S")[1]
+    assert caat("launch", file)[1] == "S: 0 queued, 8 there already\n"
+    assert "8 queued again" in caat("resume", "S")[1]
+    caat("pause", "S")
+    assert caat("delete", "S")[1] == "8 deleted\n"
+    assert not runs_of(studio)
+    assert caat("launch", file)[1] == "S: 8 queued, 0 there already\n"
+
+
+@pytest.mark.parametrize("command", ["status", "pause", "resume", "delete"])
+def test_a_study_that_is_not_is_one_line(caat, studio, command):
+    studio.queued("A", study="Mine")
+    code, _, said = caat(command, "Other")
+    assert code == 2
+    assert said == "caat: STUDY: no study is called 'Other'; the newest are 'Mine'\n"
+
+
+@pytest.mark.parametrize("seeds", ["", "x", "3..", "5..3", "1,,2", "-1", "0..99999", "1,1", "1.5"])
+def test_seeds_that_are_none_are_one_line_and_nothing_is_queued(studio, caat, file, seeds):
+    code, _, said = caat("launch", file, f"--seeds={seeds}")
+    assert code == 2
+    assert "seeds" in said
+    assert len(said.splitlines()) == 1
+    assert not runs_of(studio)
+
+
+def test_one_wrong_cell_queues_nothing_of_a_study(studio, caat, file):
+    file.write_text(FILE + '[methods.bad]\nname = "cfa"\nbetta = 3\n')
+    code, _, said = caat("launch", file)
+    assert code == 2
+    assert said.splitlines() == [
+        f"caat: bad, {scenario}: method.betta: unknown key (value 3)"
+        for scenario in ("standard", "noise")
+    ]
+    assert not runs_of(studio)
+
+
+def test_more_runs_than_a_study_may_have_are_refused(studio, caat, file):
+    code, _, said = caat("launch", file, "--seeds", "0..300")
+    assert code == 2
+    assert said == "caat: study: 1204 runs are too many; allowed: 1 to 1000\n"
+    assert not runs_of(studio)
+
+
+def test_a_file_that_is_no_study_says_what_is_missing(caat, tmp_path):
+    file = tmp_path / "x.toml"
+    file.write_text('[data]\ndataset = "digits"\n')
+    code, _, said = caat("launch", file)
+    assert code == 2
+    assert "caat: data: unknown key" in said
+    assert "caat: methods: is required" in said
+
+
+def test_the_example_of_the_documentation_can_be_launched(caat):
+    told = json.loads(caat("launch", EXAMPLE, "--dry-run", "--json")[1])
+    assert told["cells"] == 12
+    assert tomllib.loads(EXAMPLE.read_text())["name"] == told["study"]
