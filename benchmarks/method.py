@@ -32,6 +32,7 @@ from scipy import stats
 
 from benchmarks.method_transfer import TRANSFER_SIZE, transferred
 from engine.data.preparation import Data, prepare, shuffled_by_class
+from engine.evaluation.comparison import pareto_front
 from engine.new_scenario import new_scenario
 from engine.runtime import configure
 from engine.scenario import Scenario
@@ -279,7 +280,24 @@ def section(name: str, runs: list[dict[str, Any]]) -> list[str]:
         if best is not None:
             said = json.dumps({**best.fields, "training": best.training})
             lines.append(f"| {row} | `{said}` | {100 * best.sum:.1f} | {best.tried} |")
-    return lines
+    return [*lines, "", *fronts([run for run in runs if run["scenario"] == name], searched)]
+
+
+def fronts(runs: list[dict[str, Any]], rows: Iterable[str]) -> list[str]:
+    """Return each row's front on the search split: natural / worst robust, one seed a setting."""
+    points: dict[str, list[tuple[float, float]]] = {row: [] for row in rows}
+    for run in runs:
+        if run["stage"] == "search":
+            found = run["found"]
+            points[run["row"]].append((found["natural_error"], found["worst_robust_error"]))
+    told = []
+    for row, of in points.items():
+        on_front = pareto_front([(-natural, -robust) for natural, robust in of]) if of else []
+        best = sorted({point for point, on in zip(of, on_front, strict=True) if on})
+        said = ", ".join(f"{100 * natural:.1f} / {100 * robust:.1f}" for natural, robust in best)
+        told += [f"- {row}: {said}"] if said else []
+    lead = "Fronts of the settings tried, natural / worst robust error on the search split:"
+    return [lead, "", *told]
 
 
 def transfer_table(rows: dict[str, list[dict[str, Any]]]) -> list[str]:
