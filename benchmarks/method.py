@@ -33,6 +33,8 @@ from scipy import stats
 from benchmarks.method_transfer import TRANSFER_SIZE, transferred
 from engine.data.preparation import Data, prepare, shuffled_by_class
 from engine.evaluation.comparison import pareto_front
+from engine.found import TABLE as FOUND
+from engine.found import Kind
 from engine.new_scenario import new_scenario
 from engine.runtime import configure
 from engine.scenario import Scenario
@@ -69,6 +71,14 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 
+KIND_OF: dict[str, Kind] = {
+    "imbalance-10": "imbalance",
+    "imbalance-10-1000": "imbalance",
+    "pair-20": "noise",
+    "pair-40": "noise",
+    "both": "both",
+    "standard": "standard",
+}
 META = {"with_meta": True}
 """Rivals train on the meta images: they have what CAAT has."""
 SHORT = {"fairness_from": 0.1}
@@ -344,6 +354,33 @@ def write_page() -> None:
     PAGE.write_text("\n".join(lines) + "\n\n" + verdict)
 
 
+def write_found() -> None:
+    """Write what the forms and `caat methods` offer: the best setting of each method and kind.
+
+    Of two rows of a method, with meta images among its training images and without, the better
+    counts; of two scenarios of a kind the first of `KIND_OF` that was searched.
+    """
+    runs, table = stored(), {}
+    for scenario, kind in KIND_OF.items():
+        for row in dict.fromkeys(run["row"] for run in runs if run["scenario"] == scenario):
+            best = chosen(runs, scenario, row)
+            if best is None or row.startswith("caat-rl, "):
+                continue
+            method = next(run["method"] for run in runs if run["row"] == row)
+            on = (
+                f"Fashion-MNIST, {SCENARIOS[scenario][0][0].lower()}{SCENARIOS[scenario][0][1:]}, "
+                f"small-cnn, epsilon {EPSILON}, {EPOCHS} epochs"
+            )
+            known = table.setdefault(kind, {}).get(method)
+            if known is None or (known["on"] == on and best.sum < known["sum"]):
+                fields = {"fields": best.fields, "training": best.training}
+                table[kind][method] = {**fields, "tried": best.tried, "on": on, "sum": best.sum}
+    for methods in table.values():
+        for entry in methods.values():
+            del entry["sum"]
+    FOUND.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
+
+
 # -- all of it
 
 
@@ -372,6 +409,7 @@ def main() -> None:
                 file.flush()
                 print(run["scenario"], run["row"], run["seed"], run["found"], flush=True)
     write_page()
+    write_found()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cli import database, evaluate, runs, study, theory, watch
+from app.cli import database, evaluate, methods, runs, study, theory, watch
 from app.cli import table as table_command
 from app.cli.options import ACTOR, AsJson, File, Set
 from app.cli.os_errors import explained
@@ -207,21 +207,7 @@ cli.command()(evaluate.evaluate)
 cli.command()(watch.metrics)
 cli.command()(watch.top)
 cli.command()(table_command.table)
-
-
-@cli.command()
-def methods(as_json: AsJson = False) -> None:
-    """List the training methods and their fields."""
-    from engine.methods.base import METHODS
-
-    if as_json:
-        return say_json(
-            {config.model_fields["name"].default: config.model_json_schema() for config in METHODS}
-        )
-    for config in METHODS:
-        first = (config.__doc__ or "").strip().splitlines()[0]
-        say(f"{config.model_fields['name'].default:22} {first}")
-    return None
+cli.command()(methods.methods)
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from app.data import cached
 from app.forms.presets import PRESETS
 from app.forms.session import Seeds, fill, fill_scenario, validated
 from app.forms.widgets import scenario_form
+from app.new_run.found import draw_found
 from app.new_run.launch import draw_launch
 from app.new_run.preview import class_counts_table, foreseen, transition_table, wrong_share
 from app.new_run.preview_images import draw_images
@@ -31,6 +32,8 @@ def render() -> None:
     scenarios, errors = validated()
     form, side = st.columns([3, 2], gap="large")
     with form:
+        if scenarios:
+            draw_found(scenarios)
         scenario_form(errors)
     with side:
         draw_launch(scenarios, errors)

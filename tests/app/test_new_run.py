@@ -1,10 +1,16 @@
 """What the page of a new run begins with, and what it says the run will get."""
 
-import pytest
+import json
 
+import pytest
+from typer.testing import CliRunner
+
+from app.cli.main import cli
 from app.forms.presets import PRESETS
 from app.new_run.preview import class_counts_table, noise_matrix
+from engine.found import found
 from engine.scenario import Scenario
+from tests.app.shown import words
 
 
 def test_a_run_that_is_gone_fills_nothing_and_leaves_the_form_ready(open_page):
@@ -88,3 +94,44 @@ def test_a_stored_run_whose_fields_are_refused_today_is_shown_and_can_be_mended(
     assert "the smallest class has 99 training images" in shown
     page.button(key="launch").click().run()
     assert [run.id for run in studio.runs()] == [old]
+
+
+def test_what_a_search_found_for_such_data_fills_the_method_and_its_training(studio, open_page):
+    page = open_page("new_run")
+    page.text_input(key="scenario.data.noise.ratio").set_value("0")
+    page.text_input(key="scenario.data.imbalance.factor").set_value("10").run()
+    page.multiselect(key="scenario.method.names").set_value(["wat"]).run()
+    one = found("imbalance", "wat")
+    assert one.on in words(page)
+    page.button(key="found").click().run()
+    assert not page.exception
+    for name, value in one.fields.items():
+        assert float(page.text_input(key=f"scenario.method[wat].{name}").value) == value
+    assert float(page.text_input(key="scenario.training.lr").value) == one.training["lr"]
+
+
+def test_of_several_methods_no_learning_rate_is_filled_in(studio, open_page):
+    page = open_page("new_run")
+    page.text_input(key="scenario.data.noise.ratio").set_value("0")
+    page.text_input(key="scenario.data.imbalance.factor").set_value("10").run()
+    page.multiselect(key="scenario.method.names").set_value(["wat", "trades"]).run()
+    before = page.text_input(key="scenario.training.lr").value
+    page.button(key="found").click().run()
+    assert page.text_input(key="scenario.training.lr").value == before
+    beta = found("imbalance", "trades").fields["beta"]
+    assert float(page.text_input(key="scenario.method[trades].beta").value) == beta
+
+
+def test_where_nothing_was_searched_nothing_is_offered(studio, open_page):
+    page = open_page("new_run")
+    page.multiselect(key="scenario.method.names").set_value(["mart"]).run()
+    assert "found" not in [button.key for button in page.button]
+
+
+def test_the_command_tells_what_was_found_for_each_method():
+    told = CliRunner().invoke(cli, ["methods", "--found", "imbalance", "--json"])
+    read = json.loads(told.stdout)
+    assert read["wat"] == vars(found("imbalance", "wat"))
+    plain = CliRunner().invoke(cli, ["methods", "--found", "imbalance"]).stdout
+    assert f"the best of {read['wat']['tried']} on {read['wat']['on']}" in plain
+    assert CliRunner().invoke(cli, ["methods", "--found", "x"]).exit_code == 2
