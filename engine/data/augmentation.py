@@ -1,8 +1,13 @@
 """Random crops and mirror images of a batch, drawn for each sample on the batch's device."""
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.lazy import F, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def crop_and_mirror(x: Tensor, generator: torch.Generator) -> Tensor:
