@@ -119,3 +119,35 @@ def test_runs_of_a_known_study_come_back_in_the_order_of_their_keys(database, ne
         again = create_study(session, "Other", runs, actor="tester")
     assert (again.name, again.created) == ("S", False)
     assert again.run_ids == [made.run_ids[place] for place in (1, 3, 0, 2)]
+
+
+def extended(database, new_run, digests: str, name: str = "S"):
+    runs = [new_run(seed=n, scenario_digest=64 * digest) for n, digest in enumerate(digests)]
+    with database.write() as session:
+        return studies.extend_study(session, name, runs, actor="tester")
+
+
+def test_a_study_gets_what_it_does_not_have_and_its_name_stays(database, new_run):
+    first = extended(database, new_run, "ab")
+    again = extended(database, new_run, "bca")
+    assert None not in first
+    assert [made is None for made in again] == [True, False, True]
+    assert list(listed(database)) == ["S"]
+    assert listed(database)["S"].total == 3
+    assert None not in extended(database, new_run, "ab", name="T")
+
+
+def test_a_study_that_is_extended_from_many_places_at_once_has_each_run_once(database, new_run):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: extended(database, new_run, "abc"), range(4)))
+    assert listed(database)["S"].total == 3
+    assert sum(made is not None for one in found for made in one) == 3
+
+
+def test_what_is_being_deleted_is_made_anew(database, new_run):
+    (run_id,) = extended(database, new_run, "a")
+    with database.write() as session:
+        session.execute(update(Run).where(Run.id == run_id).values(status=RunStatus.FAILED))
+        start_deletion(session, run_id, "tester")
+    (anew,) = extended(database, new_run, "a")
+    assert anew not in (None, run_id)
