@@ -101,16 +101,24 @@ def read_toml(file: Path) -> dict[str, Any]:
     Raises:
         UserError: It cannot be read, or is none.
     """
-    content = _content(file)
+    return parse_toml(_content(file), str(file))
+
+
+def parse_toml(content: bytes, named: str) -> dict[str, Any]:
+    """Read what a TOML file holds; ``named`` is what a mistake calls it.
+
+    Raises:
+        UserError: It is no TOML.
+    """
     if content.startswith(_OTHER_MARKS) or b"\0" in content:
-        raise UserError(f"{file}: is no UTF-8 text (UTF-16?); save it as UTF-8")
+        raise UserError(f"{named}: is no UTF-8 text (UTF-16?); save it as UTF-8")
     try:
         return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise UserError(f"{file}: line {line} is not UTF-8; save the file as UTF-8") from None
+        raise UserError(f"{named}: line {line} is not UTF-8; save the file as UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UserError(f"{file}: cannot be read as TOML ({error})") from error
+        raise UserError(f"{named}: cannot be read as TOML ({error})") from error
 
 
 def _content(file: Path) -> bytes:

@@ -17,6 +17,7 @@ from app.data import cached
 from app.studies import reads
 from app.studies.actions import action_buttons
 from app.studies.progress import COLUMNS, draw_progress, study_table
+from app.studies.upload import draw_upload
 from app.text.evaluation_card import threat_of, under
 from app.text.format import count, percent
 from app.text.labels import metric
@@ -51,6 +52,8 @@ def render() -> None:
     live = any(study.is_active for study in ([studies[name]] if name else studies.values()))
     part = st.fragment(_board, run_every=cached.REFRESH_SECONDS if live else None)
     part(name, live=live)
+    if not name:
+        draw_upload()
 
 
 def _say_nothing() -> None:
@@ -61,6 +64,7 @@ def _say_nothing() -> None:
         ":material/science:",
     )
     st.page_link("views/new_run.py", label="Start a study", icon=":material/add_circle:")
+    draw_upload()
 
 
 def _say_lost(name: str) -> None:

@@ -11,6 +11,7 @@ from app.cli.main import main
 from db import studies
 from db.models import RunStatus
 from db.writes import transitions
+from tests.app.shown import words
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "study.toml"
 FILE = """
@@ -187,3 +188,49 @@ def test_the_example_of_the_documentation_can_be_launched(caat):
     told = json.loads(caat("launch", EXAMPLE, "--dry-run", "--json")[1])
     assert told["cells"] == 12
     assert tomllib.loads(EXAMPLE.read_text())["name"] == told["study"]
+
+
+# -- in the browser
+
+
+def uploaded(page, content: str):
+    return page.file_uploader(key="study-file").upload("s.toml", content.encode(), "text/plain")
+
+
+def test_a_study_file_in_the_browser_shows_its_cells_and_queues_them_once(studio, open_page):
+    page = open_page("studies")
+    uploaded(page, FILE).run()
+    plan = page.dataframe[-1].value
+    assert plan[["cells", "new"]].to_numpy().tolist() == [[2, 2]] * 4
+    page.button(key="study-launch").click().run()
+    assert not page.exception
+    assert "S: 8 runs queued." in words(page)
+    assert len(runs_of(studio)) == 8
+    assert page.button(key="study-launch").disabled
+
+
+def test_what_the_study_has_is_not_queued_again_from_the_browser(studio, open_page, caat, file):
+    caat("launch", file)
+    page = open_page("studies")
+    uploaded(page, FILE + "[methods.dafa]\n").run()
+    plan = page.dataframe[-1].value
+    assert plan["new"].tolist() == [0, 0, 2, 0, 0, 2]
+    page.button(key="study-launch").click().run()
+    assert len(runs_of(studio)) == 12
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("seeds = [", "cannot be read as TOML"),
+        (FILE + "[methods.magic]\n", "magic, standard: method"),
+        ("x = 1", "methods: is required"),
+        ("\0", "is no UTF-8 text"),
+    ],
+)
+def test_a_file_that_is_no_study_is_told_on_the_page(studio, open_page, content, says):
+    page = open_page("studies")
+    uploaded(page, content).run()
+    assert not page.exception
+    assert any(says in error.value.replace("\\", "") for error in page.error)
+    assert "study-launch" not in [button.key for button in page.button]
