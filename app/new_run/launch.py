@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import uuid4
 
 import streamlit as st
@@ -12,12 +13,14 @@ from app.components.page import link_run
 from app.components.place_fields import place_fields
 from app.data import cached
 from app.new_run.words import draw_estimate, in_one_line, study_name
+from app.scenario.toml_out import as_study
 from app.text.format import count
 from app.text.markdown import literal
 from db.reads.listing import started_lately
 from engine.advice import advice
 from engine.errors import UserError
 from engine.scenario import Scenario
+from tasks.escaping import as_file_name
 from tasks.queue.place import ANYWHERE, Place, in_words
 from tasks.queue.submit import NOT_SENT, as_stored, submit
 from tasks.study import submit_study
@@ -90,6 +93,19 @@ def draw_launch(scenarios: Sequence[Scenario], errors: dict[str, str]) -> None:
             key="launch",
             width="stretch",
         )
+        if len(scenarios) > 1:
+            name = study_name(scenarios)
+            st.download_button(
+                "Download as a study file",
+                partial(as_study, name, scenarios),  # written when it is asked for
+                file_name=as_file_name(name, "toml"),
+                mime="application/toml",
+                icon=":material/download:",
+                key="study-file",
+                help="For `caat study launch`, or to add scenarios and seeds by hand",
+                on_click="ignore",
+                width="stretch",
+            )
         if pressed and not (scenarios and place):
             st.error("Nothing was queued.", icon=":material/block:")
         if scenarios and place:

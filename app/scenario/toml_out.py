@@ -1,7 +1,7 @@
 """A scenario as a file and as a table."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -22,6 +22,19 @@ def as_toml(scenario: Mapping[str, Any]) -> str:
     if "name" in scenario:
         scenario = {**scenario, "name": nearest_name(scenario["name"], NAME_LENGTH)}
     return "\n".join(_table(scenario, "")).strip() + "\n"
+
+
+def as_study(name: str, scenarios: Sequence[Scenario]) -> str:
+    """Write scenarios that differ in method and seed alone as a study file: `engine.study`."""
+    first, *_ = every = [scenario.as_json() for scenario in scenarios]
+    own = ("name", "seed", "method")
+    values = {
+        "name": name,
+        "seeds": list(dict.fromkeys(one["seed"] for one in every)),
+        "base": {table: fields for table, fields in first.items() if table not in own},
+        "methods": {one["method"]["name"]: one["method"] for one in every},
+    }
+    return as_toml(values)
 
 
 def _table(values: Mapping[str, Any], path: str) -> Iterator[str]:

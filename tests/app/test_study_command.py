@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import main
+from app.scenario.toml_out import as_study
 from db import studies
 from db.models import RunStatus
 from db.writes import transitions
+from engine.new_scenario import new_scenario
+from engine.study import cells, read_study
 from tests.app.shown import words
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "study.toml"
@@ -234,3 +237,25 @@ def test_a_file_that_is_no_study_is_told_on_the_page(studio, open_page, content,
     assert not page.exception
     assert any(says in error.value.replace("\\", "") for error in page.error)
     assert "study-launch" not in [button.key for button in page.button]
+
+
+def test_what_the_form_describes_goes_round_as_a_study_file():
+    settings = {"data": {"dataset": "digits", "noise": {"kind": "pair", "ratio": 0.2}}}
+    methods = [{"name": "wat", "eta": 0.3}, {"name": "caat"}, {"name": "caat-weighted"}]
+    scenarios = [
+        new_scenario({**settings, "method": method, "seed": seed})
+        for method in methods
+        for seed in (4, 5)
+    ]
+    read = cells(read_study(tomllib.loads(as_study("Mine", scenarios))))
+    assert {cell.scenario.digest() for cell in read} == {one.digest() for one in scenarios}
+    assert [cell.method_name for cell in read[:3]] == ["wat", "caat", "caat-weighted"]
+
+
+def test_a_form_of_one_run_is_no_study_and_one_of_several_can_be_kept(studio, open_page):
+    page = open_page("new_run")
+    labels = [button.proto.label for button in page.get("download_button")]
+    assert "Download as a study file" not in labels
+    page.multiselect(key="scenario.method.names").set_value(["wat", "trades"]).run()
+    labels = [button.proto.label for button in page.get("download_button")]
+    assert "Download as a study file" in labels
