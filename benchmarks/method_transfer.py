@@ -9,6 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
+from benchmarks.method_settings import EPSILON
 from engine.attacks.base import Conditions
 from engine.attacks.pgd import Pgd
 from engine.data.preparation import shuffled_by_class
@@ -16,9 +17,8 @@ from engine.evaluation.evaluate import examine
 from engine.models.modes import eval_mode
 from engine.types import FloatArray, ImageSet
 
-TRAINED_EPSILON = 0.1
 OTHER_THREATS = {
-    "l-inf, radius 1.5 times": Pgd(norm="linf", epsilon=1.5 * TRAINED_EPSILON),
+    "l-inf, radius 1.5 times": Pgd(norm="linf", epsilon=1.5 * EPSILON),
     "l2, radius 1.5": Pgd(norm="l2", epsilon=1.5),
 }
 """What no run was trained for; an l2 ball of 1.5 is about as hard as the one of training."""
