@@ -69,7 +69,7 @@ def _say(detail: dict[str, Any], field: FieldInfo | None) -> str:
             return f"{value} cannot be shown as it is: it holds half a character; leave that out"
         case "missing":
             return "is required"
-        case "model_type" | "union_tag_not_found":
+        case "model_type" | "dict_type" | "union_tag_not_found":
             return f"{value} is not valid; write a table of fields"
     return _say_comma(detail) or _say_range(detail, field)
 

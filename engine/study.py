@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 from engine.config import Section
 from engine.errors import UserError
 from engine.mistakes import error_lines
+from engine.names import require_name
 from engine.new_scenario import new_scenario
 from engine.scenario import NAME_LENGTH, Scenario
 
@@ -35,16 +36,31 @@ class Study(Section):
         "another one, and tables in which its runs differ",
     )
 
-    @field_validator("seeds")
+    @field_validator("name")
     @classmethod
-    def _seeds_are_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+    def _name_shows_all(cls, name: str) -> str:
+        require_name(name)
+        return name
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds_are_seeds(cls, seeds: object) -> object:
+        if not isinstance(seeds, list | tuple) or not seeds:
+            raise ValueError(f"{seeds!r} is not valid; write a list of whole numbers")
         for seed in seeds:
-            if not 0 <= seed <= LAST_SEED:
-                raise ValueError(f"{seed} is not valid; allowed: whole numbers, 0 to {LAST_SEED}")
+            if type(seed) is not int or not 0 <= seed <= LAST_SEED:
+                raise ValueError(f"{seed!r} is not valid; allowed: whole numbers, 0 to {LAST_SEED}")
         twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
         if twice:
             raise ValueError(f"{twice[0]} stands there twice; write each seed once")
         return seeds
+
+    @field_validator("methods")
+    @classmethod
+    def _methods_have_names(cls, methods: dict[str, Values]) -> dict[str, Values]:
+        if "" in methods:
+            raise ValueError("one has no name of its own; write [methods.NAME]")
+        return methods
 
     @field_validator("base")
     @classmethod

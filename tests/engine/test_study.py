@@ -93,6 +93,12 @@ REFUSED = {
     "a seed in a scenario": ({"scenarios": {"x": {"seed": 3}}}, "scenarios", "'seed' does not go"),
     "a table that is none": ({"scenarios": {"x": {"dta": {}}}}, "scenarios", "'dta' does not go"),
     "a key that is none": ({"sedes": [1]}, "sedes", "unknown key"),
+    "a seed that is yes": ({"seeds": [True]}, "seeds", "True is not valid"),
+    "a seed with a fraction": ({"seeds": [0.5]}, "seeds", "0.5 is not valid"),
+    "seeds that are no list": ({"seeds": "0..3"}, "seeds", "write a list"),
+    "a name that hides something": ({"name": "a\0b"}, "name", "cannot be shown"),
+    "a method without a name": ({"methods": {"": {"name": "wat"}}}, "methods", "[methods.NAME]"),
+    "scenarios that are no table": ({"scenarios": []}, "scenarios", "write a table of fields"),
     "a method that is no table": ({"methods": {"wat": 3}}, "methods", "3"),
 }
 
