@@ -12,6 +12,9 @@ def table(
     format_: Annotated[
         Literal["markdown", "latex", "csv", "json"], typer.Option("--format")
     ] = "markdown",
+    against: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="Differences to this row as well")
+    ] = None,
 ) -> None:
     """Print mean and deviation over seeds of a study's finished runs, method by method."""
     from app.compare.study import read_tables
@@ -26,4 +29,7 @@ def table(
             known = [row.name for row in studies.studies(session, 5)]
         there = f"; the newest are {', '.join(map(repr, known))}" if known else ""
         raise UserError(f"STUDY: no finished run belongs to {study!r}{there}")
-    typer.echo(FORMATS[format_](found), nl=False)
+    titles = list(dict.fromkeys(title for table in found for title in table.rows["title"]))
+    if against is not None and against not in titles:
+        raise UserError(f"--against: {against!r} is no row; choose {', '.join(titles)}")
+    typer.echo(FORMATS[format_](found, against), nl=False)

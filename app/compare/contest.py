@@ -1,7 +1,8 @@
-"""Is the best of a study better beyond chance? Each other one against it, seed by seed."""
+"""Is a scenario of a study better beyond chance? Each other one against it, seed by seed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,11 @@ ENOUGH = 3
 
 @dataclass(frozen=True)
 class Rival:
-    """One scenario against the best.
+    """One scenario against the reference.
 
     Attributes:
         title: What it is called.
-        difference: Its error less that of the best.
+        difference: Its error less that of the reference.
         p_value: Corrected for all rivals of the study (Holm); NaN where there is no test.
     """
 
@@ -31,7 +32,7 @@ class Rival:
 
     @property
     def is_behind(self) -> bool:
-        """Whether it is worse than the best beyond chance."""
+        """Whether it is worse than the reference beyond chance."""
         return self.p_value <= ALPHA and self.difference.value > 0
 
 
@@ -40,38 +41,44 @@ class Contest:
     """What a study says of one error.
 
     Attributes:
-        best: The scenario of the least mean.
+        reference: The scenario that all others are compared with.
         rivals: Every other one, in order of its mean.
     """
 
-    best: str
+    reference: str
     rivals: Sequence[Rival]
 
 
-def contest(rows: pd.DataFrame, name: str) -> Contest | None:
+def contest(rows: pd.DataFrame, name: str, against: str | None = None) -> Contest | None:
     """Compare the scenarios of a study by one error; None where there are not two to compare.
 
     Args:
         rows: Of a `StudyTable`.
         name: One of `EVERY_OVERALL`.
+        against: Title of the reference; that of the least mean unless it is named. None is told of
+            a reference that has no such error.
     """
     known = rows[rows[name].notna()].sort_values([name, "title"]).to_dict("records")
-    if len(known) < 2:
+    wanted = [row for row in known if against is None or row["title"] == against]
+    if len(known) < 2 or not wanted:
         return None
-    by_seed = [dict(zip(_seeds(row["seeds"]), row[f"{name}_values"], strict=True)) for row in known]
-    found = [seed_difference(errors, by_seed[0]) for errors in by_seed[1:]]
+    reference = wanted[0]
+    others = [row for row in known if row is not reference]
+    own = _by_seed(reference, name)
+    found = [seed_difference(_by_seed(row, name), own) for row in others]
     tested = [place for place, one in enumerate(found) if one.n >= ENOUGH]
     p_values = np.full(len(found), np.nan)
     p_values[tested] = holm([found[place].p_value for place in tested])
     rivals = [
         Rival(row["title"], difference, float(p))
-        for row, difference, p in zip(known[1:], found, p_values, strict=True)
+        for row, difference, p in zip(others, found, p_values, strict=True)
     ]
-    return Contest(known[0]["title"], rivals)
+    return Contest(reference["title"], rivals)
 
 
-def _seeds(text: str) -> list[int]:
-    return [int(seed) for seed in text.split(", ")]
+def _by_seed(row: Mapping[Any, Any], name: str) -> dict[int, float]:
+    seeds = [int(seed) for seed in row["seeds"].split(", ")]
+    return dict(zip(seeds, row[f"{name}_values"], strict=True))
 
 
 def verdict(found: Contest) -> str:

@@ -223,7 +223,7 @@ def _offer_downloads(name: str, tables: list[StudyTable]) -> None:
         for format_, (label, mime, ending) in DOWNLOADS.items():
             st.download_button(
                 f"Download {label}",
-                FORMATS[format_](tables),
+                FORMATS[format_](tables, None),
                 file_name=as_file_name(name, ending),
                 mime=mime,
                 icon=":material/download:",

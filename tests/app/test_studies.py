@@ -267,7 +267,7 @@ def test_what_the_seeds_do_not_tell_from_the_best_is_in_italics_and_has_its_p_va
 def test_a_lead_over_everybody_leaves_nobody_level():
     table = of_three_seeds(a=(0.1, 0.11, 0.12), b=(0.2, 0.211, 0.22), c=(0.3, 0.31, 0.322))
     found = contest(table.rows, "robust_error")
-    assert found.best == "a"
+    assert found.reference == "a"
     assert [rival.title for rival in found.rivals] == ["b", "c"]
     assert all(rival.is_behind for rival in found.rivals)
     assert verdict(found) == (
