@@ -21,7 +21,7 @@ OTHER_THREATS = {
     "l-inf, radius 1.5 times": Pgd(norm="linf", epsilon=1.5 * EPSILON),
     "l2, radius 1.5": Pgd(norm="l2", epsilon=1.5),
 }
-"""What no run was trained for; an l2 ball of 1.5 is about as hard as the one of training."""
+"""What no run was trained for: PGD-20, of the same norm and of another."""
 TRANSFER_SIZE = 2000
 """Test images, stratified, that the other threats and the corruptions are tried on."""
 SEVERITIES = range(1, 6)

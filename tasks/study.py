@@ -102,7 +102,7 @@ def extend_study(
 
 
 def missing(name: str, scenarios: Sequence[Scenario]) -> list[bool]:
-    """Tell which scenarios a study of this name does not have yet; nothing is stored."""
+    """Tell which scenarios a study of this name does not have yet; no run is stored."""
     with open_database().read() as session:
         there = studies.digests_of(session, tidy_text(name) or name)
     return [as_stored(scenario).digest() not in there for scenario in scenarios]
