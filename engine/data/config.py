@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_serializer, field_validator
 
 from engine.config import Section
 from engine.data.corruption import ImbalanceConfig, NoiseConfig, transition_matrix
@@ -89,6 +89,11 @@ class DataConfig(Section):
             transition_matrix(noise.kind, noise.ratio, num_classes, rng=np.random.default_rng(0))
         return noise
 
+    @field_serializer("meta_per_class")
+    def _own_number_as_before(self, meta: int | None) -> int | None:
+        """Write the dataset's own number as runs of before did: equal runs share a fingerprint."""
+        return None if meta == self.source.held_out_per_class else meta
+
     @property
     def source(self) -> Dataset:
         return datasets()[self.dataset]
@@ -130,7 +135,7 @@ def meta_per_class(config: DataConfig) -> int:
 
 
 def with_meta_set(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored scenario with the size of its meta set, which old ones left to the dataset.
+    """Return a stored scenario with the size of its meta set, where that is the dataset's own.
 
     What names no dataset that is known comes back as it is.
     """

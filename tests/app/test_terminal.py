@@ -201,4 +201,4 @@ def test_a_shell_completes_commands_once_its_completion_is_installed(tmp_path):
     assert "complete_bash" in (tmp_path / ".bash_completions" / "caat.sh").read_text()
     asked = {"_CAAT_COMPLETE": "complete_bash", "COMP_WORDS": "caat st", "COMP_CWORD": "1"}
     done = subprocess.run([command], env=environment | asked, capture_output=True, text=True)
-    assert done.stdout.split() == ["status", "stop"]
+    assert done.stdout.split() == ["status", "stop", "study"]

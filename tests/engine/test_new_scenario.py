@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from engine.data.config import with_meta_set
 from engine.data.datasets.base import datasets
 from engine.evaluation.evaluate import attack_of
 from engine.methods.base import METHODS
@@ -71,7 +72,7 @@ def test_an_unknown_dataset_is_told_alone_where_the_radius_would_depend_on_it():
 )
 def test_the_meta_set_has_six_percent_of_the_images_as_released_and_is_stored(data, per_class):
     scenario = new_scenario({"data": data})
-    assert scenario.as_json()["data"]["meta_per_class"] == per_class
+    assert with_meta_set(scenario.as_json())["data"]["meta_per_class"] == per_class
     assert scenario.training_counts().min() > 0
 
 
@@ -96,7 +97,16 @@ def test_every_scenario_that_is_accepted_has_its_images(train_size, val_per_clas
         assume(False)
     held = scenario.data.held_out
     assert train_size + 10 * sum(held) <= 60_000
-    assert Scenario.model_validate(scenario.as_json()) == scenario
+    stored = Scenario.model_validate(scenario.as_json())
+    assert stored.digest() == scenario.digest()
+    assert stored.data.held_out == held
+
+
+def test_the_datasets_own_number_written_out_is_the_same_scenario_as_left_out_before():
+    for name, source in datasets().items():
+        before = Scenario.model_validate({"data": {"dataset": name}})
+        written = {"dataset": name, "meta_per_class": source.held_out_per_class}
+        assert new_scenario({"data": written}).digest() == before.digest()
 
 
 # -- what is refused

@@ -127,7 +127,7 @@ def test_a_dataset_that_is_gone_since_launch_is_named(sqlite_studio, monkeypatch
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "if 'tasks.trainer' in getattr(sys, 'orig_argv', []):\n"
-        "    from engine.data.preparation import datasets\n"
+        "    from engine.data.datasets.base import datasets\n"
         "    from engine.errors import UserError\n"
         "    def ensure(self, folder):\n"
         "        raise UserError('no network')\n"

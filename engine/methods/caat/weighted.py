@@ -29,7 +29,9 @@ class CaatWeightedConfig(CaatConfig):
     ranks samples within their class and says how much each weighs; Hedge's prices weigh classes.
     """
 
-    name: Literal["caat-weighted"] = "caat-weighted"  # type: ignore[assignment]
+    name: Literal["caat-weighted"] = Field(  # type: ignore[assignment]
+        "caat-weighted", description="Training method"
+    )
     paper: ClassVar[str] = "after Zhou et al., AAAI 2023; how much a sample weighs is our own"
     assigns: ClassVar[str] = (
         "that of `caat` times a sample's strength over the batch's mean, from the same network, "
