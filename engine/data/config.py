@@ -127,7 +127,8 @@ def meta_per_class(config: DataConfig) -> int:
     """
     counts, num_classes = config.source.train_counts, len(config.source.class_names)
     validation, size = config.held_out.validation, config.train_size or sum(counts)
-    wanted = max(LEAST_META, round(META_SHARE * size / num_classes))
+    least = min(LEAST_META, config.source.held_out_per_class)  # a small dataset says less
+    wanted = max(least, round(META_SHARE * size / num_classes))
     left = [min(counts) - validation - 1]
     if config.train_size is not None:
         left.append((sum(counts) - config.train_size) // num_classes - validation)
