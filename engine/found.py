@@ -26,7 +26,7 @@ class Found:
 
     Attributes:
         method: Its name.
-        fields: Fields of the method that differ from its defaults.
+        fields: Fields of the method that the search set; the others have their defaults.
         training: Fields of ``training`` that the search set.
         tried: Settings that were compared.
         on: What they were compared on, in words.

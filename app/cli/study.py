@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 cli = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Methods by scenarios by seeds, as one."
 )
+MOST_SEEDS = 1000
 Name = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name")]
 
 
@@ -91,9 +92,6 @@ def seeds_of(text: str) -> list[int]:
             f"--seeds: {text!r} is not valid; write 3..7 or 0,1,2, at most {MOST_SEEDS} of them"
         )
     return found
-
-
-MOST_SEEDS = 1000
 
 
 def _say_plan(name: str, found: Sequence["Cell"], new: Sequence[bool], *, as_json: bool) -> None:
@@ -196,6 +194,7 @@ def _runs_of(study: str) -> list["RunRow"]:
     Raises:
         UserError: There is no such study.
     """
+    from app.cli.table import newest
     from db import studies
     from tasks.settings import open_database
     from tasks.study import MAX_RUNS
@@ -206,9 +205,7 @@ def _runs_of(study: str) -> list["RunRow"]:
         runs = studies.runs_of(session, study, MAX_RUNS)
         if runs:
             return list(liveness.with_lost_marked(runs, database))
-        known = [row.name for row in studies.studies(session, 5)]
-    there = f"; the newest are {', '.join(map(repr, known))}" if known else ""
-    raise UserError(f"STUDY: no study is called {study!r}{there}")
+    raise UserError(f"STUDY: no study is called {study!r}{newest(database)}")
 
 
 @cli.command()

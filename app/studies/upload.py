@@ -16,7 +16,7 @@ from tasks.study import extend_study, missing
 
 ACTOR = "dashboard"
 DONE = "study-file-done"
-"""Where the session keeps what the last click led to."""
+"""Where the session keeps what the last click led to, by the file that it was of."""
 
 
 def draw_upload() -> None:
@@ -28,7 +28,6 @@ def draw_upload() -> None:
         )
         file = st.file_uploader("Study file", type=["toml"], key="study-file")
         if file is None:
-            st.session_state.pop(DONE, None)
             return
         if file.size > LARGEST:
             st.error(f"It is larger than {LARGEST:,} bytes, so it is no study file.")
@@ -39,7 +38,7 @@ def draw_upload() -> None:
             for line in str(error).split("\n"):
                 st.error(literal(line))
             return
-        _draw_plan(name, found)
+        _draw_plan(name, found, file.file_id)
 
 
 @st.cache_data(ttl=600.0, max_entries=8, show_spinner="Checking every cell …")
@@ -48,7 +47,7 @@ def _read(content: bytes) -> tuple[str, list[Cell]]:
     return study.name, cells(study)
 
 
-def _draw_plan(name: str, found: list[Cell]) -> None:
+def _draw_plan(name: str, found: list[Cell], file_id: str) -> None:
     new = missing(name, [cell.scenario for cell in found])
     table = pd.DataFrame(
         [
@@ -78,14 +77,15 @@ def _draw_plan(name: str, found: list[Cell]) -> None:
         disabled=not any(new),
     )
     if pressed:
-        _launch(name, found)
-    if DONE in st.session_state:
-        st.success(literal(st.session_state[DONE]), icon=":material/check_circle:")
+        _launch(name, found, file_id)
+    of, told = st.session_state.get(DONE, (None, ""))
+    if of == file_id:
+        st.success(literal(told), icon=":material/check_circle:")
     elif not any(new):
         st.info(f"*{literal(name)}* has every one of them.", icon=":material/done_all:")
 
 
-def _launch(name: str, found: list[Cell]) -> None:
+def _launch(name: str, found: list[Cell], file_id: str) -> None:
     """Queue what is new, then draw the page again, on which the study now stands."""
     try:
         done = extend_study(name, [cell.scenario for cell in found], actor=ACTOR)
@@ -95,5 +95,6 @@ def _launch(name: str, found: list[Cell]) -> None:
     cached.forget_runs()
     reads.forget()
     told = "" if done.sent else f" {NOT_SENT}."
-    st.session_state[DONE] = f"{name}: {count(len(done.run_ids), 'run')} queued.{told}"
+    said = f"{name}: {count(len(done.run_ids), 'run')} queued.{told}"
+    st.session_state[DONE] = file_id, said
     st.rerun()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import streamlit as st
 from playwright.sync_api import sync_playwright
 from streamlit.testing.v1 import AppTest
 
+from app.cli.main import main
 from db.session import Database
 from tasks import settings as tasks_settings
 from tests.app.browser import Visit, served, visiting
@@ -103,3 +105,17 @@ def server(studio: Studio, data_dir: Path) -> Iterator[str]:
 def visit(chromium: Any, server: str) -> Iterator[Visit]:
     with visiting(chromium, server) as visitor:
         yield visitor
+
+
+@pytest.fixture
+def caat(monkeypatch, capsys):
+    """Run a command; return its exit code, output and complaints."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["caat", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return int(end.value.code or 0), said.out, said.err
+
+    return run

@@ -1,14 +1,16 @@
 """What the page of a new run begins with, and what it says the run will get."""
 
 import json
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
 
+from app.cli import methods as methods_command
 from app.cli.main import cli
 from app.forms.presets import PRESETS
 from app.new_run.preview import class_counts_table, noise_matrix
-from engine.found import found
+from engine.found import KINDS, Kind, found
 from engine.scenario import Scenario
 from tests.app.shown import words
 
@@ -135,3 +137,7 @@ def test_the_command_tells_what_was_found_for_each_method():
     plain = CliRunner().invoke(cli, ["methods", "--found", "imbalance"]).stdout
     assert f"the best of {read['wat']['tried']} on {read['wat']['on']}" in plain
     assert CliRunner().invoke(cli, ["methods", "--found", "x"]).exit_code == 2
+
+
+def test_the_command_knows_the_same_kinds_of_data_without_the_engine():
+    assert get_args(methods_command.Kind) == tuple(KINDS) == get_args(Kind)

@@ -1,13 +1,11 @@
 """``caat study``: a file becomes runs, once; what is new is added; all are stopped and deleted."""
 
 import json
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from app.cli.main import main
 from app.scenario.toml_out import as_study
 from db import studies
 from db.models import RunStatus
@@ -35,15 +33,9 @@ eta = 0.2
 
 
 @pytest.fixture
-def caat(studio, monkeypatch, capsys):
-    def run(*arguments) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["caat", "study", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        said = capsys.readouterr()
-        return int(end.value.code or 0), said.out, said.err
-
-    return run
+def caat(studio, caat):
+    """Run one of the study's commands."""
+    return lambda *words: caat("study", *map(str, words))
 
 
 @pytest.fixture

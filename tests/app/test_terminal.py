@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from app.cli.main import main
 from app.scenario.toml_out import as_toml
 from db.reads import queries
 from db.writes import records
@@ -28,20 +27,6 @@ from tests.app.payloads import HIDDEN
 from tests.app.test_hostile import CLASSES, bare
 
 ESC, SECOND = "\x1b]0;owned\x07\u202e", "a\nrow  running  1/1"
-
-
-@pytest.fixture
-def caat(monkeypatch, capsys):
-    """Run a command; return its exit code, output and complaints."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["caat", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        said = capsys.readouterr()
-        return int(end.value.code or 0), said.out, said.err
-
-    return run
 
 
 @pytest.fixture

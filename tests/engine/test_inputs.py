@@ -175,6 +175,16 @@ def test_strength_scales_a_samples_three_weights_together_and_their_mean_stays(
     assert (given.clean + given.anti_adversary).mean().item() == pytest.approx(1.0)
 
 
+def test_a_batch_that_is_trusted_with_nothing_weighs_nothing_and_is_no_nan(
+    learner, batch, traits_of
+):
+    caat = build(learner, strength=True)
+    with torch.no_grad():
+        caat.network.last.bias[2] = -1000.0
+    weights = caat.assign(batch, traits_of(learner, batch)).weights
+    assert torch.equal(weights, torch.zeros_like(weights))
+
+
 def test_with_strength_wrong_labels_are_told_by_a_samples_weight_and_not_by_its_side(learner):
     assert build(learner, strength=True).told_by == "clean_weight"
     assert build(learner).told_by == "anti_adversary_weight"

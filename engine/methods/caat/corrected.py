@@ -82,7 +82,9 @@ class Caat(Weighting):
         shares, strength = self.network.read(self.inputs.table(characteristics, batch))
         alpha = shares[:, 0]
         weights = self.combination.weights(batch.y, alpha)
-        return alpha, weights * (strength / strength.detach().mean())[:, None]
+        # a sigmoid may underflow, and so would the mean of a batch of such samples
+        mean = strength.detach().mean().clamp_min(torch.finfo(strength.dtype).eps)
+        return alpha, weights * (strength / mean)[:, None]
 
     def _bound(self, batch: Batch, characteristics: Characteristics | None) -> Tensor:
         epsilon = torch.full((len(batch),), self.learner.epsilon, device=batch.x.device)
