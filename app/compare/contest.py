@@ -88,15 +88,16 @@ def verdict(found: Contest) -> str:
     level = [r.title for r in found.rivals if not r.is_behind and r not in untested]
     told = []
     if behind:
-        told.append(f"ahead of {_list(behind)} beyond chance")
+        told.append(f"ahead of {in_a_list(behind)} beyond chance")
     if level:
-        told.append(f"not to be told from {_list(level)}")
+        told.append(f"not to be told from {in_a_list(level)}")
     said = [f"Over the seeds it is {' and '.join(told)} (paired t-test, Holm, 5 %)."] * bool(told)
     if untested:
-        names = _list([rival.title for rival in untested])
+        names = in_a_list([rival.title for rival in untested])
         said.append(f"Against {names} there is no test: that takes {ENOUGH} common seeds.")
     return " ".join(said)
 
 
-def _list(names: Sequence[str]) -> str:
+def in_a_list(names: Sequence[str]) -> str:
+    """Write ``a``, ``a and b``, or ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

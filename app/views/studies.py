@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts.base import charts
 from app.compare.choice import choose_one, keep
-from app.compare.contest import contest, verdict
+from app.compare.contest import contest, in_a_list, verdict
 from app.compare.protocol import in_words
 from app.compare.published import PUBLISHED, published
 from app.compare.study import StudyTable, ranked
@@ -206,11 +206,13 @@ def _say_answer(table: StudyTable, name: str, study: StudyRow) -> None:
         if first["n"] > 1
         else "a single seed: another one may tell another story"
     )
-    lead = "has the lowest" if len(rows) > 1 else "has a"
+    level = [row["title"] for row in rows if row["rank"] == first["rank"]]
+    who = in_a_list(level)
+    lead = "have the lowest" if len(level) > 1 else "has the lowest" if len(rows) > 1 else "has a"
     called = metric(name.removeprefix("worst_")).lower()
     where = "in its worst class" if name.startswith("worst_") else "on average"
     attacked = "" if "natural" in name else under(threat_of({}, table.protocol))
-    line = f"{first['title']} {lead} {called} {where}: {percent(first['value'], 2)}{attacked}"
+    line = f"{who} {lead} {called} {where}: {percent(first['value'], 2)}{attacked}"
     st.markdown(f"#### {literal(line)}")
     found = contest(table.rows, name)
     tested = f" {verdict(found)}" if found else ""

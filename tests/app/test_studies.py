@@ -106,6 +106,14 @@ def test_whether_a_lead_is_beyond_chance_is_said(studio, open_page, apart, told)
     assert "(paired t-test, Holm, 5 %)" in said
 
 
+def test_those_that_share_the_lowest_error_are_all_named(studio, open_page):
+    for method in ("caat", "trades", "wat"):
+        run_id = studio.finished("S", study="S", method={"name": method})
+        studio.measured(run_id, [0.4 if method == "wat" else 0.2] * 10)
+    said = words(open_page("studies", study="S", error="Robust, average"))
+    assert "caat and trades have the lowest robust error on average: 20.00 %" in said
+
+
 def test_two_seeds_make_no_test_and_the_page_says_what_would(studio, open_page):
     for seed in range(2):
         for method in ("caat", "trades"):
