@@ -61,7 +61,7 @@ class Run(Base):
     dataset: Mapped[str] = mapped_column(String(64))
     seed: Mapped[int] = mapped_column(BigInteger)
     study: Mapped[str | None] = mapped_column(String(200), index=True)
-    """Name that runs launched together share."""
+    """The study that launched it: it stops and goes with that one."""
     queue: Mapped[str] = mapped_column(
         String(40), default=DEFAULT_QUEUE, server_default=DEFAULT_QUEUE
     )
@@ -95,6 +95,23 @@ class Run(Base):
     """How many times it was queued; with its id it is the id of its task at the broker."""
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+
+class StudyCell(Base):
+    """What a study calls one of its runs, which it or another study launched."""
+
+    __tablename__ = "study_cell"
+
+    study: Mapped[str] = mapped_column(String(200), primary_key=True)
+    run_id: Mapped[str] = mapped_column(
+        ForeignKey("run.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    scenario: Mapped[str] = mapped_column(String(200), default="")
+    """As its file calls the scenario; empty where it has but one."""
+    method: Mapped[str] = mapped_column(String(200), default="")
+    """As its file calls the method."""
+    place: Mapped[int] = mapped_column(default=0)
+    """In its file: what stands there first comes first."""
 
 
 class Attempt(Base):

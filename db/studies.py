@@ -1,19 +1,31 @@
-"""Studies: runs that were launched together and share a name."""
+"""Studies: runs that share a name, launched together or taken from one another."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import (
+    Select,
+    delete,
+    func,
+    insert,
+    select,
+    union,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from db.models import ACTIVE, TRAINING, Run, RunStatus
+from db.models import ACTIVE, TRAINING, Run, RunStatus, StudyCell
 from db.portable import searchable, tidy_text
 from db.reads import queries
 from db.reads.rows import RunRow
 from db.writes.transitions import NewRun, create_run
 
 NAME_LENGTH = 200
+_FEW = 1000
+"""Fingerprints that one statement asks for; of more, all runs are read."""
 _LOCK = 0x5EED
 """Whoever chooses a study's name on PostgreSQL holds this; on SQLite a writer is alone anyway."""
 
@@ -53,9 +65,31 @@ class StudyRow:
         return self.epochs / self.num_epochs
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A run that a study wants, and what its file calls it."""
+
+    run: NewRun
+    scenario: str = ""
+    method: str = ""
+    place: int = 0
+    """In the file."""
+
+
+class Found(StrEnum):
+    """Where the run of a cell comes from."""
+
+    THERE = "there"
+    """The study has it."""
+    SHARED = "shared"
+    """Another study has it, or it was launched alone."""
+    NEW = "new"
+    """It has to be queued."""
+
+
 def runs_of(session: Session, name: str, limit: int) -> list[RunRow]:
     """Return the runs of a study, newest first."""
-    return queries.list_runs(session, limit, where=[Run.study == searchable(name)])
+    return queries.list_runs(session, limit, where=[queries.of_study(name)])
 
 
 def create_study(
@@ -78,36 +112,99 @@ def create_study(
 
 
 def extend_study(
-    session: Session, name: str, runs: Sequence[NewRun], *, actor: str
-) -> list[str | None]:
-    """Queue those runs whose scenario the study of this very name does not have yet.
+    session: Session, name: str, cells: Sequence[Cell], *, numerics: int, actor: str
+) -> list[tuple[Found, str]]:
+    """Give a study of this very name the runs that it lacks: each with where it comes from.
 
-    Returns the id of each that was made, in their order; None for one that is there already, in
-    whatever state: a failed one is for `tasks.study.resume_study`.
+    A run of equal scenario and equal data that has succeeded, waits or trains elsewhere is shared
+    by both; a failed one of its own stays for `tasks.study.resume_study`.
+
+    Args:
+        session: A writing one.
+        name: Of the study.
+        cells: What it shall have.
+        numerics: `engine.scenario.NUMERICS`; what another number trained is not shared.
+        actor: Who asks.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-    there = digests_of(session, name)
-    return [
-        None
-        if run.scenario_digest in there
-        else create_run(session, replace(run, study=name), actor)[0]
-        for run in runs
-    ]
+    made = []
+    for cell, (found, known) in zip(cells, look_up(session, name, cells, numerics), strict=True):
+        run_id = known or create_run(session, replace(cell.run, study=name), actor)[0]
+        made.append((found, run_id))
+        if found is not Found.THERE:
+            said = {"scenario": cell.scenario, "method": cell.method, "place": cell.place}
+            session.execute(insert(StudyCell).values(study=name, run_id=run_id, **said))
+    return made
 
 
-def digests_of(session: Session, name: str) -> set[str]:
-    """Return the fingerprints of the scenarios of a study's runs."""
-    stored = select(Run.scenario_digest).where(
-        Run.study == searchable(name), Run.status != RunStatus.DELETING, Run.kind == TRAINING
+def look_up(
+    session: Session, name: str, cells: Sequence[Cell], numerics: int
+) -> list[tuple[Found, str | None]]:
+    """Tell of each cell where its run comes from, and its id; a new one has none."""
+    own = {
+        row.scenario_digest: row.id
+        for row in session.execute(_there().where(queries.of_study(name)))
+    }
+    wanted = {cell.run.scenario_digest for cell in cells} - set(own)
+    others: dict[tuple[str, str | None], str] = {}
+    for row in session.execute(_shareable(wanted)):
+        if row.numerics == numerics or row.facts_unknown:
+            others[row.scenario_digest, row.data_digest] = row.id
+    return [_origin(cell.run, own, others) for cell in cells]
+
+
+def _origin(
+    run: NewRun, own: Mapping[str, str], others: Mapping[tuple[str, str | None], str]
+) -> tuple[Found, str | None]:
+    if run.scenario_digest in own:
+        return Found.THERE, own[run.scenario_digest]
+    shared = others.get((run.scenario_digest, run.data_digest))
+    return (Found.NEW, None) if shared is None else (Found.SHARED, shared)
+
+
+def _there() -> Select[str, str, str | None]:
+    """Select the trained runs; what is being deleted is not there."""
+    columns = (Run.id, Run.scenario_digest, Run.data_digest)
+    return select(*columns).where(Run.status != RunStatus.DELETING, Run.kind == TRAINING)
+
+
+def _shareable(digests: Collection[str]) -> Select[*tuple[Any, ...]]:
+    """Select what may be taken from elsewhere, the best last: what succeeded, then the newest."""
+    known = (Run.facts["numerics"].label("numerics"), Run.facts.is_(None).label("facts_unknown"))
+    at_work = (RunStatus.SUCCEEDED, RunStatus.RUNNING, RunStatus.QUEUED)
+    found = _there().add_columns(*known).where(Run.status.in_(at_work))
+    if len(digests) <= _FEW:
+        found = found.where(Run.scenario_digest.in_(digests))
+    return found.order_by(Run.status == RunStatus.SUCCEEDED, Run.created_at, Run.id)
+
+
+def give_up(session: Session, name: str) -> tuple[list[tuple[str, RunStatus]], int]:
+    """Take every run from a study.
+
+    Returns:
+        What no other study shares, with how it stands; and how many runs that it launched are from
+        now on those of a study that shares them.
+    """
+    name = searchable(name)
+    others = select(StudyCell.run_id, func.min(StudyCell.study).label("study")).where(
+        StudyCell.study != name, StudyCell.run_id.in_(select(Run.id).where(Run.study == name))
     )
-    return set(session.execute(stored).scalars())
+    heirs = session.execute(others.group_by(StudyCell.run_id)).all()
+    for run_id, heir in heirs:
+        session.execute(update(Run).where(Run.id == run_id).values(study=heir))
+    session.execute(delete(StudyCell).where(StudyCell.study == name))
+    own = _there().add_columns(Run.status).where(Run.study == name)
+    return [(row.id, row.status) for row in session.execute(own)], len(heirs)
 
 
 def _free_name(session: Session, wanted: str) -> str:
     wanted = wanted[: NAME_LENGTH - 8]
-    alike = select(Run.study).where(Run.study.startswith(wanted, autoescape=True)).distinct()
-    taken = set(session.execute(alike).scalars())
+    alike = (
+        select(column).where(column.startswith(wanted, autoescape=True))
+        for column in (Run.study, StudyCell.study)
+    )
+    taken = set(session.execute(union(*alike)).scalars())
     name, number = wanted, 1
     while name in taken:
         number += 1
@@ -119,10 +216,14 @@ def studies(session: Session, limit: int = 500) -> list[StudyRow]:
     """Return the studies, the one that changed last first, in one statement."""
     changed = func.max(func.coalesce(Run.ended_at, Run.started_at, Run.queued_at)).label("at")
     sums = (func.count(), func.sum(Run.epoch), func.sum(Run.num_epochs), changed)
-    there = select(func.coalesce(Run.study, ""), Run.status, *sums).where(
-        Run.study.is_not(None), Run.status != RunStatus.DELETING, Run.kind == TRAINING
+    own = select(Run.study.label("study"), Run.id.label("id")).where(Run.study.is_not(None))
+    members = union(own, select(StudyCell.study, StudyCell.run_id)).subquery()
+    there = (
+        select(members.c.study, Run.status, *sums)
+        .join(members, members.c.id == Run.id)
+        .where(Run.status != RunStatus.DELETING, Run.kind == TRAINING)
     )
-    newest = there.group_by(Run.study, Run.status).order_by(changed.desc())
+    newest = there.group_by(members.c.study, Run.status).order_by(changed.desc())
     found: dict[str, StudyRow] = {}
     for name, status, n, epochs, num_epochs, at in session.execute(newest):
         row = found.setdefault(name, StudyRow(name, at))

@@ -21,6 +21,11 @@ from engine.perturbation.threat import ThreatConfig
 from engine.types import IntArray
 
 NAME_LENGTH = 200
+NUMERICS = 1
+"""Which numbers this program trains: raised when a change makes an equal scenario train others.
+
+What was trained under another number is not taken for a cell of a study (`tasks.study`).
+"""
 
 
 class Scenario(Section):

@@ -12,13 +12,13 @@ from engine.errors import UserError
 
 if TYPE_CHECKING:
     from db.reads.rows import RunRow
-    from engine.scenario import Scenario
     from engine.study import Cell
 
 cli = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Methods by scenarios by seeds, as one."
 )
 MOST_SEEDS = 1000
+Yes = Annotated[bool, typer.Option(help="Queue more than 10,000 runs without a question")]
 Name = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name")]
 
 
@@ -32,6 +32,7 @@ def launch(  # noqa: PLR0913 - the options of a command
     dry_run: Annotated[bool, typer.Option(help="Say what would be queued, and queue nothing")] = (
         False
     ),
+    yes: Yes = False,
     queue: Queue = None,
     priority: Priority = None,
     memory: Memory = None,
@@ -39,25 +40,32 @@ def launch(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Queue every cell of a study file that the study of its name does not have yet.
 
+    What another study has trained is shared by both.
+
     Given again, it queues nothing; with a file that has grown, or other seeds, what is new.
     """
     from app.scenario.toml_in import read_toml
     from engine.study import cells, read_study
     from tasks.queue.place import ANYWHERE, changed
     from tasks.queue.submit import NOT_SENT
-    from tasks.study import extend_study, missing
+    from tasks.study import ASK_ABOVE, extend_study
 
     place = changed(ANYWHERE, queue=queue, priority=priority, memory=memory)
     values = read_toml(file)
     study = read_study(values if seeds is None else {**values, "seeds": seeds_of(seeds)})
     found = cells(study)
-    scenarios = [cell.scenario for cell in found]
     if dry_run:
-        return _say_plan(study.name, found, missing(study.name, scenarios), as_json=as_json)
-    done = extend_study(study.name, scenarios, actor=ACTOR, place=place)
+        return _say_plan(study.name, found, as_json=as_json)
+    if len(found) > ASK_ABOVE and not yes:
+        raise UserError(
+            f"study: {len(found)} runs; say --yes if so many are meant, or --dry-run to see them"
+        )
+    done = extend_study(study.name, found, actor=ACTOR, place=place)
     if as_json:
-        return say_json({"study": study.name, "queued": done.run_ids, "there": done.there})
-    say(f"{study.name}: {len(done.run_ids)} queued, {done.there} there already")
+        numbers = {"shared": done.shared, "there": done.there}
+        return say_json({"study": study.name, "queued": done.run_ids, **numbers})
+    shared = f"{done.shared} shared with others, " if done.shared else ""
+    say(f"{study.name}: {len(done.run_ids)} queued, {shared}{done.there} there already")
     if not done.sent:
         say(f"caat: {NOT_SENT}", err=True)
     return None
@@ -67,10 +75,11 @@ def launch(  # noqa: PLR0913 - the options of a command
 def extend(
     file: File,
     seeds: Annotated[str, typer.Option(help="More seeds: 3..7, or 5,6", metavar="SEEDS")],
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Queue the cells of a study file for more seeds; those that are there stay as they are."""
-    launch(file, seeds=seeds, as_json=as_json)
+    launch(file, seeds=seeds, yes=yes, as_json=as_json)
 
 
 def seeds_of(text: str) -> list[int]:
@@ -94,48 +103,32 @@ def seeds_of(text: str) -> list[int]:
     return found
 
 
-def _say_plan(name: str, found: Sequence["Cell"], new: Sequence[bool], *, as_json: bool) -> None:
+def _say_plan(name: str, cells: Sequence["Cell"], *, as_json: bool) -> None:
     """Say each combination with its seeds, and how many would be queued."""
-    rows: dict[tuple[str, str], dict[str, list[int]]] = {}
-    for cell, is_new in zip(found, new, strict=True):
-        row = rows.setdefault((cell.scenario_name, cell.method_name), {"new": [], "there": []})
-        row["new" if is_new else "there"].append(cell.seed)
-    seconds, unknown = _time_of([cell for cell, is_new in zip(found, new, strict=True) if is_new])
+    from app.studies.plan import plan_of
+    from db.studies import Found
+
+    plan = plan_of(name, cells)
+    new, shared, there = (plan.number(found) for found in (Found.NEW, Found.SHARED, Found.THERE))
     if as_json:
-        table = [{"scenario": s, "method": m, **row} for (s, m), row in rows.items()]
-        head = {"study": name, "cells": len(found), "new": sum(new), "seconds": seconds}
-        return say_json({**head, "never_measured": unknown, "rows": table})
-    for (scenario, method), row in rows.items():
-        told = [f"seeds {_listed(row['new'])}"] if row["new"] else []
-        told += [f"there: {_listed(row['there'])}"] if row["there"] else []
+        table = [{"scenario": s, "method": m, **row} for (s, m), row in plan.rows.items()]
+        head = {"study": name, "cells": len(cells), "new": new, "shared": shared, "there": there}
+        known = {"seconds": plan.seconds, "stored_bytes": round(plan.stored_bytes)}
+        return say_json({**head, **known, "never_measured": plan.unknown, "rows": table})
+    for (scenario, method), row in plan.rows.items():
+        said = ((Found.NEW, "seeds"), (Found.SHARED, "shared:"), (Found.THERE, "there:"))
+        told = [f"{word} {_listed(row[found])}" for found, word in said if row[found]]
         say(f"{scenario or '-':30}  {method:30}  {'; '.join(told)}")
-    say(f"{name}: {len(found)} cells, {sum(new)} to queue, {len(found) - sum(new)} there")
-    if seconds:
-        say(f"about {duration(seconds)} one after the other, from what earlier runs took")
-    if unknown:
-        say(f"no time is known of {', '.join(unknown)}: no such run has finished here")
+    say(f"{name}: {len(cells)} cells, {new} to queue, {shared} shared with others, {there} there")
+    if plan.seconds:
+        size = f"{plan.stored_bytes / 2**20:,.0f} MiB"
+        say(
+            f"about {duration(plan.seconds)} one after the other, and {size} of disk, from what "
+            "earlier runs took"
+        )
+    if plan.unknown:
+        say(f"no time is known of {', '.join(plan.unknown)}: no such run has finished here")
     return None
-
-
-def _time_of(new: Sequence["Cell"]) -> tuple[float, list[str]]:
-    """Return seconds, one run after the other, and the methods of which none is known."""
-    from app.new_run.estimate import estimate
-    from db.reads.throughput import timed_runs
-    from tasks.settings import open_database
-
-    groups: dict[str, list[Scenario]] = {}
-    for cell in new:
-        groups.setdefault(cell.scenario_name, []).append(cell.scenario)
-    seconds = 0.0
-    unknown: dict[str, None] = {}
-    for alike in groups.values():
-        first = alike[0]
-        with open_database().read() as session:
-            earlier = timed_runs(session, first.data.dataset)
-        found = estimate(alike, earlier, int(first.training_counts().sum()))
-        seconds += found.seconds
-        unknown |= dict.fromkeys(found.unknown)
-    return seconds, list(unknown)
 
 
 def _listed(seeds: Sequence[int]) -> str:

@@ -38,7 +38,7 @@ class StudyTable:
 def read_tables(database: Database, study: str) -> list[StudyTable]:
     """Return the tables of a study's finished runs, that with the most runs first."""
     with database.read() as session:
-        runs = [shaped(row) for row in stored.finished_runs(session, study=study)]
+        runs = [shaped(row) for row in stored.finished_of(session, study)]
         ids = [run.id for run in runs]
         errors = stored.overall_errors(session, ids, "test", names=EVERY_OVERALL)
     return study_tables(runs, errors)

@@ -27,6 +27,7 @@ class Estimate:
         unknown: Methods that no such run was made with.
         scaled: Whether any of the runs had another number of attack steps.
         device: Where the earlier runs were made.
+        stored_bytes: Of checkpoints and of what is kept per sample, of all its runs that are known.
         num_bytes: Weights, gradients, momentum and images, which any run holds; None if unknown.
     """
 
@@ -35,6 +36,7 @@ class Estimate:
     unknown: list[str]
     scaled: bool
     device: str
+    stored_bytes: float
     num_bytes: int | None
 
 
@@ -55,7 +57,7 @@ def estimate(
     alike = [run for run in earlier if run.scenario.get("model") == model]
     device = str(alike[0].facts.get("device", "")) if alike else ""
     alike = [run for run in alike if run.facts.get("device", "") == device]
-    seconds, measured, unknown, scaled = 0.0, 0, [], False
+    seconds, stored, measured, unknown, scaled = 0.0, 0.0, 0, [], False
     for method, times in Counter(scenario.method.label for scenario in scenarios).items():
         known = _closest([run for run in alike if run.method == method], scenarios[0])
         if not known:
@@ -63,9 +65,12 @@ def estimate(
             continue
         one = median(run.seconds / _work_of(run) for run in known)
         seconds += times * one * _work(scenarios[0], num_train)
+        size = scenarios[0].training.epochs * num_train
+        stored += times * median(_stored(run, size) for run in known)
         measured += len(known)
         scaled |= any(_steps_of(run) != scenarios[0].threat.num_steps for run in known)
-    return Estimate(seconds, measured, unknown, scaled, device, _bytes(scenarios[0], alike))
+    sizes = stored, _bytes(scenarios[0], alike)
+    return Estimate(seconds, measured, unknown, scaled, device, *sizes)
 
 
 def _closest(runs: Sequence[TimedRun], scenario: Scenario) -> list[TimedRun]:
@@ -81,6 +86,11 @@ def _work(scenario: Scenario, num_train: int) -> float:
 
 def _work_of(run: TimedRun) -> float:
     return run.epochs * int(run.facts["num_train"]) * (_steps_of(run) + 1)
+
+
+def _stored(run: TimedRun, size: int) -> float:
+    """Return what a run with so many epochs times images would keep."""
+    return run.file_bytes + run.sample_bytes * size / (run.epochs * int(run.facts["num_train"]))
 
 
 def _steps_of(run: TimedRun) -> int:

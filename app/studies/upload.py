@@ -7,12 +7,14 @@ from app.components.page import show_frame
 from app.data import cached
 from app.scenario.toml_in import LARGEST, parse_toml
 from app.studies import reads
-from app.text.format import count
+from app.studies.plan import plan_of
+from app.text.format import count, duration
 from app.text.markdown import literal
+from db.studies import Found
 from engine.errors import UserError
 from engine.study import Cell, cells, read_study
 from tasks.queue.submit import NOT_SENT
-from tasks.study import extend_study, missing
+from tasks.study import ASK_ABOVE, extend_study
 
 ACTOR = "dashboard"
 DONE = "study-file-done"
@@ -24,7 +26,8 @@ def draw_upload() -> None:
     with st.expander("Launch a study file", icon=":material/upload_file:"):
         st.caption(
             "Methods by scenarios by seeds in one TOML file, as `caat study launch` takes it. What "
-            "the study of its name has already is not queued again."
+            "the study of its name has already is not queued again; what another has trained is "
+            "shared."
         )
         file = st.file_uploader("Study file", type=["toml"], key="study-file")
         if file is None:
@@ -48,53 +51,72 @@ def _read(content: bytes) -> tuple[str, list[Cell]]:
 
 
 def _draw_plan(name: str, found: list[Cell], file_id: str) -> None:
-    new = missing(name, [cell.scenario for cell in found])
+    plan = plan_of(name, found)
+    new, shared = plan.number(Found.NEW), plan.number(Found.SHARED)
     table = pd.DataFrame(
         [
-            (cell.scenario_name, cell.method_name, cell.seed if is_new else None)
-            for cell, is_new in zip(found, new, strict=True)
+            (scenario, method, *(len(row[kind]) for kind in (Found.NEW, Found.SHARED, Found.THERE)))
+            for (scenario, method), row in plan.rows.items()
         ],
-        columns=["scenario", "method", "seed"],
+        columns=["scenario", "method", "new", "shared", "there"],
     )
-    rows = table.groupby(["scenario", "method"], sort=False)["seed"].agg(cells="size", new="count")
     show_frame(
-        rows.reset_index(),
+        table,
         key="study-plan",
         hide_index=True,
         column_config={
             "scenario": st.column_config.TextColumn("Scenario"),
             "method": st.column_config.TextColumn("Method"),
-            "cells": st.column_config.NumberColumn("Runs"),
             "new": st.column_config.NumberColumn("To queue"),
+            "shared": st.column_config.NumberColumn(
+                "Shared", help="Another study has trained them, or is about to"
+            ),
+            "there": st.column_config.NumberColumn("There already"),
         },
-        height="content" if len(rows) <= 12 else 460,
-        alt="Each scenario and method of the file: its runs, and how many are to be queued",
+        height="content" if len(table) <= 12 else 460,
+        alt="Each scenario and method of the file: how many runs are to be queued, are shared with "
+        "other studies, and are there already",
     )
+    if plan.seconds:
+        unknown = f" Not in it, as never measured: {', '.join(plan.unknown)}." * bool(plan.unknown)
+        st.caption(
+            literal(
+                f"About {duration(plan.seconds)} one after the other, and "
+                f"{plan.stored_bytes / 2**20:,.0f} MiB of disk, from what earlier runs took."
+                f"{unknown}"
+            )
+        )
+    if len(found) > ASK_ABOVE:
+        st.warning(
+            f"{len(found):,} runs: so many are launched by `caat study launch FILE --yes`.",
+            icon=":material/terminal:",
+        )
     pressed = st.button(
-        f"Queue {count(sum(new), 'run')}",
+        f"Queue {count(new, 'run')}" if new else f"Add {count(shared, 'run')} of other studies",
         key="study-launch",
         type="primary",
-        disabled=not any(new),
+        disabled=not new + shared or len(found) > ASK_ABOVE,
     )
     if pressed:
         _launch(name, found, file_id)
     of, told = st.session_state.get(DONE, (None, ""))
     if of == file_id:
         st.success(literal(told), icon=":material/check_circle:")
-    elif not any(new):
+    elif not new + shared:
         st.info(f"*{literal(name)}* has every one of them.", icon=":material/done_all:")
 
 
 def _launch(name: str, found: list[Cell], file_id: str) -> None:
     """Queue what is new, then draw the page again, on which the study now stands."""
     try:
-        done = extend_study(name, [cell.scenario for cell in found], actor=ACTOR)
+        done = extend_study(name, found, actor=ACTOR)
     except UserError as error:
         st.error(f"Nothing was queued. {literal(str(error))}", icon=":material/block:")
         return
     cached.forget_runs()
     reads.forget()
+    shared = f", {done.shared} shared with others" if done.shared else ""
     told = "" if done.sent else f" {NOT_SENT}."
-    said = f"{name}: {count(len(done.run_ids), 'run')} queued.{told}"
+    said = f"{name}: {count(len(done.run_ids), 'run')} queued{shared}.{told}"
     st.session_state[DONE] = file_id, said
     st.rerun()

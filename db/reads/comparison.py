@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from db.models import FINAL, TRAINING, ClassMetric, Evaluation, Metric, Run, RunStatus
+from db.models import (
+    FINAL,
+    TRAINING,
+    ClassMetric,
+    Evaluation,
+    Metric,
+    Run,
+    RunStatus,
+    StudyCell,
+)
 from db.portable import searchable
 from db.reads.headline import ERRORS, NATURAL_ERROR, ROBUST_ERROR
+from db.reads.queries import of_study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +32,15 @@ OVERALL = (NATURAL_ERROR, ROBUST_ERROR, f"worst_{NATURAL_ERROR}", f"worst_{ROBUS
 
 EVERY_OVERALL = (*ERRORS, *(f"worst_{name}" for name in ERRORS))
 """The same with what lies between the two."""
+
+
+@dataclass(frozen=True)
+class CellNames:
+    """What a study calls one of its runs, and where in its file that stands."""
+
+    scenario: str
+    method: str
+    place: int
 
 
 @dataclass(frozen=True)
@@ -38,21 +57,38 @@ class FinishedRow:
     card: dict[str, Any] | None
     """The protocol of its test; a run of an older version may have none."""
     class_names: list[str] | None
+    cell: CellNames | None = None
+    """In the study that was asked for; none if that was launched without a file."""
 
 
-def finished_runs(
-    session: Session, limit: int = 1000, study: str | None = None
-) -> list[FinishedRow]:
-    """Return the finished runs, or those of a study, newest first."""
+def finished_runs(session: Session, limit: int = 1000) -> list[FinishedRow]:
+    """Return the finished runs, newest first."""
+    found = session.execute(_finished().order_by(*_NEWEST).limit(limit))
+    return [FinishedRow(*row) for row in found]
+
+
+def finished_of(session: Session, study: str) -> list[FinishedRow]:
+    """Return the finished runs of a study, newest first."""
+    named = and_(StudyCell.run_id == Run.id, StudyCell.study == searchable(study))
+    names = (StudyCell.scenario, StudyCell.method, StudyCell.place)
+    known = _finished().add_columns(*names).outerjoin(StudyCell, named)
+    found = session.execute(known.where(of_study(study)).order_by(*_NEWEST)).all()
+    rows = [(FinishedRow(*row[: -len(names)]), row) for row in found]
+    return [
+        one if row.place is None else replace(one, cell=CellNames(*row[-len(names) :]))
+        for one, row in rows
+    ]
+
+
+_NEWEST = (Run.ended_at.desc(), Run.id)
+
+
+def _finished() -> Select[Any]:
     columns = (
         *(Run.id, Run.name, Run.method, Run.dataset, Run.seed, Run.study, Run.scenario),
         *(Run.evaluation_card, Run.facts["class_names"]),
     )
-    ended = select(*columns).where(Run.status == RunStatus.SUCCEEDED, Run.kind == TRAINING)
-    if study is not None:
-        ended = ended.where(Run.study == searchable(study))
-    found = session.execute(ended.order_by(Run.ended_at.desc(), Run.id).limit(limit))
-    return [FinishedRow(*row) for row in found]
+    return select(*columns).where(Run.status == RunStatus.SUCCEEDED, Run.kind == TRAINING)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from db.migrate import head_revision
@@ -23,6 +23,7 @@ from db.models import (
     Run,
     RunEvent,
     RunStatus,
+    StudyCell,
     Worker,
 )
 from db.portable import searchable
@@ -65,6 +66,12 @@ def list_runs(
 ) -> list[RunRow]:
     """Return trained runs, newest first, in three statements however many there are."""
     return _list(session, limit, offset, where=[Run.kind == TRAINING, *where])
+
+
+def of_study(name: str) -> ColumnElement[bool]:
+    """Return the condition on runs that a study has: it launched them, or shares them."""
+    cells = select(StudyCell.run_id).where(StudyCell.study == searchable(name))
+    return or_(Run.study == searchable(name), Run.id.in_(cells))
 
 
 def list_jobs(session: Session, subject_id: str | None = None, limit: int = 500) -> list[RunRow]:

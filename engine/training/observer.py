@@ -46,6 +46,8 @@ class RunFacts:
     start_weights: str | None
     """SHA-256 of the weights that the run started from; None is its seed's."""
     versions: dict[str, str]
+    numerics: int
+    """`engine.scenario.NUMERICS` of the program that trains it."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -12,7 +12,7 @@ from engine.evaluation.statistics import class_counts
 from engine.lazy import torch
 from engine.realised import realised
 from engine.runtime import device_name, versions
-from engine.scenario import Scenario
+from engine.scenario import NUMERICS, Scenario
 from engine.training.observer import RunFacts
 from engine.types import Columns, ImageSet
 
@@ -49,6 +49,7 @@ def run_facts(
         steps_per_epoch=num_steps,
         start_weights=scenario.training.start_from,
         versions=versions(),
+        numerics=NUMERICS,
     )
 
 

@@ -85,13 +85,16 @@ def test_a_file_that_has_grown_and_more_seeds_queue_what_is_new(studio, caat, fi
 def test_a_dry_run_says_what_would_be_queued_and_queues_nothing(studio, caat, file):
     code, out, _ = caat("launch", file, "--dry-run")
     assert code == 0
-    assert "S: 8 cells, 8 to queue, 0 there" in out
+    assert "S: 8 cells, 8 to queue, 0 shared with others, 0 there" in out
     assert "no time is known of trades, wat" in out
     assert not runs_of(studio)
     caat("launch", file, "--seeds", "0")
     told = json.loads(caat("launch", file, "--dry-run", "--json")[1])
     assert (told["cells"], told["new"]) == (8, 4)
-    assert told["rows"][0] == {"scenario": "standard", "method": "trades", "new": [1], "there": [0]}
+    assert told["rows"][0] == {
+        "scenario": "standard", "method": "trades",
+        "new": [1], "shared": [], "there": [0],
+    }
     assert len(runs_of(studio)) == 4
 
 
@@ -135,6 +138,23 @@ def test_a_study_is_paused_resumed_and_deleted_as_one(studio, caat, file):
     assert caat("launch", file)[1] == "S: 8 queued, 0 there already\n"
 
 
+def test_what_another_study_waits_for_is_shared_and_belongs_to_that_one(studio, caat, file):
+    caat("launch", file)
+    other = file.with_name("other.toml")
+    other.write_text(FILE.replace('"S"', '"T"') + "[methods.dafa]\n")
+    assert "4 to queue, 8 shared with others, 0 there" in caat("launch", other, "--dry-run")[1]
+    assert caat("launch", other)[1] == "T: 4 queued, 8 shared with others, 0 there already\n"
+    assert len(runs_of(studio, "T")) == 12
+    assert (
+        "4 cancelled before a start; what was recorded stays; 8 that others launched go on"
+        in (caat("pause", "T")[1])
+    )
+    assert "8 cancelled before a start; what was recorded stays\n" in caat("pause", "S")[1]
+    assert caat("delete", "S")[1] == "0 deleted, 8 left to studies that share them\n"
+    assert len(runs_of(studio, "T")) == 12
+    assert "12 queued again" in caat("resume", "T")[1]
+
+
 @pytest.mark.parametrize("command", ["status", "pause", "resume", "delete"])
 def test_a_study_that_is_not_is_one_line(caat, studio, command):
     studio.queued("A", study="Mine")
@@ -163,11 +183,19 @@ def test_one_wrong_cell_queues_nothing_of_a_study(studio, caat, file):
     assert not runs_of(studio)
 
 
-def test_more_runs_than_a_study_may_have_are_refused(studio, caat, file):
-    code, _, said = caat("launch", file, "--seeds", "0..300")
+def test_many_runs_are_asked_for_twice_and_too_many_refused(studio, caat, file, monkeypatch):
+    monkeypatch.setattr("tasks.study.ASK_ABOVE", 10)
+    monkeypatch.setattr("tasks.study.MAX_RUNS", 20)
+    code, _, said = caat("launch", file, "--seeds", "0..2")
     assert code == 2
-    assert said == "caat: study: 1204 runs are too many; allowed: 1 to 1000\n"
+    assert (
+        said == "caat: study: 12 runs; say --yes if so many are meant, or --dry-run to see them\n"
+    )
+    code, _, said = caat("launch", file, "--seeds", "0..5", "--yes")
+    assert code == 2
+    assert said == "caat: study: 24 runs are too many; allowed: 1 to 20\n"
     assert not runs_of(studio)
+    assert caat("launch", file, "--seeds", "0..2", "--yes")[1] == "S: 12 queued, 0 there already\n"
 
 
 def test_a_file_that_is_no_study_says_what_is_missing(caat, tmp_path):
@@ -196,7 +224,7 @@ def test_a_study_file_in_the_browser_shows_its_cells_and_queues_them_once(studio
     page = open_page("studies")
     uploaded(page, FILE).run()
     plan = page.dataframe[-1].value
-    assert plan[["cells", "new"]].to_numpy().tolist() == [[2, 2]] * 4
+    assert plan[["new", "shared", "there"]].to_numpy().tolist() == [[2, 0, 0]] * 4
     page.button(key="study-launch").click().run()
     assert not page.exception
     assert "S: 8 runs queued." in words(page)

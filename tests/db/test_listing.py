@@ -62,7 +62,7 @@ def test_what_no_database_can_hold_is_looked_for_and_not_found(database, known, 
         assert queries.find_runs(session, f"x{text}") == []
         assert queries.get_run(session, text) is None
         assert studies.runs_of(session, f"x{text}", 5) == []
-        assert comparison.finished_runs(session, study=text) == []
+        assert comparison.finished_of(session, text) == []
 
 
 def test_pages_together_are_the_whole_list_in_its_order(database, known):
