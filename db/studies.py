@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from db.models import ACTIVE, TRAINING, Run, RunStatus, StudyCell
 from db.portable import searchable, tidy_text
 from db.reads import queries
+from db.reads.comparison import CellNames
 from db.reads.rows import RunRow
 from db.writes.transitions import NewRun, create_run
 
@@ -92,6 +93,16 @@ def runs_of(session: Session, name: str, limit: int) -> list[RunRow]:
     return queries.list_runs(session, limit, where=[queries.of_study(name)])
 
 
+def cells_of(session: Session, name: str) -> dict[str, CellNames]:
+    """Return what a study's file calls its runs, by their ids; those without a file have none."""
+    columns = (StudyCell.run_id, StudyCell.scenario, StudyCell.method, StudyCell.place)
+    stored = select(*columns).where(StudyCell.study == searchable(name))
+    return {
+        run_id: CellNames(scenario, method, place)
+        for run_id, scenario, method, place in session.execute(stored)
+    }
+
+
 def create_study(
     session: Session, name: str, runs: Sequence[NewRun], *, actor: str
 ) -> CreatedStudy:
@@ -129,7 +140,9 @@ def extend_study(
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     made = []
-    for cell, (found, known) in zip(cells, look_up(session, name, cells, numerics), strict=True):
+    for cell, (found, known) in zip(
+        cells, look_up(session, name, cells, numerics=numerics), strict=True
+    ):
         run_id = known or create_run(session, replace(cell.run, study=name), actor)[0]
         made.append((found, run_id))
         if found is not Found.THERE:
@@ -139,7 +152,7 @@ def extend_study(
 
 
 def look_up(
-    session: Session, name: str, cells: Sequence[Cell], numerics: int
+    session: Session, name: str, cells: Sequence[Cell], *, numerics: int
 ) -> list[tuple[Found, str | None]]:
     """Tell of each cell where its run comes from, and its id; a new one has none."""
     own = {

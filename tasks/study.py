@@ -121,7 +121,7 @@ def look_up(name: str, cells: Sequence[Cell]) -> list[Found]:
     name = tidy_text(name) or name
     wanted = _wanted(cells, [_row_without_fetching(cell.scenario) for cell in cells])
     with open_database().read() as session:
-        return [found for found, _ in studies.look_up(session, name, wanted, NUMERICS)]
+        return [found for found, _ in studies.look_up(session, name, wanted, numerics=NUMERICS)]
 
 
 def _wanted(cells: Sequence[Cell], runs: Sequence[NewRun]) -> list[studies.Cell]:

@@ -16,8 +16,8 @@ def ranking(table: pd.DataFrame) -> go.Figure:
 
     Args:
         table: One row per scenario in the order of its ``rank``: ``value`` the mean over ``n``
-            seeds, ``low`` to ``high`` its interval (NaN for one seed), ``values`` those of the
-            seeds. Shares of 1.
+            seeds, ``low`` to ``high`` its interval (NaN where too few seeds make none), ``values``
+            those of the seeds. Shares of 1.
     """
     names = [f"{rank}. {title}" for rank, title in zip(table["rank"], table["title"], strict=True)]
     rows = table.assign(row=range(len(table) - 1, -1, -1))
@@ -48,6 +48,8 @@ def _draw_row(fig: go.Figure, row: pd.DataFrame) -> None:
         f", 95 % interval {percent(first['low'])} to {percent(first['high'])}"
         if first["low"] == first["low"]
         else ", one seed"
+        if first["n"] == 1
+        else f", {first['n']} seeds make no interval"
     )
     fig.add_scatter(
         x=row["value"],
@@ -61,10 +63,9 @@ def _draw_row(fig: go.Figure, row: pd.DataFrame) -> None:
 
 
 def _reach(rows: pd.DataFrame) -> list[float]:
-    """Return the axis: it holds every seed, and intervals that are not wide by lack of seeds."""
-    sure = rows[rows["n"] > 2]
+    """Return the axis: it holds every seed and interval."""
     shown = [value for values in rows["values"] for value in values]
-    shown += [*sure["low"], *sure["high"]]
+    shown += [*rows["low"].dropna(), *rows["high"].dropna()]
     low, high = min(shown), max(shown)
     room = max(0.01, 0.06 * (high - low))
     return [low - room, high + room]

@@ -75,6 +75,7 @@ def launch(  # noqa: PLR0913 - the options of a command
 def extend(
     file: File,
     seeds: Annotated[str, typer.Option(help="More seeds: 3..7, or 5,6", metavar="SEEDS")],
+    *,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def table(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study's name")],
     format_: Annotated[
-        Literal["markdown", "latex", "csv", "json"], typer.Option("--format")
+        Literal["markdown", "latex", "html", "csv", "json"], typer.Option("--format")
     ] = "markdown",
     against: Annotated[
         str | None, typer.Option(metavar="METHOD", help="Differences to this row as well")

@@ -1,4 +1,4 @@
-"""Is a scenario of a study better beyond chance? Each other one against it, seed by seed."""
+"""Is a method of a study better beyond chance? Each other one against it, seed by seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,23 +7,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from app.compare.study import ENOUGH
 from engine.evaluation.comparison import SeedDifference, seed_difference
 from engine.evaluation.statistics import holm
 
 ALPHA = 0.05
-"""Chance of calling any of the differences of a study real where none is."""
-ENOUGH = 3
-"""Seeds that a test is made of: two tell next to nothing."""
+"""Chance of calling any of the differences of a table real where none is."""
 
 
 @dataclass(frozen=True)
 class Rival:
-    """One scenario against the reference.
+    """One row against the reference.
 
     Attributes:
         title: What it is called.
         difference: Its error less that of the reference.
-        p_value: Corrected for all rivals of the study (Holm); NaN where there is no test.
+        p_value: Corrected for all rivals of the table (Holm); NaN where there is no test.
     """
 
     title: str
@@ -31,9 +30,14 @@ class Rival:
     p_value: float
 
     @property
+    def differs(self) -> bool:
+        """Whether it differs from the reference beyond chance."""
+        return self.p_value <= ALPHA
+
+    @property
     def is_behind(self) -> bool:
         """Whether it is worse than the reference beyond chance."""
-        return self.p_value <= ALPHA and self.difference.value > 0
+        return self.differs and self.difference.value > 0
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Contest:
     """What a study says of one error.
 
     Attributes:
-        reference: The scenario that all others are compared with.
+        reference: The row that all others are compared with.
         rivals: Every other one, in order of its mean.
     """
 
@@ -50,11 +54,11 @@ class Contest:
 
 
 def contest(rows: pd.DataFrame, name: str, against: str | None = None) -> Contest | None:
-    """Compare the scenarios of a study by one error; None where there are not two to compare.
+    """Compare the rows of a table by one measure; None where there are not two to compare.
 
     Args:
         rows: Of a `StudyTable`.
-        name: One of `EVERY_OVERALL`.
+        name: One of `app.compare.measures.MEASURES`.
         against: Title of the reference; that of the least mean unless it is named. None is told of
             a reference that has no such error.
     """
@@ -64,8 +68,8 @@ def contest(rows: pd.DataFrame, name: str, against: str | None = None) -> Contes
         return None
     reference = wanted[0]
     others = [row for row in known if row is not reference]
-    own = _by_seed(reference, name)
-    found = [seed_difference(_by_seed(row, name), own) for row in others]
+    own = by_seed(reference, name)
+    found = [seed_difference(by_seed(row, name), own) for row in others]
     tested = [place for place, one in enumerate(found) if one.n >= ENOUGH]
     p_values = np.full(len(found), np.nan)
     p_values[tested] = holm([found[place].p_value for place in tested])
@@ -76,7 +80,8 @@ def contest(rows: pd.DataFrame, name: str, against: str | None = None) -> Contes
     return Contest(reference["title"], rivals)
 
 
-def _by_seed(row: Mapping[Any, Any], name: str) -> dict[int, float]:
+def by_seed(row: Mapping[Any, Any], name: str) -> dict[int, float]:
+    """Return seed -> value of one measure of a row of a `StudyTable`."""
     seeds = [int(seed) for seed in row["seeds"].split(", ")]
     return dict(zip(seeds, row[f"{name}_values"], strict=True))
 

@@ -31,6 +31,12 @@ class Finished:
     """The evaluation of this protocol."""
     made: datetime | None = None
     """When that was made, if it is not the one that ended the training."""
+    scenario_name: str = ""
+    """What the file of the study that was asked for calls its scenario."""
+    cell_name: str = ""
+    """And its method."""
+    place: int = 0
+    """Of its cell in that file."""
 
     @property
     def label(self) -> str:
@@ -57,6 +63,9 @@ def shaped(row: FinishedRow) -> Finished:
         protocol_id=digest_of(protocol),
         scenario_id=_without_seed(row),
         class_names=tuple(visible(str(name)) for name in row.class_names or ()),
+        scenario_name=visible(row.cell.scenario) if row.cell else "",
+        cell_name=visible(row.cell.method) if row.cell else "",
+        place=row.cell.place if row.cell else 0,
     )
 
 

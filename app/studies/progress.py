@@ -5,13 +5,18 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from app.text.format import ago, count
+from app.text.format import ago, count, duration
 from app.text.labels import STATUSES, tagged
 from app.text.markdown import literal
 from db.models import RunStatus
+from db.reads.comparison import CellNames
 from db.reads.rows import RunRow
 from db.studies import StudyRow
 
+FEW_RUNS = 60
+"""That stand on the page unfolded."""
+FEW_FAILED = 5
+"""That are named."""
 COLUMNS = {
     "study": st.column_config.TextColumn("Study", width=260),
     "state": st.column_config.TextColumn("State", width=230),
@@ -48,8 +53,14 @@ def in_words(statuses: Mapping[RunStatus, int]) -> str:
     )
 
 
-def draw_progress(study: StudyRow, runs: Sequence[RunRow]) -> None:
-    """Draw a bar over all epochs, and a table of methods and seeds that leads to each run."""
+def draw_progress(study: StudyRow, runs: Sequence[RunRow], cells: Mapping[str, CellNames]) -> None:
+    """Draw a bar over all epochs, what failed, and a table that leads to each run.
+
+    Args:
+        study: Which one.
+        runs: Its runs, newest first.
+        cells: What its file calls them, by their ids.
+    """
     done = study.statuses.get(RunStatus.SUCCEEDED, 0)
     st.progress(
         study.progress,
@@ -58,21 +69,47 @@ def draw_progress(study: StudyRow, runs: Sequence[RunRow]) -> None:
             f"epochs · {in_words(study.statuses)}"
         ),
     )
-    st.markdown(grid(runs))
+    _say_failed([run for run in runs if run.status is RunStatus.FAILED], cells)
+    with st.expander(f"Every run: {len(runs):,}", expanded=len(runs) <= FEW_RUNS):
+        st.markdown(grid(runs, cells))
 
 
-def grid(runs: Sequence[RunRow]) -> str:
+def _say_failed(failed: Sequence[RunRow], cells: Mapping[str, CellNames]) -> None:
+    if not failed:
+        return
+    named = ", ".join(
+        f"[{literal(_called(run, cells))}, seed {run.seed}](run?id={run.id})"
+        for run in failed[:FEW_FAILED]
+    )
+    more = f" and {len(failed) - FEW_FAILED} more" if len(failed) > FEW_FAILED else ""
+    st.warning(f"Failed, and not in the tables: {named}{more}.", icon=":material/error:")
+
+
+def _called(run: RunRow, cells: Mapping[str, CellNames]) -> str:
+    """Return a run's method and scenario as the file calls them, or its method."""
+    cell = cells.get(run.id)
+    return run.method if cell is None else ", ".join(filter(None, (cell.method, cell.scenario)))
+
+
+def grid(runs: Sequence[RunRow], cells: Mapping[str, CellNames]) -> str:
     """Return a Markdown table of methods by seeds; a run of a repeated seed stands beside it."""
     seeds = sorted({run.seed for run in runs})
-    cells: dict[str, dict[int, list[str]]] = {}
+    places = {run_id: cell.place for run_id, cell in cells.items()}
+    rows: dict[tuple[str, str], dict[int, list[str]]] = {}
+    order: dict[tuple[str, str], tuple[int, str]] = {}
     for run in reversed(runs):  # they come newest first
-        cells.setdefault(run.method, {}).setdefault(run.seed, []).append(_cell(run))
-    head = ["Method", *(f"Seed {seed}" for seed in seeds)]
+        cell = cells.get(run.id)
+        key = ("", run.method) if cell is None else (cell.scenario, cell.method)
+        rows.setdefault(key, {}).setdefault(run.seed, []).append(_cell(run))
+        stands = (places.get(run.id, 0), run.method)
+        order[key] = min(order.get(key, stands), stands)
+    scenarios = any(scenario for scenario, _ in rows)
+    head = [*["Scenario"] * scenarios, "Method", *(f"Seed {seed}" for seed in seeds)]
     lines = [head, ["---"] * len(head)]
-    lines += [
-        [literal(method), *(", ".join(of_seed.get(seed, [])) for seed in seeds)]
-        for method, of_seed in sorted(cells.items())
-    ]
+    for scenario, method in sorted(rows, key=order.__getitem__):
+        names = [literal(scenario)] * scenarios + [literal(method)]
+        of_seed = rows[scenario, method]
+        lines.append([*names, *(", ".join(of_seed.get(seed, [])) for seed in seeds)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -80,4 +117,6 @@ def _cell(run: RunRow) -> str:
     words = tagged(run.shown_status)
     if run.status in (RunStatus.RUNNING, RunStatus.STOPPING):
         words = f"{words}, {100 * run.progress:.0f} %"
+    elif run.status is RunStatus.SUCCEEDED and run.started_at and run.ended_at:
+        words = f"{words}, {duration((run.ended_at - run.started_at).total_seconds())}"
     return f"[{literal(words)}](run?id={run.id})"

@@ -74,17 +74,29 @@ def spread(wrong: Counts, count: Counts) -> Spread:
     if not len(present):
         raise ValueError("no class has a sample")
     errors = wrong[present] / count[present]
-    tenth = np.sort(errors)[-ceil(len(errors) / 10) :]
-    mean, sd = errors.mean(), errors.std()
     return Spread(
         average=float(wrong.sum() / count.sum()),
         worst=float(errors.max()),
         worst_class=int(present[errors.argmax()]),
-        worst_tenth=float(tenth.mean()),
+        worst_tenth=worst_mean(errors, tenths=1),
         gap=float(errors.max() - errors.min()),
-        sd=float(sd),
-        nsd=float(sd / mean) if mean else 0.0,
+        sd=float(errors.std()),
+        nsd=nsd(errors),
     )
+
+
+def worst_mean(errors: Floats, *, tenths: int) -> float:
+    """Return the mean of the so many tenths of class errors (C,) that are worst, rounded up."""
+    return float(np.sort(errors)[-ceil(len(errors) * tenths / 10) :].mean())
+
+
+def nsd(errors: Floats) -> float:
+    """Return the normalised standard deviation of class errors (C,) (Xu et al. 2021).
+
+    That of the population, as the classes are all there are; 0 where no class errs.
+    """
+    mean = float(errors.mean())
+    return float(errors.std()) / mean if mean else 0.0
 
 
 def rho(average: float, worst: float, *, base_average: float, base_worst: float) -> float:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
 
 from db import workers
 from db.evaluations import NewEvaluation, write_evaluation
-from db.models import FINAL, ClassSummary, RunStatus
+from db.models import FINAL, ClassSummary, RunStatus, StudyCell
 from db.reads import queries
 from db.reads.rows import RunRow
 from db.session import Database
@@ -144,6 +144,14 @@ class Studio:
             records.write_evaluation_card(session, run_id, protocol)
             new = NewEvaluation(FINAL, "attack", 100, protocol, outcomes=said)
             write_evaluation(session, run_id, 1, new=new)
+
+    def called(
+        self, run_id: str, study: str, scenario: str, method: str, *, place: int = 0
+    ) -> None:
+        """Give a run the names that a study's file has for it."""
+        names = {"scenario": scenario, "method": method, "place": place}
+        with self.database.write() as session:
+            session.execute(insert(StudyCell).values(study=study, run_id=run_id, **names))
 
     def failed(self, name: str, message: str) -> str:
         run_id = self.running(name, 1)

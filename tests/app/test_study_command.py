@@ -92,8 +92,11 @@ def test_a_dry_run_says_what_would_be_queued_and_queues_nothing(studio, caat, fi
     told = json.loads(caat("launch", file, "--dry-run", "--json")[1])
     assert (told["cells"], told["new"]) == (8, 4)
     assert told["rows"][0] == {
-        "scenario": "standard", "method": "trades",
-        "new": [1], "shared": [], "there": [0],
+        "scenario": "standard",
+        "method": "trades",
+        "new": [1],
+        "shared": [],
+        "there": [0],
     }
     assert len(runs_of(studio)) == 4
 

@@ -11,8 +11,9 @@ from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
 from app.cli.main import cli
+from app.compare.study import study_tables
 from app.compare.study_text import as_csv, as_json, as_latex, as_markdown
-from tests.app.test_studies import of_three_seeds, results, some_run, study_tables
+from tests.app.test_study_table import of_three_seeds, results, some_run
 
 ROWS = {"a": (0.40, 0.42, 0.44), "b": (0.41, 0.45, 0.44), "c": (0.60, 0.61, 0.63)}
 
