@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.base import class_axis, figure, marker, plain, register, whiskers
-from app.text.format import percent
+from app.text.format import count
 from app.text.palette import MUTED, method_style
 
 COLUMNS = ("title", "method", "value", "low", "high", "corrected", "differs", "n")
@@ -42,9 +42,8 @@ def _draw_row(fig: go.Figure, row: pd.DataFrame, place: int) -> None:
     style = method_style(str(first["method"]))
     tested = first["corrected"] == first["corrected"]
     p_value = f"corrected p = {first['corrected']:.3g}" if tested else "no test"
-    interval = f" ({percent(first['low'])} to {percent(first['high'])})" * bool(
-        first["low"] == first["low"]
-    )
+    has_interval = first["low"] == first["low"]
+    interval = f" ({first['low']:+.2%} to {first['high']:+.2%})" if has_interval else ""
     fig.add_scatter(
         x=row["value"],
         y=[place],
@@ -53,5 +52,5 @@ def _draw_row(fig: go.Figure, row: pd.DataFrame, place: int) -> None:
         marker=marker(style),
         error_x=whiskers(row.fillna({"low": first["value"], "high": first["value"]}), style.color),
         hovertemplate=f"<b>{plain(first['title'])}</b>: %{{x:+.2%}}{interval}<br>{p_value}, "
-        f"n = {first['n']} common seeds<extra></extra>",
+        f"{count(int(first['n']), 'common seed')}<extra></extra>",
     )

@@ -32,16 +32,22 @@ def method_classes(table: pd.DataFrame) -> go.Figure:
         z=grid.to_numpy(),
         x=columns,
         y=[plain(title) for title in grid.index],
-        text=[[f"{100 * value:.0f}" for value in row] for row in grid.to_numpy()]
-        if len(columns) <= FEW
-        else None,
+        text=_numbers(grid) if len(columns) <= FEW else None,
         texttemplate="%{text}",
         zmin=0,
         zmax=1,
         colorscale=SEQUENTIAL,
-        showscale=False,
+        showscale=len(columns) > FEW,
+        colorbar={"tickformat": ".0%"},
         xgap=1,
         ygap=1,
         hovertemplate="<b>%{y}</b>, class <b>%{x}</b>: %{z:.1%}<extra></extra>",
     )
     return fig
+
+
+def _numbers(grid: pd.DataFrame) -> list[list[str]]:
+    """Write percentages for the cells; a class that a method lacks has none."""
+    return [
+        ["" if value != value else f"{100 * value:.0f}" for value in row] for row in grid.to_numpy()
+    ]

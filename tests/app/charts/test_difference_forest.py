@@ -99,7 +99,7 @@ def test_names_stand_at_the_rows_and_in_no_legend():
 def test_the_hover_text_tells_difference_interval_p_value_and_seeds():
     found = dots(difference_forest(table()))
     assert hovers(found["CAAT"]) == [
-        "<b>CAAT</b>: -3.00% (-6.0 % to -1.0 %)<br>corrected p = 0.00412, n = 5 common seeds"
+        "<b>CAAT</b>: -3.00% (-6.00% to -1.00%)<br>corrected p = 0.00412, 5 common seeds"
         "<extra></extra>"
     ]
 
@@ -107,9 +107,9 @@ def test_the_hover_text_tells_difference_interval_p_value_and_seeds():
 def test_the_hover_text_of_two_seeds_has_an_interval_and_of_one_none_and_neither_a_test():
     found = dots(difference_forest(table()))
     (two,), (one,) = hovers(found["Two"]), hovers(found["One"])
-    assert two.startswith("<b>Two</b>: +10.00% (-20.0 % to ")
-    assert two.endswith("<br>no test, n = 2 common seeds<extra></extra>")
-    assert one.startswith("<b>One</b>: +30.00%<br>no test, n = 1 common seed")
+    assert two.startswith("<b>Two</b>: +10.00% (-20.00% to ")
+    assert two.endswith("<br>no test, 2 common seeds<extra></extra>")
+    assert one.startswith("<b>One</b>: +30.00%<br>no test, 1 common seed<extra></extra>")
 
 
 def test_one_row_alone_stands_beside_the_line():

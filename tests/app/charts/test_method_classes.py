@@ -106,6 +106,7 @@ def test_a_class_that_a_method_lacks_stays_empty():
     assert cells(heatmap)["CAAT", "ant"] is None
     assert cells(heatmap)["WAT", "ant"] == 0.126
     assert ("CAAT", "ant") not in cell_hovers(heatmap)
+    assert cells(heatmap, "text")["CAAT", "ant"] == ""
 
 
 def test_one_method_in_one_class_is_one_cell():
