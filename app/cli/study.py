@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli import study_files
 from app.cli.options import ACTOR, AsJson, File, Memory, Priority, Queue
 from app.cli.terminal import say, say_json
 from app.text.format import duration
@@ -232,3 +233,6 @@ def delete(
 
     _runs_of(study)
     say(delete_study(study, ACTOR, leave_files=leave_files))
+
+
+study_files.add_to(cli)

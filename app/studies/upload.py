@@ -8,6 +8,7 @@ from app.data import cached
 from app.scenario.toml_in import LARGEST, parse_toml
 from app.studies import reads
 from app.studies.plan import plan_of
+from app.studies.preset_files import PresetFile, preset_files
 from app.text.format import count, duration
 from app.text.markdown import literal
 from db.studies import Found
@@ -30,18 +31,48 @@ def draw_upload() -> None:
             "shared."
         )
         file = st.file_uploader("Study file", type=["toml"], key="study-file")
-        if file is None:
-            return
-        if file.size > LARGEST:
+        preset = _ask_preset(disabled=file is not None)
+        if file is not None and file.size > LARGEST:
             st.error(f"It is larger than {LARGEST:,} bytes, so it is no study file.")
-            return
-        try:
-            name, found = _read(file.getvalue())
-        except UserError as error:
-            for line in str(error).split("\n"):
-                st.error(literal(line))
-            return
-        _draw_plan(name, found, file.file_id)
+        elif file is not None:
+            _draw_file(file.getvalue(), file.file_id)
+        elif preset is not None:
+            _draw_file(preset.text.encode(), preset.name)
+
+
+def _ask_preset(*, disabled: bool) -> PresetFile | None:
+    known = {preset.name: preset for preset in preset_files()}
+    chosen = st.selectbox(
+        "Or one that comes with the program",
+        list(known),
+        index=None,
+        key="study-preset",
+        placeholder="The paper's table, every method ...",
+        disabled=disabled,
+    )
+    if chosen is None or disabled:
+        return None
+    st.caption(literal(known[chosen].description))
+    st.download_button(
+        "Download it, to change it",
+        known[chosen].text,
+        file_name=f"{chosen}.toml",
+        mime="application/toml",
+        icon=":material/download:",
+        on_click="ignore",
+        key="study-preset-download",
+    )
+    return known[chosen]
+
+
+def _draw_file(content: bytes, file_id: str) -> None:
+    try:
+        name, found = _read(content)
+    except UserError as error:
+        for line in str(error).split("\n"):
+            st.error(literal(line))
+        return
+    _draw_plan(name, found, file_id)
 
 
 @st.cache_data(ttl=600.0, max_entries=8, show_spinner="Checking every cell …")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.scenario.toml_out import as_study
+from app.studies.preset_files import PresetFile, preset_file, preset_files
 from db import studies
 from db.models import RunStatus
 from db.writes import transitions
@@ -216,7 +217,32 @@ def test_the_example_of_the_documentation_can_be_launched(caat):
     assert tomllib.loads(EXAMPLE.read_text())["name"] == told["study"]
 
 
+@pytest.mark.parametrize("preset", preset_files(), ids=lambda preset: preset.name)
+def test_every_preset_has_cells_of_its_own_and_says_what_it_is(preset):
+    study = read_study(tomllib.loads(preset.text))
+    assert len(cells(study)) == len(study.seeds) * len(study.scenarios) * len(study.methods)
+    assert len(preset.description) > 40
+
+
+def test_presets_are_listed_and_printed_to_be_changed(caat):
+    listed = caat("presets")[1].splitlines()
+    assert [line.split()[0] for line in listed] == [preset.name for preset in preset_files()]
+    assert caat("presets", "paper-fashion")[1] == preset_file("paper-fashion").text
+    code, _, said = caat("presets", "paper")
+    assert code == 2
+    assert said.startswith("caat: PRESET: 'paper' is not valid; choose caat-ablations, ")
+
+
 # -- in the browser
+
+
+def test_a_preset_is_launched_from_the_browser_as_a_file_is(studio, open_page, monkeypatch):
+    monkeypatch.setattr("app.studies.upload.preset_files", lambda: [PresetFile("mine", FILE)])
+    page = open_page("studies")
+    page.selectbox(key="study-preset").set_value("mine").run()
+    page.button(key="study-launch").click().run()
+    assert not page.exception
+    assert len(runs_of(studio)) == 8
 
 
 def uploaded(page, content: str):
