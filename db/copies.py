@@ -79,7 +79,7 @@ def _kept(model: Any, run: dict[str, Any], *, with_samples: bool) -> Iterable[Co
         yield last if with_samples else model.epoch < 0
 
 
-def copy_cells(source: Session, target: Session, studies: Sequence[str], run_id: str) -> None:
+def copy_cells(source: Session, target: Session, run_id: str, *, studies: Sequence[str]) -> None:
     """Have the studies call a run in the other database what they call it here."""
     names = [searchable(study) for study in studies]
     cells = select(StudyCell.__table__).where(

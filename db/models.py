@@ -109,7 +109,9 @@ class StudyCell(Base):
     scenario: Mapped[str] = mapped_column(String(200), default="")
     """As its file calls the scenario; empty where it has but one."""
     method: Mapped[str] = mapped_column(String(200), default="")
-    """As its file calls the method."""
+    """As its file calls the method, with the point of a sweep."""
+    family: Mapped[str] = mapped_column(String(200), default="")
+    """As its file calls the method alone."""
     place: Mapped[int] = mapped_column(default=0)
     """In its file: what stands there first comes first."""
 

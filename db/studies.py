@@ -73,6 +73,7 @@ class Cell:
     run: NewRun
     scenario: str = ""
     method: str = ""
+    family: str = ""
     place: int = 0
     """In the file."""
 
@@ -95,11 +96,11 @@ def runs_of(session: Session, name: str, limit: int) -> list[RunRow]:
 
 def cells_of(session: Session, name: str) -> dict[str, CellNames]:
     """Return what a study's file calls its runs, by their ids; those without a file have none."""
-    columns = (StudyCell.run_id, StudyCell.scenario, StudyCell.method, StudyCell.place)
-    stored = select(*columns).where(StudyCell.study == searchable(name))
+    columns = (StudyCell.scenario, StudyCell.method, StudyCell.family, StudyCell.place)
+    stored = select(StudyCell.run_id, *columns).where(StudyCell.study == searchable(name))
     return {
-        run_id: CellNames(scenario, method, place)
-        for run_id, scenario, method, place in session.execute(stored)
+        run_id: CellNames(scenario, method, family, place)
+        for run_id, scenario, method, family, place in session.execute(stored)
     }
 
 
@@ -146,7 +147,7 @@ def extend_study(
         run_id = known or create_run(session, replace(cell.run, study=name), actor)[0]
         made.append((found, run_id))
         if found is not Found.THERE:
-            said = {"scenario": cell.scenario, "method": cell.method, "place": cell.place}
+            said = {key: value for key, value in vars(cell).items() if key != "run"}
             session.execute(insert(StudyCell).values(study=name, run_id=run_id, **said))
     return made
 

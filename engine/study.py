@@ -1,7 +1,9 @@
 """A study: methods by scenarios by seeds, as one table says it."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
@@ -33,7 +35,8 @@ class Study(Section):
     methods: dict[str, Values] = Field(
         min_length=1,
         description="Methods by a name of their own: fields of the method, its `name` where it is "
-        "another one, and tables in which its runs differ",
+        "another one, tables in which its runs differ, and `sweep`: a list of values for any of "
+        "these by its path, each combination a row of its own",
     )
 
     @field_validator("name")
@@ -60,6 +63,8 @@ class Study(Section):
     def _methods_have_names(cls, methods: dict[str, Values]) -> dict[str, Values]:
         if "" in methods:
             raise ValueError("one has no name of its own; write [methods.NAME]")
+        for name, fields in methods.items():
+            _require_sweep(name, fields.get("sweep", {}))
         return methods
 
     @field_validator("base")
@@ -73,6 +78,17 @@ class Study(Section):
         for tables in scenarios.values():
             _only_tables(tables)
         return scenarios
+
+
+def _require_sweep(method: str, sweep: object) -> None:
+    if not isinstance(sweep, Mapping):
+        raise ValueError(f"{method}.sweep is not valid; write [methods.NAME.sweep] with lists")
+    for path, values in sweep.items():
+        if not isinstance(values, list) or not values:
+            raise ValueError(f"{method}.sweep.{path}: {values!r} is not valid; write a list")
+        twice = [value for place, value in enumerate(values) if value in values[:place]]
+        if twice:
+            raise ValueError(f"{method}.sweep.{path}: {twice[0]!r} stands there twice")
 
 
 def _only_tables(values: Values) -> Values:
@@ -93,6 +109,8 @@ class Cell:
     method_name: str
     seed: int
     scenario: Scenario
+    family: str = ""
+    """What the file calls the method that a sweep made this row of; the row's own name if none."""
 
     @property
     def title(self) -> str:
@@ -125,40 +143,65 @@ def cells(study: Study) -> list[Cell]:
     """
     lines: dict[str, None] = {}
     found: list[Cell] = []
-    for scenario, method, seed, values in _every(study):
-        try:
-            made = new_scenario(values)
-        except ValidationError as error:
-            told = error_lines(error, Scenario).items()
-            lines |= {f"{_title(scenario, method)}: {field}: {text}": None for field, text in told}
-            continue
-        found.append(Cell(scenario, method, seed, made))
+    for seed in study.seeds:
+        for scenario, differs in study.scenarios.items():
+            shared = _over(study.base, differs)
+            for row in _rows(study):
+                title = _title(scenario, row.name)
+                values = _over(shared, row.tables)
+                named = {"name": title[:NAME_LENGTH], "seed": seed, "method": row.method}
+                try:
+                    made = new_scenario({**values, **named})
+                except ValidationError as error:
+                    told = error_lines(error, Scenario).items()
+                    lines |= {f"{title}: {field}: {text}": None for field, text in told}
+                    continue
+                found.append(Cell(scenario, row.name, seed, made, row.family))
     if lines:
         raise UserError(*lines)
     _require_apart(found)
     return found
 
 
-def _every(study: Study) -> Iterator[tuple[str, str, int, Values]]:
-    """Yield the names, the seed and the values of every cell."""
-    for seed in study.seeds:
-        for scenario, differs in study.scenarios.items():
-            shared = _over(study.base, differs)
-            for method, fields in study.methods.items():
-                tables = {name: fields[name] for name in fields if name in TABLES}
-                own = {name: value for name, value in fields.items() if name not in TABLES}
-                title = _title(scenario, method)[:NAME_LENGTH]
-                yield (
-                    scenario,
-                    method,
-                    seed,
-                    {
-                        **_over(shared, tables),
-                        "name": title,
-                        "seed": seed,
-                        "method": {"name": method, **own},
-                    },
-                )
+@dataclass(frozen=True)
+class _Row:
+    """A method of the file at one point of its sweep."""
+
+    name: str
+    family: str
+    method: Values
+    tables: Values
+
+
+def _rows(study: Study) -> Iterator[_Row]:
+    """Yield every method at every point of its sweep."""
+    for family, fields in study.methods.items():
+        sweep = fields.get("sweep", {})
+        plain = {name: value for name, value in fields.items() if name != "sweep"}
+        for point in product(*sweep.values()):
+            chosen = dict(zip(sweep, point, strict=True))
+            told = "".join(f", {path} = {_said(value)}" for path, value in chosen.items())
+            whole = plain
+            for path, value in chosen.items():
+                whole = _over(whole, _nested(path, value))
+            yield _Row(
+                f"{family}{told}",
+                family,
+                {"name": family, **{key: whole[key] for key in whole if key not in TABLES}},
+                {key: whole[key] for key in whole if key in TABLES},
+            )
+
+
+def _nested(path: str, value: Any) -> Values:
+    """Return ``{"training": {"lr": value}}`` for ``training.lr``."""
+    for name in reversed(path.split(".")):
+        value = {name: value}
+    found: Values = value
+    return found
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:

@@ -126,7 +126,13 @@ def look_up(name: str, cells: Sequence[Cell]) -> list[Found]:
 
 def _wanted(cells: Sequence[Cell], runs: Sequence[NewRun]) -> list[studies.Cell]:
     return [
-        studies.Cell(run, searchable(cell.scenario_name), searchable(cell.method_name), place)
+        studies.Cell(
+            run,
+            searchable(cell.scenario_name),
+            searchable(cell.method_name),
+            searchable(cell.family or cell.method_name),
+            place,
+        )
         for place, (cell, run) in enumerate(zip(cells, runs, strict=True))
     ]
 

@@ -110,11 +110,17 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
     workers: Annotated[int, typer.Option(min=0, max=64)] = 1,
     demo: Annotated[bool, typer.Option(help="Queue the demonstration if there is no run")] = True,
+    *,
+    demo_results: Annotated[
+        bool, typer.Option("--demo-results", help="Add finished studies to look at")
+    ] = False,
 ) -> None:
     """Start everything on one machine: broker, workers, dashboard; Ctrl-C stops all of it."""
     from app.cli import up as everything
 
-    everything.up(port=port, num_workers=workers, demo=demo, as_caat=_as_caat)
+    everything.up(
+        port=port, num_workers=workers, demo=demo, demo_results=demo_results, as_caat=_as_caat
+    )
 
 
 def _as_caat(*words: str) -> Callable[[], NoReturn]:

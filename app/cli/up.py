@@ -28,7 +28,12 @@ HEAD_START = 2.0
 
 
 def up(
-    *, port: int, num_workers: int, demo: bool, as_caat: Callable[..., Callable[[], NoReturn]]
+    *,
+    port: int,
+    num_workers: int,
+    demo: bool,
+    as_caat: Callable[..., Callable[[], NoReturn]],
+    demo_results: bool = False,
 ) -> None:
     """Start everything, and stay until Ctrl-C or SIGTERM.
 
@@ -36,6 +41,7 @@ def up(
         port: Where the dashboard listens.
         num_workers: How many are started.
         demo: Whether the demonstration is queued if there is no run.
+        demo_results: Whether the studies that come with the program are added first.
         as_caat: Makes of a command's words what runs that command in this process and ends it.
 
     Raises:
@@ -60,8 +66,7 @@ def up(
         for child in reversed(children[1:]):
             child.start()
         _see_it_answer(dashboard, address, children[1:])
-        if demo:
-            _queue_demonstration(database)
+        _add_to_look_at(database, demo=demo, results=demo_results)
         while True:
             _keep_alive(children, pause=0.5)
             if num_workers == 0:
@@ -161,6 +166,22 @@ def _end_lost(database: "Database") -> None:
 
     with contextlib.suppress(*TRANSIENT_ERRORS):  # pages say so; it is tried again soon
         reconcile.end_lost(database)
+
+
+def _add_to_look_at(database: "Database", *, demo: bool, results: bool) -> None:
+    if results:
+        _add_results(database)
+    if demo:
+        _queue_demonstration(database)
+
+
+def _add_results(database: "Database") -> None:
+    """Add the runs of the studies that come with the program, unless they are here."""
+    from app.studies.preset_files import RESULTS
+    from tasks.results.study_archive import import_studies
+
+    done = import_studies(database, RESULTS, actor="demonstration")
+    typer.echo(f"Studies to look at: {', '.join(done.studies)}", err=True)
 
 
 def _queue_demonstration(database: "Database") -> None:

@@ -34,7 +34,9 @@ class Finished:
     scenario_name: str = ""
     """What the file of the study that was asked for calls its scenario."""
     cell_name: str = ""
-    """And its method."""
+    """And its method, with the point of a sweep."""
+    family: str = ""
+    """And the method alone."""
     place: int = 0
     """Of its cell in that file."""
 
@@ -65,6 +67,7 @@ def shaped(row: FinishedRow) -> Finished:
         class_names=tuple(visible(str(name)) for name in row.class_names or ()),
         scenario_name=visible(row.cell.scenario) if row.cell else "",
         cell_name=visible(row.cell.method) if row.cell else "",
+        family=visible(row.cell.family) if row.cell else "",
         place=row.cell.place if row.cell else 0,
     )
 

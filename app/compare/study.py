@@ -27,7 +27,8 @@ class StudyTable:
 
     Attributes:
         protocol: How they were measured.
-        rows: One row per method: ``title``, ``method``, ``n`` (seeds), ``seeds``, and for each of
+        rows: One row per method: ``title``, ``family`` (what rows of one sweep share, else the
+            title), ``method``, ``n`` (seeds), ``seeds``, ``runs`` (their ids), and for each of
             `MEASURES` the mean over the seeds, its ``_sd`` (sample standard deviation), ``_low``
             and ``_high`` (Student's 95 % interval of the mean; all three NaN for one seed) and
             ``_values``, the seeds' own. Errors are shares of 1.
@@ -92,9 +93,11 @@ def _table(runs: Sequence[Finished], errors: pd.DataFrame, classes: pd.DataFrame
     rows = [
         {
             "title": names[key],
+            "family": members[key][0].family or names[key],
             "method": members[key][0].method,
             "n": len(members[key]),
             "seeds": ", ".join(str(run.seed) for run in members[key]),
+            "runs": [run.id for run in members[key]],
             **_over_seeds(errors.loc[[run.id for run in members[key]]]),
         }
         for key in sorted(members, key=lambda key: (order[key], names[key]))

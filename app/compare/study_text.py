@@ -189,7 +189,7 @@ def _plain(table: StudyTable, against: str | None) -> pd.DataFrame:
             added[column] = table.rows["title"].map(told).astype("float64")
         p_values = {title: one.p_value for title, one in rivals.items()}
         added[f"{name}_p"] = table.rows["title"].map(p_values).astype("float64")
-    plain = table.rows.drop(columns=[f"{name}_values" for name in MEASURES])
+    plain = table.rows.drop(columns=["runs", *(f"{name}_values" for name in MEASURES)])
     return pd.concat([plain, pd.DataFrame(added)], axis=1)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from engine.errors import UserError
 
 FOLDER = Path(__file__).parent / "presets"
+RESULTS = Path(__file__).parent / "results" / "fashion-mnist.caat"
+"""What `caat study export` wrote of the studies whose results come with the program."""
 
 
 @dataclass(frozen=True)

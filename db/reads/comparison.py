@@ -40,6 +40,8 @@ class CellNames:
 
     scenario: str
     method: str
+    family: str
+    """The method alone, where a sweep made several rows of it."""
     place: int
 
 
@@ -70,7 +72,7 @@ def finished_runs(session: Session, limit: int = 1000) -> list[FinishedRow]:
 def finished_of(session: Session, study: str) -> list[FinishedRow]:
     """Return the finished runs of a study, newest first."""
     named = and_(StudyCell.run_id == Run.id, StudyCell.study == searchable(study))
-    names = (StudyCell.scenario, StudyCell.method, StudyCell.place)
+    names = (StudyCell.scenario, StudyCell.method, StudyCell.family, StudyCell.place)
     known = _finished().add_columns(*names).outerjoin(StudyCell, named)
     found = session.execute(known.where(of_study(study)).order_by(*_NEWEST)).all()
     rows = [(FinishedRow(*row[: -len(names)]), row) for row in found]

@@ -65,7 +65,7 @@ def export_studies(database: Database, names: Sequence[str], out: Path) -> Copie
                     copies.copy_run(
                         source, session, run_id, actor="export", with_samples=run_id in first
                     )
-                    copies.copy_cells(source, session, names, run_id)
+                    copies.copy_cells(source, session, run_id, studies=names)
             home = {run_id: name for name in reversed(names) for run_id in wanted[name]}
             with target.write() as session:
                 copies.set_home(session, home)
@@ -90,7 +90,7 @@ def import_studies(database: Database, file: Path, actor: str) -> Copied:
                 if not copies.known_ids(session, [run_id]):
                     copies.copy_run(there, session, run_id, actor=actor)
                     copied += 1
-                copies.copy_cells(there, session, names, run_id)
+                copies.copy_cells(there, session, run_id, studies=names)
     return Copied(names, copied, len(run_ids) - copied)
 
 

@@ -145,11 +145,9 @@ class Studio:
             new = NewEvaluation(FINAL, "attack", 100, protocol, outcomes=said)
             write_evaluation(session, run_id, 1, new=new)
 
-    def called(
-        self, run_id: str, study: str, scenario: str, method: str, *, place: int = 0
-    ) -> None:
-        """Give a run the names that a study's file has for it."""
-        names = {"scenario": scenario, "method": method, "place": place}
+    def called(self, run_id: str, study: str, scenario: str, method: str, **more: Any) -> None:
+        """Give a run the names that a study's file has for it; ``family`` and ``place`` too."""
+        names = {"scenario": scenario, "method": method, "family": method, "place": 0} | more
         with self.database.write() as session:
             session.execute(insert(StudyCell).values(study=study, run_id=run_id, **names))
 

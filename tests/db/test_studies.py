@@ -127,7 +127,9 @@ def test_runs_of_a_known_study_come_back_in_the_order_of_their_keys(database, ne
 def extended(database, new_run, digests: str, name: str = "S", **fields):
     """Give a study a run of each letter; return where each comes from, and its id."""
     cells = [
-        studies.Cell(new_run(seed=n, scenario_digest=64 * digest, **fields), "noise", "caat", n)
+        studies.Cell(
+            new_run(seed=n, scenario_digest=64 * digest, **fields), "noise", "caat 1", "caat", n
+        )
         for n, digest in enumerate(digests)
     ]
     with database.write() as session:
@@ -170,7 +172,7 @@ def test_what_waits_or_has_succeeded_elsewhere_is_shared_and_not_trained_again(
         (row,) = comparison.finished_of(session, "T")
         (own,) = comparison.finished_of(session, "S")
         assert row.id == own.id == there
-    assert row.cell == CellNames("noise", "caat", 1)
+    assert row.cell == CellNames("noise", "caat 1", "caat", 1)
     assert origins(extended(database, new_run, "abc", name="T")) == [Found.THERE] * 3
 
 

@@ -118,3 +118,39 @@ def test_a_mistake_of_every_seed_is_told_once():
 def test_two_cells_that_are_the_same_run_are_refused():
     (line,) = lines_of(methods={"a": {"name": "trades"}, "b": {"name": "trades"}})
     assert line == "b, standard: is the same run as a, standard; leave one of them out"
+
+
+def swept(**sweep):
+    return {**TABLE, "seeds": [0], "methods": {"trades": {"beta": 1.5, "sweep": sweep}}}
+
+
+def test_a_sweep_makes_a_row_of_every_combination_and_they_are_one_family():
+    found = cells(read_study(swept(beta=[1.0, 6], **{"training.lr": [0.1, 0.2]})))
+    of_standard = [c for c in found if c.scenario_name == "standard"]
+    assert [c.method_name for c in of_standard] == [
+        f"trades, beta = {beta}, training.lr = {lr}" for beta in ("1.0", "6") for lr in (0.1, 0.2)
+    ]
+    assert {c.family for c in found} == {"trades"}
+    assert [(c.scenario.method.beta, c.scenario.training.lr) for c in of_standard] == list(
+        product([1.0, 6.0], [0.1, 0.2])
+    )
+    assert of_standard[0].scenario.training.epochs == 4
+    assert of_standard[0].scenario.name == "trades, beta = 1.0, training.lr = 0.1, standard"
+
+
+def test_a_method_without_a_sweep_is_its_own_family():
+    assert {c.family for c in cells(read_study(TABLE))} == {"trades", "wat, slow"}
+
+
+@pytest.mark.parametrize(
+    ("sweep", "says"),
+    [
+        ({"beta": []}, "methods: trades.sweep.beta: [] is not valid; write a list"),
+        ({"beta": 3}, "methods: trades.sweep.beta: 3 is not valid; write a list"),
+        ({"beta": [1, 1.0]}, "methods: trades.sweep.beta: 1.0 stands there twice"),
+        (3, "methods: trades.sweep is not valid; write [methods.NAME.sweep] with lists"),
+        ({"betta": [1]}, "trades, betta = 1, standard: method.betta: unknown key (value 1)"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_one_line_with_the_field(sweep, says):
+    assert lines_of(methods={"trades": {"sweep": sweep}})[0] == says

@@ -14,6 +14,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.String(32), nullable=False),
         sa.Column("scenario", sa.String(200), nullable=False),
         sa.Column("method", sa.String(200), nullable=False),
+        sa.Column("family", sa.String(200), nullable=False),
         sa.Column("place", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["run_id"], ["run.id"], name="fk_study_cell_run_id_run", ondelete="CASCADE"
