@@ -76,3 +76,12 @@ def outcomes(session: Session, run_id: str, name: str) -> dict[str, np.ndarray] 
     stored = select(Evaluation.outcomes).where(Evaluation.run_id == run_id, Evaluation.name == name)
     data = session.execute(stored).scalar()
     return None if data is None else snapshot.decode(data)
+
+
+def in_order(session: Session, run_id: str, name: str) -> dict[str, np.ndarray] | None:
+    """Return the same in the order of the images."""
+    found = outcomes(session, run_id, name)
+    if found is None:
+        return None
+    order = found["sample"].argsort()
+    return {column: values[order] for column, values in found.items()}

@@ -1,5 +1,7 @@
 """What each method's settings trade: an error under attack against the natural error."""
 
+from collections import Counter
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -7,7 +9,6 @@ from app.charts.base import band, figure, marker, plain, register
 from app.text.palette import method_style
 
 COLUMNS = ("family", "method", "part", "title", "x", "y", "low", "high")
-FAINT = 0.5
 
 
 @register("Fronts of settings", COLUMNS)
@@ -25,8 +26,11 @@ def fronts(table: pd.DataFrame) -> go.Figure:
         yaxis={"title": {"text": "Error under attack"}, "tickformat": ".0%"},
         hovermode="closest",
     )
+    seen: Counter[str] = Counter()
     for family, rows in table.groupby("family", sort=False):
-        style = method_style(str(rows["method"].iloc[0]))
+        method = str(rows["method"].iloc[0])
+        style = method_style(method, seen[method])
+        seen[method] += 1
         line = rows[rows["part"] == "line"]
         if len(line):
             fig.add_scatter(**band(line["x"], line, style.color), legendgroup=plain(family))

@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from app.cli import database, evaluate, methods, runs, study, theory, watch
+from app.cli import figure as figure_command
 from app.cli import table as table_command
 from app.cli.options import ACTOR, AsJson, File, Set
 from app.cli.os_errors import explained
@@ -213,6 +214,7 @@ cli.command()(evaluate.evaluate)
 cli.command()(watch.metrics)
 cli.command()(watch.top)
 cli.command()(table_command.table)
+cli.command()(figure_command.figure)
 cli.command()(methods.methods)
 
 

@@ -7,7 +7,6 @@ is read again and again.
 from collections.abc import Sequence
 from datetime import datetime
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -112,8 +111,4 @@ def outcomes(
     ``made`` tells an evaluation from the one that it replaced.
     """
     with cached.database().read() as session:
-        found = evaluations.outcomes(session, run_id, evaluation)
-    if found is None:
-        return None
-    order = np.argsort(found["sample"])
-    return {name: column[order] for name, column in found.items()}
+        return evaluations.in_order(session, run_id, evaluation)

@@ -6,14 +6,14 @@ from math import ceil
 import pandas as pd
 import streamlit as st
 
-from app.charts.base import charts
 from app.compare.contest import contest, in_a_list
 from app.compare.measures import MEASURES
 from app.compare.runs import outcomes
 from app.compare.study import StudyTable
-from app.compare.study_fronts import OVER, TIMES, Points, common_level, compared, lines, points
+from app.compare.study_fronts import OVER, TIMES, Points, common_level, compared, points
 from app.compare.study_ranks import study_ranks
 from app.components.page import show_chart, show_table
+from app.studies import figures
 from app.text.format import count, percent
 from app.text.markdown import literal
 
@@ -40,6 +40,10 @@ def draw(chosen: Sequence[StudyTable], tables: Sequence[StudyTable], name: str) 
     KINDS[kind or next(iter(KINDS))](chosen, tables, name)
 
 
+def _show(figure: figures.Figure, key: str) -> None:
+    show_chart(figure.drawn, key=key, alt=figure.alt)
+
+
 def _differences(chosen: Sequence[StudyTable], _: Sequence[StudyTable], name: str) -> None:
     titles = list(dict.fromkeys(title for table in chosen for title in table.rows["title"]))
     wanted = st.selectbox("Compared with", [BEST, *titles], key="against", width=320)
@@ -49,53 +53,26 @@ def _differences(chosen: Sequence[StudyTable], _: Sequence[StudyTable], name: st
         if found is None:
             st.caption("One row alone has nobody to differ from.")
             continue
-        methods = dict(zip(table.rows["title"], table.rows["method"], strict=True))
-        rows = pd.DataFrame(
-            [
-                {
-                    "title": rival.title,
-                    "method": methods[rival.title],
-                    "value": rival.difference.value,
-                    "low": rival.difference.low,
-                    "high": rival.difference.high,
-                    "corrected": rival.p_value,
-                    "differs": rival.differs,
-                    "n": rival.difference.n,
-                }
-                for rival in found.rivals
-                if rival.difference.n
-            ]
-        )
         st.caption(
             f"{MEASURES[name].head}, less that of *{literal(found.reference)}*: mean over common "
             "seeds, with Student's 95 % interval where there are two or more; faint where "
             "chance may explain it (paired t-test, Holm, 5 %)."
         )
-        alt = f"Differences to {found.reference}: " + ", ".join(
-            f"{row['title']} {percent(row['value'])}" for row in rows.to_dict("records")
-        )
-        show_chart(charts()["difference_forest"].draw(rows), key=f"forest-{place}", alt=alt)
+        _show(figures.differences(table, found), f"forest-{place}")
 
 
 def _classes(chosen: Sequence[StudyTable], _: Sequence[StudyTable], name: str) -> None:
-    error = MEASURES[name].error
     for place, table in enumerate(chosen):
-        known = table.classes[table.classes["name"] == error] if len(table.classes) else None
-        if known is None or known.empty:
+        figure = figures.classes(table, name)
+        if figure is None:
             st.caption("No errors of classes are stored for these runs.")
             continue
-        order = {title: at for at, title in enumerate(table.rows["title"])}
-        ordered = known.sort_values("title", key=lambda titles: titles.map(order), kind="stable")
+        error = MEASURES[MEASURES[name].error].head.split(",")[0]
         st.caption(
-            f"{MEASURES[error].head.split(',')[0]} error of each class in percent, mean over the "
-            "seeds; dark is good. Of many classes the worst."
+            f"{error} error of each class in percent, mean over the seeds; dark is good. Of many "
+            "classes the worst."
         )
-        worst = ordered.sort_values("value").iloc[-1]
-        show_chart(
-            charts()["method_classes"].draw(ordered),
-            key=f"classes-{place}",
-            alt=f"Error by method and class, largest: {worst['title']}, {worst['class']}",
-        )
+        _show(figure, f"classes-{place}")
 
 
 def _ranks(_: Sequence[StudyTable], tables: Sequence[StudyTable], name: str) -> None:
@@ -117,8 +94,7 @@ def _ranks(_: Sequence[StudyTable], tables: Sequence[StudyTable], name: str) -> 
     )
     if found.left_out:
         st.caption(literal(f"Not in every scenario, so left out: {', '.join(found.left_out)}."))
-    order = ", ".join(f"{row.title} {row.rank:.2f}" for row in found.rows.itertuples())
-    show_chart(charts()["average_ranks"].draw(found.rows), key="ranks", alt=f"Ranks: {order}")
+    _show(figures.ranks(found), "ranks")
 
 
 def _fronts(chosen: Sequence[StudyTable], _: Sequence[StudyTable], name: str) -> None:
@@ -165,9 +141,7 @@ def _draw_fronts(found: Points, over: str, place: int) -> None:
     )
     if found.left_out:
         st.caption(literal(f"Without what is needed, so left out: {', '.join(found.left_out)}."))
-    show_chart(
-        charts()["fronts"].draw(lines(found)), key=f"fronts-{place}", alt=f"Fronts: {called}"
-    )
+    _show(figures.fronts(found, over), f"fronts-{place}")
     show_table(
         table,
         key=f"front-table-{place}",

@@ -5,7 +5,6 @@ from typing import Any
 
 import streamlit as st
 
-from app.charts.base import charts
 from app.compare.choice import choose_one
 from app.compare.contest import contest, in_a_list, verdict
 from app.compare.measures import MEASURES, shown
@@ -15,7 +14,7 @@ from app.compare.study import ENOUGH, StudyTable, ranked
 from app.compare.study_cells import NOTE
 from app.compare.study_text import FORMATS, MARKDOWN, apart, markdown_table
 from app.components.page import download, show_chart, show_frame
-from app.studies import evidence
+from app.studies import evidence, figures
 from app.text.evaluation_card import threat_of, under
 from app.text.format import count, percent
 from app.text.labels import metric
@@ -117,9 +116,8 @@ def _draw_ranking(table: StudyTable, name: str, place: int) -> None:
         f"{MEASURES[name].head}: the smaller the better. Large: mean over seeds, with Student's "
         f"95 % interval; small: the seeds.{without * bool(few)}"
     )
-    order = ", ".join(f"{row['rank']}. {row['title']}" for row in rows.to_dict("records"))
-    figure = charts()["ranking"].draw(rows)
-    show_chart(figure, key=f"ranking-{place}", alt=f"Ranking by {MEASURES[name].head}: {order}")
+    figure = figures.ranking(table, name)
+    show_chart(figure.drawn, key=f"ranking-{place}", alt=figure.alt)
 
 
 def _offer_downloads(name: str, tables: Sequence[StudyTable]) -> None:
