@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path = [str(HERE.parent), *(entry for entry in sys.path if Path(entry).resolve() != HERE)]
 
-import numpy as np
 import torch
 
 from benchmarks.method_found import RUNS, chosen, stored
@@ -44,11 +42,9 @@ from benchmarks.method_settings import (
     Setting,
 )
 from benchmarks.method_transfer import transferred
-from engine.data.preparation import Data, prepare, shuffled_by_class
 from engine.new_scenario import new_scenario
 from engine.runtime import configure
 from engine.scenario import Scenario
-from engine.seeds import numpy_stream
 from engine.training.trainer import Trainer
 
 
@@ -65,10 +61,13 @@ class Silent:
 
 
 def scenario_of(run: dict[str, Any]) -> Scenario:
+    data = {"dataset": "fashion-mnist", **SCENARIOS[run["scenario"]][1]}
+    if run["stage"] == "search":
+        data["search_per_class"] = SEARCH_PER_CLASS
     return new_scenario(
         {
             "seed": run["seed"],
-            "data": {"dataset": "fashion-mnist", **SCENARIOS[run["scenario"]][1]},
+            "data": data,
             "threat": {"epsilon": EPSILON},
             "model": {"backbone": "small-cnn"},
             "method": {"name": run["method"], **run["fields"]},
@@ -77,26 +76,12 @@ def scenario_of(run: dict[str, Any]) -> Scenario:
     )
 
 
-def search_split(scenario: Scenario, data: Data, folder: Path) -> Data:
-    """Put training images that the run does not see where its test images were."""
-    official, _ = scenario.data.source.load(folder)
-    rng = numpy_stream(scenario.seed, "split")
-    piles = shuffled_by_class(official.labels, len(data.class_names), rng)
-    chosen = np.sort(np.concatenate([pile[-SEARCH_PER_CLASS:] for pile in piles]))
-    seen = np.concatenate([part.source for part in (data.train, data.meta, data.validation)])
-    if np.isin(chosen, seen).any():
-        raise ValueError("the search split shares images with the run; train_size is too large")
-    return replace(data, test=official.take(chosen))
-
-
 def measured(run: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Train one run on one thread; return it with its errors."""
     device, began = torch.device("cpu"), time.process_time()
     configure(device, 1)
     scenario = scenario_of(run)
-    data = prepare(scenario.data, scenario.seed, folder, with_meta=scenario.training.with_meta)
-    if run["stage"] == "search":
-        data = search_split(scenario, data, folder)
+    data = scenario.prepared(folder)
     trainer = Trainer(scenario, data, Silent(), device=device)
     for epoch in range(1, EPOCHS + 1):
         report = trainer.run_epoch(epoch)

@@ -18,12 +18,14 @@ from benchmarks.method_settings import (
     SEARCH_SEEDS,
 )
 from benchmarks.method_transfer import TRANSFER_SIZE
-from engine.evaluation.comparison import pareto_front
+from engine.evaluation.comparison import pareto_front, seed_difference
+from engine.evaluation.statistics import holm
 from engine.found import TABLE as FOUND
 
 PAGE = RUNS.with_suffix(".md")
 VERDICT = "## What follows"
 """The part of the page that a person writes, below the tables; it is kept."""
+OURS = "caat-weighted"
 ERRORS = ("natural_error", "worst_natural_error", "robust_error", "worst_robust_error")
 
 
@@ -55,6 +57,7 @@ def section(name: str, runs: list[dict[str, Any]]) -> list[str]:
             told = " | ".join([*cells, str(len(rows[row])), f"{seconds:.0f}"])
             lines.append(f"| {row} | {told} |")
         lines.append("")
+        lines += differences({row: rows[row] for row in order})
         lines += transfer_table({row: rows[row] for row in order})
     elsewhere = sorted({run["found_at"] for run in final if "found_at" in run})
     if elsewhere:
@@ -70,6 +73,34 @@ def section(name: str, runs: list[dict[str, Any]]) -> list[str]:
             said = json.dumps({**best.fields, "training": best.training})
             lines.append(f"| {row} | `{said}` | {100 * best.sum:.1f} | {best.tried} |")
     return [*lines, "", *fronts([run for run in runs if run["scenario"] == name], searched)]
+
+
+def differences(rows: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Return how much more every row errs than `OURS`, seed by seed, with corrected p-values."""
+    if OURS not in rows:
+        return []
+    own = {error: {run["seed"]: run["found"][error] for run in rows[OURS]} for error in ERRORS}
+    found = {
+        row: [
+            seed_difference({run["seed"]: run["found"][error] for run in of}, own[error])
+            for error in ERRORS
+        ]
+        for row, of in rows.items()
+        if row != OURS
+    }
+    if any(one.n < 3 for of in found.values() for one in of):
+        return []
+    p_values = [holm([of[place].p_value for of in found.values()]) for place in range(len(ERRORS))]
+    lines = [f"Points more than {OURS}, mean over the common seeds with Student's 95 % interval,"]
+    lines += ["p of the paired t-test, corrected over the rows (Holm):", ""]
+    lines += ["| | natural | worst natural | robust | worst robust |", "| --- |" + " --- |" * 4]
+    for line, (row, of) in enumerate(found.items()):
+        cells = (
+            f"{100 * one.value:+.1f} ± {50 * (one.high - one.low):.1f}, p = {p[line]:.2g}"
+            for one, p in zip(of, p_values, strict=True)
+        )
+        lines.append(f"| {row} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 def fronts(runs: list[dict[str, Any]], rows: Iterable[str]) -> list[str]:

@@ -62,7 +62,8 @@ def contest(rows: pd.DataFrame, name: str, against: str | None = None) -> Contes
         against: Title of the reference; that of the least mean unless it is named. None is told of
             a reference that has no such error.
     """
-    known = rows[rows[name].notna()].sort_values([name, "title"]).to_dict("records")
+    read = rows.loc[rows[name].notna(), ["title", "seeds", name, f"{name}_values"]]
+    known = read.sort_values([name, "title"]).to_dict("records")
     wanted = [row for row in known if against is None or row["title"] == against]
     if len(known) < 2 or not wanted:
         return None

@@ -93,11 +93,17 @@ def of_classes(errors: pd.DataFrame) -> pd.DataFrame:
             nowhere.
     """
     known = errors[(errors["n"] > 0) & errors["value"].notna()]
-    rows: dict[str, dict[str, float]] = {}
-    for (run_id, error), values in known.groupby(["run_id", "name"], sort=False)["value"]:
-        shares = values.to_numpy(dtype=np.float64)
-        row = rows.setdefault(str(run_id), {})
-        row[f"{error}_nsd"] = nsd(shares)
-        for tenths in (1, 3):
-            row[f"worst_{10 * tenths}_percent_{error}"] = worst_mean(shares, tenths=tenths)
-    return pd.DataFrame.from_dict(rows, orient="index")
+    grid = known.pivot_table(index=["run_id", "name"], columns="class_index", values="value")
+    values = grid.to_numpy(dtype=np.float64)
+    told = {
+        "{}_nsd": nsd(values),
+        "worst_10_percent_{}": worst_mean(values, tenths=1),
+        "worst_30_percent_{}": worst_mean(values, tenths=3),
+    }
+    columns = {}
+    for error in grid.index.unique("name"):
+        its = grid.index.get_level_values("name") == error
+        runs = grid.index[its].get_level_values("run_id")
+        for name, found in told.items():
+            columns[name.format(error)] = pd.Series(found[its], index=runs)
+    return pd.DataFrame(columns)

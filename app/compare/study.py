@@ -14,7 +14,7 @@ from app.compare.tradeoff import groups, title_of
 from db.reads import comparison as stored
 from db.reads.comparison import EVERY_OVERALL
 from db.session import Database
-from engine.evaluation.statistics import t_interval
+from engine.evaluation.statistics import Floats, t_interval
 
 ENOUGH = 3
 """Seeds that an interval or a test is made of: two tell next to nothing."""
@@ -90,6 +90,8 @@ def _table(runs: Sequence[Finished], errors: pd.DataFrame, classes: pd.DataFrame
     members = groups(runs)
     names = _names(members)
     order = {key: min(run.place for run in seeds) for key, seeds in members.items()}
+    values = errors[list(MEASURES)].to_numpy(dtype=np.float64)
+    place = {run_id: row for row, run_id in enumerate(errors.index)}
     rows = [
         {
             "title": names[key],
@@ -98,7 +100,7 @@ def _table(runs: Sequence[Finished], errors: pd.DataFrame, classes: pd.DataFrame
             "n": len(members[key]),
             "seeds": ", ".join(str(run.seed) for run in members[key]),
             "runs": [run.id for run in members[key]],
-            **_over_seeds(errors.loc[[run.id for run in members[key]]]),
+            **_over_seeds(values[[place[run.id] for run in members[key]]]),
         }
         for key in sorted(members, key=lambda key: (order[key], names[key]))
     ]
@@ -122,10 +124,10 @@ def _names(members: dict[str, list[Finished]]) -> dict[str, str]:
     }
 
 
-def _over_seeds(errors: pd.DataFrame) -> dict[str, object]:
+def _over_seeds(errors: Floats) -> dict[str, object]:
+    """Return what the seeds say, from the errors of each seed (S, M) in the order of `MEASURES`."""
     found: dict[str, object] = {}
-    for name in MEASURES:
-        values = errors[name].to_numpy(dtype=np.float64)
+    for name, values in zip(MEASURES, errors.T, strict=True):
         low, high = t_interval(values)
         sd = values.std(ddof=1) if len(values) > 1 else np.nan
         found |= {name: values.mean(), f"{name}_sd": sd, f"{name}_low": low, f"{name}_high": high}
@@ -137,9 +139,9 @@ def _by_class(
     members: dict[str, list[Finished]], names: dict[str, str], classes: pd.DataFrame
 ) -> pd.DataFrame:
     """Return the mean error of each row's classes over its seeds."""
-    known = classes[(classes["n"] > 0) & classes["value"].notna()]
     owner = {run.id: key for key, seeds in members.items() for run in seeds}
-    mine = known.assign(group=known["run_id"].map(owner)).dropna(subset="group")
+    mine = classes[classes["run_id"].isin(owner) & (classes["n"] > 0) & classes["value"].notna()]
+    mine = mine.assign(group=mine["run_id"].map(owner))
     means = mine.groupby(["group", "name", "class_index"])["value"].mean().reset_index()
     class_names = next(iter(members.values()))[0].class_names
     methods = {key: seeds[0].method for key, seeds in members.items()}

@@ -1,6 +1,6 @@
 """The words in the cells of a study's table, for any format that writes tables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,8 +69,13 @@ def cells(table: StudyTable, marks: Marks) -> list[list[str]]:
             str(row["n"]),
             *(_cell(row, name, marks, written=columns[name][place]) for name in columns),
         ]
-        for place, row in enumerate(table.rows.to_dict("records"))
+        for place, row in enumerate(_numbers(table, columns))
     ]
+
+
+def _numbers(table: StudyTable, names: Iterable[str]) -> list[dict[Any, Any]]:
+    wanted = [column for name in names for column in (name, f"{name}_sd")]
+    return table.rows[["title", "n", *wanted]].to_dict("records")
 
 
 def _writers(table: StudyTable, name: str, marks: Marks) -> list[Escaped]:

@@ -1,6 +1,7 @@
 """What a study found: one sentence for each scenario, and the evidence below."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -125,7 +126,7 @@ def _offer_downloads(name: str, tables: Sequence[StudyTable]) -> None:
         for format_, (label, mime, ending) in DOWNLOADS.items():
             st.download_button(
                 f"Download {label}",
-                FORMATS[format_](tables, None),
+                partial(FORMATS[format_], tables, None),  # written when it is asked for
                 file_name=as_file_name(name, ending),
                 mime=mime,
                 icon=":material/download:",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 
-from engine.config import Section
+from engine.config import Section, Younger
 from engine.data.corruption import ImbalanceConfig, NoiseConfig, transition_matrix
 from engine.data.datasets.base import Dataset, datasets
 from engine.empty import Empty
@@ -24,6 +24,12 @@ class DataConfig(Section):
     ] = Field(None, ge=1, description="Clean images per class for the meta set")
     val_per_class: Annotated[int | None, Empty("the dataset's own")] = Field(
         None, ge=1, description="Clean images per class for validation"
+    )
+    search_per_class: Annotated[int | None, Younger(), Empty("none: test images")] = Field(
+        None,
+        ge=1,
+        description="Training images per class that the run is tested on in place of the test "
+        "images: settings are chosen by these, and the test images stay unseen",
     )
     train_size: Annotated[int | None, Empty("all", "takes")] = Field(
         None, ge=2, description="Stratified subset of the training images"
@@ -63,13 +69,24 @@ class DataConfig(Section):
             )
         return val
 
-    @field_validator("train_size")
+    @field_validator("search_per_class")
     @classmethod
-    def _train_size_fits(cls, size: int | None, info: ValidationInfo) -> int | None:
+    def _search_leaves_training_images(cls, size: int | None, info: ValidationInfo) -> int | None:
         if size is None or not {"dataset", "meta_per_class", "val_per_class"} <= info.data.keys():
             return size
         source = datasets()[info.data["dataset"]]
         num_held = sum(held_out(source, info.data["meta_per_class"], info.data["val_per_class"]))
+        return _within(size, 1, min(source.train_counts) - num_held - 1)
+
+    @field_validator("train_size")
+    @classmethod
+    def _train_size_fits(cls, size: int | None, info: ValidationInfo) -> int | None:
+        needed = {"dataset", "meta_per_class", "val_per_class", "search_per_class"}
+        if size is None or not needed <= info.data.keys():
+            return size
+        source = datasets()[info.data["dataset"]]
+        num_held = sum(held_out(source, info.data["meta_per_class"], info.data["val_per_class"]))
+        num_held += info.data["search_per_class"] or 0
         left = sum(source.train_counts) - num_held * len(source.class_names)
         return _within(size, len(source.class_names), left)
 
@@ -97,6 +114,11 @@ class DataConfig(Section):
     @property
     def source(self) -> Dataset:
         return datasets()[self.dataset]
+
+    @property
+    def num_unseen(self) -> int:
+        """Training images of each class that the run does not train on."""
+        return sum(self.held_out) + (self.search_per_class or 0)
 
     @property
     def held_out(self) -> "HeldOut":

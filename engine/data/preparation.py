@@ -69,7 +69,9 @@ def prepare(config: DataConfig, seed: int, folder: Path, *, with_meta: bool = Fa
         train=train.followed_by(meta) if with_meta else train,
         meta=meta,
         validation=official_train.take(_sorted([pile[meta_n:held] for pile in piles])),
-        test=official_test.take(stratified(test_piles, config.test_size or len(official_test))),
+        test=official_train.take(_sorted([pile[-config.search_per_class :] for pile in piles]))
+        if config.search_per_class
+        else official_test.take(stratified(test_piles, config.test_size or len(official_test))),
         class_names=source.class_names,
     )
 
@@ -105,12 +107,12 @@ def training_counts(config: DataConfig, seed: int, *, with_meta: bool = False) -
 
 def available_counts(config: DataConfig) -> IntArray:
     """Return how many training images of each class (C,) are left for a run to draw from."""
-    return np.array(config.source.train_counts, dtype=np.int64) - sum(config.held_out)
+    return np.array(config.source.train_counts, dtype=np.int64) - config.num_unseen
 
 
 def balanced_counts(config: DataConfig, official: Sequence[int]) -> IntArray:
     """Return how many of the official training images (C,) a run draws before any imbalance."""
-    available = np.array(official, dtype=np.int64) - sum(config.held_out)
+    available = np.array(official, dtype=np.int64) - config.num_unseen
     return stratified_counts(available, config.train_size or int(available.sum()))
 
 

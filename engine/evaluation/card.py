@@ -22,7 +22,7 @@ class Subject:
     Attributes:
         images: The images at hand.
         num_classes: C.
-        split: ``test`` or ``validation``.
+        split: ``test``, ``search`` or ``validation``.
         whole: Images of the whole split.
         checkpoint: The weights, in words.
         trained: The threat model of the training.

@@ -5,7 +5,6 @@ functions are needed.
 """
 
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -78,25 +77,36 @@ def spread(wrong: Counts, count: Counts) -> Spread:
         average=float(wrong.sum() / count.sum()),
         worst=float(errors.max()),
         worst_class=int(present[errors.argmax()]),
-        worst_tenth=worst_mean(errors, tenths=1),
+        worst_tenth=float(worst_mean(errors, tenths=1)),
         gap=float(errors.max() - errors.min()),
         sd=float(errors.std()),
-        nsd=nsd(errors),
+        nsd=float(nsd(errors)),
     )
 
 
-def worst_mean(errors: Floats, *, tenths: int) -> float:
-    """Return the mean of the so many tenths of class errors (C,) that are worst, rounded up."""
-    return float(np.sort(errors)[-ceil(len(errors) * tenths / 10) :].mean())
+def worst_mean(errors: Floats, *, tenths: int) -> Floats:
+    """Return the mean of the so many tenths of class errors (..., C) that are worst, rounded up.
 
-
-def nsd(errors: Floats) -> float:
-    """Return the normalised standard deviation of class errors (C,) (Xu et al. 2021).
-
-    That of the population, as the classes are all there are; 0 where no class errs.
+    A class without images has NaN and is none.
     """
-    mean = float(errors.mean())
-    return float(errors.std()) / mean if mean else 0.0
+    ordered = -np.sort(-errors, axis=-1)  # the largest first, NaN last
+    num_worst = np.ceil((~np.isnan(errors)).sum(axis=-1) * tenths / 10)
+    chosen = np.arange(errors.shape[-1]) < num_worst[..., None]
+    found: Floats = np.where(chosen, ordered, 0.0).sum(axis=-1) / num_worst
+    return found
+
+
+def nsd(errors: Floats) -> Floats:
+    """Return the normalised standard deviation of class errors (..., C) (Xu et al. 2021).
+
+    That of the population, as the classes are all there are; 0 where no class errs. A class without
+    images has NaN and is none.
+    """
+    mean = np.nanmean(errors, axis=-1)
+    found: Floats = np.where(
+        mean > 0, np.nanstd(errors, axis=-1) / np.where(mean > 0, mean, 1), 0.0
+    )
+    return found
 
 
 def rho(average: float, worst: float, *, base_average: float, base_worst: float) -> float:

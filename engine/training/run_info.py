@@ -87,12 +87,13 @@ def card_of_test(scenario: Scenario, data: Data, checkpoint: str) -> EvaluationC
 
 
 def subject_of_test(scenario: Scenario, data: Data, checkpoint: str) -> Subject:
-    """Return what a run's model and its test images are."""
+    """Return what a run's model and its test images are; or those of the search split."""
+    by_search = scenario.data.search_per_class is not None
     return Subject(
         images=data.test,
         num_classes=len(data.class_names),
-        split="test",
-        whole=sum(scenario.data.source.test_counts),
+        split="search" if by_search else "test",
+        whole=len(data.test) if by_search else sum(scenario.data.source.test_counts),
         checkpoint=checkpoint,
         trained=scenario.threat,
         method=scenario.method.label,
