@@ -104,6 +104,12 @@ def cells_of(session: Session, name: str) -> dict[str, CellNames]:
     }
 
 
+def statuses_of(session: Session, run_ids: Collection[str]) -> dict[str, RunStatus]:
+    """Return where runs stand, by their ids; one that is gone is missing."""
+    stored = select(Run.id, Run.status).where(Run.id.in_(run_ids))
+    return {row.id: row.status for row in session.execute(stored)}
+
+
 def create_study(
     session: Session, name: str, runs: Sequence[NewRun], *, actor: str
 ) -> CreatedStudy:

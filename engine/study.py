@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from engine.config import Section
 from engine.errors import UserError
-from engine.mistakes import error_lines
+from engine.mistakes import error_lines, mistake
 from engine.names import require_name
 from engine.new_scenario import new_scenario
 from engine.scenario import NAME_LENGTH, Scenario
+from engine.search_space import Search
 
 TABLES = tuple(name for name in Scenario.model_fields if name not in ("name", "seed", "method"))
 """Tables of a scenario that a study may fill in: everything but the method's own."""
+OF_ROWS = ("sweep", "scenarios", "family")
+"""Keys of a method's table that are about the study, not about the runs."""
 Values = dict[str, Any]
 LAST_SEED = 2**31 - 1
 
@@ -35,8 +38,12 @@ class Study(Section):
     methods: dict[str, Values] = Field(
         min_length=1,
         description="Methods by a name of their own: fields of the method, its `name` where it is "
-        "another one, tables in which its runs differ, and `sweep`: a list of values for any of "
-        "these by its path, each combination a row of its own",
+        "another one, tables in which its runs differ; `sweep`: a list of values for any of these "
+        "by its path, each combination a row of its own; `scenarios`: the only ones that it runs "
+        "in; `family`: what rows share that are settings of one method",
+    )
+    search: Search | None = Field(
+        None, description="Settings that `caat study search` tries; without it nothing is tried"
     )
 
     @field_validator("name")
@@ -65,6 +72,8 @@ class Study(Section):
             raise ValueError("one has no name of its own; write [methods.NAME]")
         for name, fields in methods.items():
             _require_sweep(name, fields.get("sweep", {}))
+            if not isinstance(fields.get("family", ""), str):
+                raise ValueError(f"{name}.family: {fields['family']!r} is not valid; write a name")
         return methods
 
     @field_validator("base")
@@ -78,6 +87,26 @@ class Study(Section):
         for tables in scenarios.values():
             _only_tables(tables)
         return scenarios
+
+    @model_validator(mode="after")
+    def _names_are_there(self) -> "Study":
+        for name, fields in self.methods.items():
+            only = fields.get("scenarios", [])
+            if not isinstance(only, list) or any(one not in self.scenarios for one in only):
+                allowed = ", ".join(map(repr, self.scenarios))
+                raise mistake(
+                    ("methods", name, "scenarios"),
+                    only,
+                    f"{only!r} is not valid; allowed: a list of {allowed}",
+                )
+        for name in self.search.space if self.search else ():
+            if name not in self.methods:
+                raise mistake(
+                    ("search", "space", name),
+                    name,
+                    f"no method has this name; choose {', '.join(self.methods)}",
+                )
+        return self
 
 
 def _require_sweep(method: str, sweep: object) -> None:
@@ -146,7 +175,7 @@ def cells(study: Study) -> list[Cell]:
     for seed in study.seeds:
         for scenario, differs in study.scenarios.items():
             shared = _over(study.base, differs)
-            for row in _rows(study):
+            for row in _rows(study, scenario):
                 title = _title(scenario, row.name)
                 values = _over(shared, row.tables)
                 named = {"name": title[:NAME_LENGTH], "seed": seed, "method": row.method}
@@ -173,23 +202,36 @@ class _Row:
     tables: Values
 
 
-def _rows(study: Study) -> Iterator[_Row]:
-    """Yield every method at every point of its sweep."""
-    for family, fields in study.methods.items():
-        sweep = fields.get("sweep", {})
-        plain = {name: value for name, value in fields.items() if name != "sweep"}
+def _rows(study: Study, scenario: str) -> Iterator[_Row]:
+    """Yield every method that runs in a scenario, at every point of its sweep."""
+    for method, fields in study.methods.items():
+        if scenario not in fields.get("scenarios", [scenario]):
+            continue
+        sweep, family = fields.get("sweep", {}), fields.get("family", method)
+        plain = {name: value for name, value in fields.items() if name not in OF_ROWS}
         for point in product(*sweep.values()):
             chosen = dict(zip(sweep, point, strict=True))
-            told = "".join(f", {path} = {_said(value)}" for path, value in chosen.items())
-            whole = plain
-            for path, value in chosen.items():
-                whole = _over(whole, _nested(path, value))
+            whole = at_point(plain, chosen)
+            told = f", {point_in_words(chosen)}" if chosen else ""
             yield _Row(
-                f"{family}{told}",
+                f"{method}{told}",
                 family,
-                {"name": family, **{key: whole[key] for key in whole if key not in TABLES}},
+                {"name": method, **{key: whole[key] for key in whole if key not in TABLES}},
                 {key: whole[key] for key in whole if key in TABLES},
             )
+
+
+def at_point(fields: Mapping[str, Any], point: Mapping[str, Any]) -> Values:
+    """Return a method's table with settings, by their paths, in the place of its own."""
+    whole = dict(fields)
+    for path, value in point.items():
+        whole = _over(whole, _nested(path, value))
+    return whole
+
+
+def point_in_words(point: Mapping[str, Any]) -> str:
+    """Say settings by their paths: ``beta = 1.5, training.lr = 0.1``."""
+    return ", ".join(f"{path} = {_said(value)}" for path, value in point.items())
 
 
 def _nested(path: str, value: Any) -> Values:

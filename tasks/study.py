@@ -119,9 +119,14 @@ def extend_study(
 def look_up(name: str, cells: Sequence[Cell]) -> list[Found]:
     """Tell where each run of a study of this name would come from; nothing is stored."""
     name = tidy_text(name) or name
-    wanted = _wanted(cells, [_row_without_fetching(cell.scenario) for cell in cells])
+    wanted = wanted_cells(cells)
     with open_database().read() as session:
         return [found for found, _ in studies.look_up(session, name, wanted, numerics=NUMERICS)]
+
+
+def wanted_cells(cells: Sequence[Cell]) -> list[studies.Cell]:
+    """Return what a study wants; no dataset is fetched for it."""
+    return _wanted(cells, [_row_without_fetching(cell.scenario) for cell in cells])
 
 
 def _wanted(cells: Sequence[Cell], runs: Sequence[NewRun]) -> list[studies.Cell]:

@@ -1,11 +1,11 @@
-"""``caat study presets|export|import``: studies as files."""
+"""``caat study presets|export|import|search``: studies as files."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.cli.options import ACTOR, AsJson
+from app.cli.options import ACTOR, AsJson, File, Memory, Priority, Queue
 from app.cli.terminal import say, say_json
 from app.text.format import count
 
@@ -61,8 +61,63 @@ def import_(
     return say(f"{names}: {count(done.copied, 'run')} imported, {done.there} there already")
 
 
+def search(  # noqa: PLR0913 - the options of a command
+    file: File,
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="Study file to write with the settings that were found")
+    ] = None,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Settings under way at once [default: one a worker]")
+    ] = None,
+    queue: Queue = None,
+    priority: Priority = None,
+    memory: Memory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the settings of a study's methods that no other beats, on a search split.
+
+    It waits for the runs, and goes on where it was when called again.
+    """
+    from app.scenario.toml_in import read_toml
+    from app.scenario.toml_out import written
+    from db.reads import queries
+    from engine.study import read_study
+    from tasks import search as tasks_search
+    from tasks.processes.process import output_file, require_place
+    from tasks.queue.place import ANYWHERE, changed
+    from tasks.settings import open_database
+
+    if out is not None:
+        require_place(out)
+    study = read_study(read_toml(file))
+    with open_database().read() as session:
+        ready = sum(worker.is_ready for worker in queries.workers(session))
+    found = tasks_search.search(
+        study,
+        actor=ACTOR,
+        parallel=parallel or max(ready, 1),
+        told=(lambda line: None) if as_json else say,
+        place=changed(ANYWHERE, queue=queue, priority=priority, memory=memory),
+    )
+    if out is not None:
+        with output_file(out) as sink:
+            sink.write(written(tasks_search.chosen_study(study, found)).encode())
+    if as_json:
+        return say_json(
+            {"study": tasks_search.search_name(study), "front": [vars(t) for t in found]}
+        )
+    say("No other setting of its method is as good in both:")
+    for tried in found:
+        point = ", ".join(f"{path} = {value}" for path, value in tried.point.items())
+        errors = " / ".join(f"{100 * error:.1f}" for error in tried.errors)
+        say(f"{tried.scenario or '-':30}  {tried.method:20}  {errors:12}  {point}")
+    return None
+
+
 def add_to(cli: typer.Typer) -> None:
-    """Give a command line these three commands."""
+    """Give a command line these commands."""
     cli.command("presets")(presets)
     cli.command("export")(export)
     cli.command("import")(import_)
+    cli.command("search")(search)

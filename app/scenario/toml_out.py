@@ -1,6 +1,7 @@
 """A scenario as a file and as a table."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -37,15 +38,24 @@ def as_study(name: str, scenarios: Sequence[Scenario]) -> str:
     return as_toml(values)
 
 
+def written(values: Mapping[str, Any]) -> str:
+    """Write tables as TOML as they are."""
+    return "\n".join(_table(values, "")).strip() + "\n"
+
+
 def _table(values: Mapping[str, Any], path: str) -> Iterator[str]:
     inner = {key: value for key, value in values.items() if isinstance(value, Mapping)}
     for key, value in values.items():
         if key not in inner and value is not None:
-            yield f"{key} = {_value(value)}"
+            yield f"{_key(key)} = {_value(value)}"
     for key, table in inner.items():
-        name = f"{path}.{key}".lstrip(".")
+        name = f"{path}.{_key(key)}".lstrip(".")
         yield f"\n[{name}]"
         yield from _table(table, name)
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _value(key)
 
 
 def _value(value: Any) -> str:
