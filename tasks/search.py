@@ -52,7 +52,7 @@ class Tried:
     errors: tuple[float, float]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Front:
     """One scenario and method: what is asked, and what is under way."""
 
@@ -113,7 +113,7 @@ def _require_possible(study: Study) -> None:
     for method, ranges in table.space.items():
         point = {path: values.first for path, values in ranges.items()}
         for scenario in _scenarios_of(study, method):
-            _cells(study, scenario, method, point)
+            _cells(study, scenario, method, point=point)
 
 
 def _scenarios_of(study: Study, method: str) -> list[str]:
@@ -121,7 +121,7 @@ def _scenarios_of(study: Study, method: str) -> list[str]:
     return [scenario for scenario in study.scenarios if scenario in only]
 
 
-def _cells(study: Study, scenario: str, method: str, point: dict[str, Any]) -> list[Cell]:
+def _cells(study: Study, scenario: str, method: str, *, point: dict[str, Any]) -> list[Cell]:
     """Return the runs of one setting, one for each seed of the search."""
     table = _table_of(study)
     data = {**study.base.get("data", {}), "search_per_class": table.per_class}
@@ -170,7 +170,7 @@ def _identity(study: Study, scenario: str, method: str) -> str:
     ranges = _table_of(study).space[method]
     point = {path: values.first for path, values in ranges.items()}
     said = [values.model_dump_json() for values in ranges.values()]
-    said += [cell.scenario.digest() for cell in _cells(study, scenario, method, point)]
+    said += [cell.scenario.digest() for cell in _cells(study, scenario, method, point=point)]
     digest = hashlib.sha256("".join(said).encode()).hexdigest()[:8]
     return f"{study.name} / {scenario} / {method} / {digest}"
 
@@ -195,7 +195,7 @@ def _ask(
             path: _suggested(trial, path, values)
             for path, values in table.space[front.method].items()
         }
-        found = _cells(study, front.scenario, front.method, point)
+        found = _cells(study, front.scenario, front.method, point=point)
         extend_study(search_name(study), found, actor=actor, place=place)
         trial.set_user_attr(_RUNS, _run_ids(search_name(study), found))
         trial.set_user_attr("point", point)
