@@ -54,7 +54,7 @@ def in_words(statuses: Mapping[RunStatus, int]) -> str:
 
 
 def draw_progress(study: StudyRow, runs: Sequence[RunRow], cells: Mapping[str, CellNames]) -> None:
-    """Draw a bar over all epochs, what failed, and a table that leads to each run.
+    """Draw a bar over all epochs, and what failed.
 
     Args:
         study: Which one.
@@ -70,6 +70,10 @@ def draw_progress(study: StudyRow, runs: Sequence[RunRow], cells: Mapping[str, C
         ),
     )
     _say_failed([run for run in runs if run.status is RunStatus.FAILED], cells)
+
+
+def draw_runs(runs: Sequence[RunRow], cells: Mapping[str, CellNames]) -> None:
+    """Draw the table of methods by seeds that leads to each run; of many folded away."""
     with st.expander(f"Every run: {len(runs):,}", expanded=len(runs) <= FEW_RUNS):
         st.markdown(grid(runs, cells))
 

@@ -89,7 +89,9 @@ def _say_answer(table: StudyTable, name: str, study: StudyRow, *, of_several: bo
     measure = MEASURES[name]
     called = metric(measure.error).lower()
     where = measure.head.split(", ")[1]
-    where = {"average": "on average", "worst": "in its worst class"}.get(where, f"in its {where}")
+    whose = "their" if len(level) > 1 else "its"
+    words = {"average": "on average", "worst": f"in {whose} worst class"}
+    where = words.get(where, f"in {whose} {where} of classes")
     attacked = "" if "natural" in name else under(threat_of({}, table.protocol))
     line = f"{in_a_list(level)} {lead} {called} {where}: {percent(first['value'], 2)}{attacked}"
     st.markdown(f"#### {literal(line)}" if not of_several else f"**{literal(line)}**")

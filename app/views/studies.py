@@ -10,7 +10,7 @@ from app.components.page import nothing_here, page, show_frame
 from app.data import cached
 from app.studies import reads
 from app.studies.actions import action_buttons
-from app.studies.progress import COLUMNS, draw_progress, study_table
+from app.studies.progress import COLUMNS, draw_progress, draw_runs, study_table
 from app.studies.results import draw_results
 from app.studies.upload import draw_upload
 from app.text.markdown import literal
@@ -99,7 +99,10 @@ def _draw_study(study: StudyRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(literal(study.name), width="stretch", anchor=False)
         action_buttons(study)
-    draw_progress(study, runs, reads.cells(study.name))
+    cells = reads.cells(study.name)
+    draw_progress(study, runs, cells)
+    if study.is_active:  # what everybody waits for stands on top
+        draw_runs(runs, cells)
     finished = tuple(run.id for run in runs if run.status is RunStatus.SUCCEEDED)
     tables = reads.tables(study.name, finished)
     st.subheader("Test errors", anchor=False)
@@ -107,6 +110,8 @@ def _draw_study(study: StudyRow) -> None:
         draw_results(study, tables)
     else:
         _say_no_result(runs)
+    if not study.is_active:
+        draw_runs(runs, cells)
 
 
 def _say_no_result(runs: Sequence[RunRow]) -> None:

@@ -188,7 +188,7 @@ def test_the_page_answers_for_every_scenario_and_shows_the_one_that_is_asked_for
     said = words(page)
     assert "noise:" in said
     assert "my caat has the lowest robust error in its worst class: 33.33 %" in said
-    assert "my caat and my trades have the lowest robust error in its worst class" in said
+    assert "my caat and my trades have the lowest robust error in their worst class" in said
     assert "Scenario" in [box.label for box in page.selectbox]
     alts = [chart.proto.alt for chart in page.get("plotly_chart")]
     assert alts[0] == "Ranking by Robust, worst: 1. my caat, 1. my trades"
