@@ -7,6 +7,9 @@ import typer
 from engine.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.compare.study import StudyTable
     from db.session import Database
 
 
@@ -18,6 +21,10 @@ def table(
     against: Annotated[
         str | None, typer.Option(metavar="METHOD", help="Differences to this row as well")
     ] = None,
+    *,
+    published: Annotated[
+        bool, typer.Option("--published", help="What papers printed, below the tables")
+    ] = False,
 ) -> None:
     """Print mean and deviation over seeds of a study's finished runs, method by method."""
     from app.compare.study import read_tables
@@ -31,7 +38,23 @@ def table(
     titles = list(dict.fromkeys(title for table in found for title in table.rows["title"]))
     if against is not None and against not in titles:
         raise UserError(f"--against: {against!r} is no row; choose {', '.join(titles)}")
-    typer.echo(FORMATS[format_](found, against), nl=False)
+    text = FORMATS[format_](found, against)
+    if published:
+        text = _with_published(text, format_, found)
+    typer.echo(text, nl=False)
+
+
+def _with_published(text: str, format_: str, found: "Sequence[StudyTable]") -> str:
+    from app.compare.published_text import PUBLISHED_FORMATS
+
+    if format_ not in PUBLISHED_FORMATS:
+        raise UserError(
+            f"--published: not in {format_}, which holds one table; use "
+            f"{', '.join(PUBLISHED_FORMATS)}"
+        )
+    added = PUBLISHED_FORMATS[format_](found)
+    end = "</body></html>\n"
+    return f"{text.removesuffix(end)}{added}{end}" if text.endswith(end) else f"{text}{added}"
 
 
 def newest(database: "Database") -> str:

@@ -68,16 +68,17 @@ def as_markdown(tables: Tables, against: str | None = None) -> str:
         if against is not None:
             rows = difference_cells(table, against, for_markdown)
             parts.append(DIFFERENCES.format(for_markdown(against)))
-            parts.append(_as_markdown(["Method", *heads(table).values()], rows))
+            parts.append(markdown_lines(["Method", *heads(table).values()], rows))
     return "\n\n".join([*parts, NOTE]) + "\n"
 
 
 def markdown_table(table: StudyTable, marks: Marks = MARKDOWN) -> str:
     """Write one table alone."""
-    return _as_markdown(["Method", "Seeds", *heads(table).values()], cells(table, marks))
+    return markdown_lines(["Method", "Seeds", *heads(table).values()], cells(table, marks))
 
 
-def _as_markdown(heads: list[str], rows: list[list[str]]) -> str:
+def markdown_lines(heads: list[str], rows: list[list[str]]) -> str:
+    """Write rows of escaped words below their heads."""
     rule = ["---", *["---:"] * (len(heads) - 1)]
     return "\n".join(f"| {' | '.join(line)} |" for line in [heads, rule, *rows])
 
@@ -87,22 +88,25 @@ def _as_markdown(heads: list[str], rows: list[list[str]]) -> str:
 
 def as_latex(tables: Tables, against: str | None = None) -> str:
     """Write each table for LaTeX's booktabs package, its protocol as a comment before it."""
-    parts = [_latex_comment(apart(tables))] * bool(apart(tables))
+    parts = [latex_comment(apart(tables))] * bool(apart(tables))
     for table in tables:
         names = list(heads(table).values())
-        body = _as_latex(["Method", "Seeds", *names], cells(table, LATEX), table.scenario)
-        parts.append(f"{_latex_comment(where(table, str))}\n{body}")
+        body = latex_table(["Method", "Seeds", *names], cells(table, LATEX), table.scenario)
+        parts.append(f"{latex_comment(where(table, str))}\n{body}")
         if against is not None:
             rows = difference_cells(table, against, for_latex)
-            body = _as_latex(["Method", *names], rows, table.scenario)
-            parts.append(f"{_latex_comment(DIFFERENCES.format(against))}\n{body}")
-    return "\n".join([*parts, f"{_latex_comment(NOTE)}\n"])
+            body = latex_table(["Method", *names], rows, table.scenario)
+            parts.append(f"{latex_comment(DIFFERENCES.format(against))}\n{body}")
+    return "\n".join([*parts, f"{latex_comment(NOTE)}\n"])
 
 
-def _as_latex(heads: list[str], rows: list[list[str]], scenario: str) -> str:
+def latex_table(heads: list[str], rows: list[list[str]], scenario: str, *, words: int = 0) -> str:
+    """Write rows of escaped words for booktabs; the last columns may be words too."""
     columns = [for_latex(head) for head in heads]
+    numbers = len(columns) - 1 - words
     frame = pd.DataFrame(rows, columns=columns)
-    body = frame.to_latex(index=False, escape=False, column_format="l" + "r" * (len(columns) - 1))
+    aligned = "l" + "r" * numbers + "l" * words
+    body = frame.to_latex(index=False, escape=False, column_format=aligned)
     if not scenario:
         return body
     above = (
@@ -111,7 +115,8 @@ def _as_latex(heads: list[str], rows: list[list[str]], scenario: str) -> str:
     return body.replace("\\toprule", above, 1)
 
 
-def _latex_comment(text: str) -> str:
+def latex_comment(text: str) -> str:
+    """Write a sentence as a comment of LaTeX in ASCII."""
     return comment_for_latex(text.replace("±", "+-").replace("ε", "epsilon"))
 
 
@@ -124,11 +129,11 @@ def as_html(tables: Tables, against: str | None = None) -> str:
     for table in tables:
         names = list(heads(table).values())
         parts.append(f"<p>{where(table, for_html)}</p>")
-        parts.append(_as_html(["Method", "Seeds", *names], cells(table, HTML)))
+        parts.append(html_table(["Method", "Seeds", *names], cells(table, HTML)))
         if against is not None:
             rows = difference_cells(table, against, for_html)
             parts.append(f"<p>{for_html(DIFFERENCES.format(against))}</p>")
-            parts.append(_as_html(["Method", *names], rows))
+            parts.append(html_table(["Method", *names], rows))
     body = "\n".join([*parts, f"<p>{for_html(NOTE)}</p>"])
     return f"{_HTML_HEAD}\n{body}\n</body></html>\n"
 
@@ -143,7 +148,8 @@ _HTML_HEAD = (
 )
 
 
-def _as_html(heads: list[str], rows: list[list[str]]) -> str:
+def html_table(heads: list[str], rows: list[list[str]]) -> str:
+    """Write rows of escaped words below their heads."""
     head = "".join(f'<th scope="col">{for_html(one)}</th>' for one in heads)
     body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"

@@ -223,3 +223,26 @@ def test_the_tables_of_the_command_are_those_of_the_page(study):
     tables = read_tables(study.database, "S")
     assert [table.scenario for table in tables] == ["noise", "standard"]
     assert all(table.rows["robust_error_nsd"].notna().all() for table in tables)
+
+
+def test_the_command_puts_what_papers_printed_below_its_tables_and_never_among_them(study, caat):
+    plain = caat("table", "S")[1]
+    both = caat("table", "S", "--published")[1]
+    assert both.startswith(plain)
+    assert "| CAAT ReMargin | 13.90 | 24.30 | 29.30 | 44.40 | PGD, " in both
+    assert "CAAT ReMargin" not in plain
+    page = caat("table", "S", "--published", "--format", "html")[1]
+    assert Tags(page).open == []
+    assert page.endswith("</table>\n</body></html>\n")
+    latex = caat("table", "S", "--published", "--format", "latex")[1]
+    assert latex.count("\\toprule") == latex.count("\\bottomrule") == 3
+    assert latex.isascii()
+
+
+@pytest.mark.parametrize("format_", ["csv", "json"])
+def test_one_table_for_programs_takes_no_published_numbers(study, caat, format_):
+    code, out, said = caat("table", "S", "--published", "--format", format_)
+    assert (code, out) == (2, "")
+    assert said == (
+        f"caat: --published: not in {format_}, which holds one table; use markdown, latex, html\n"
+    )
