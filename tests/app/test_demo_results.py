@@ -54,7 +54,10 @@ def test_a_newcomer_sees_the_study_its_samples_and_its_classes_without_training(
     with studio.database.read() as session:
         runs = studies.runs_of(session, NAME, 99)
     first = next(run for run in runs if run.method == "caat" and run.seed == 0)
-    for path, query in (("run", {"id": first.id}), ("samples", {"run": first.id})):
+    for path, query in (
+        ("run", {"id": first.id, "tab": "Classes"}),
+        ("samples", {"run": first.id}),
+    ):
         assert open_page(path, **query).get("plotly_chart")
     for tab in ("Attack", "Checks", "Samples", "Log"):
         assert not open_page("run", id=first.id, tab=tab).exception
