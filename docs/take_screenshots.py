@@ -30,6 +30,7 @@ from playwright.sync_api import sync_playwright
 from app.forms.presets import PRESETS
 from app.navigation import PAGES
 from app.run_tabs.tabs import TABS
+from app.studies.preset_files import RESULTS
 from db import studies
 from db.reads import queries
 from db.reads.rows import RunDetail
@@ -71,6 +72,10 @@ def installation(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
+
+
+SHIPPED = "/studies?study=The+paper%27s+table:+Fashion-MNIST&scenario=20+%25+pair+noise"
+"""The study that comes with the program."""
 
 
 def wait_until(is_there: Any) -> None:
@@ -176,9 +181,13 @@ def main(states: list[str]) -> None:
         if {"running", "finished"} & set(states):
             with installation(folders[1]) as (address, environment):
                 used(browser, address, environment, states)
-        if "empty" in states:
-            with installation(folders[0]) as (address, _):
-                take(browser, address, "empty", links(None, []))
+        if {"empty", "results"} & set(states):
+            with installation(folders[0]) as (address, environment):
+                if "empty" in states:
+                    take(browser, address, "empty", links(None, []))
+                if "results" in states:
+                    caat(environment, "study", "import", str(RESULTS))
+                    take(browser, address, "results", {"study": SHIPPED})
         browser.close()
 
 
@@ -206,7 +215,7 @@ def _run(database: Database, run_id: str) -> RunDetail:
     return run
 
 
-STATES = ["empty", "running", "finished"]
+STATES = ["empty", "running", "finished", "results"]
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
