@@ -93,6 +93,8 @@ def search(  # noqa: PLR0913 - the options of a command
     study = read_study(read_toml(file))
     with open_database().read() as session:
         ready = sum(worker.is_ready for worker in queries.workers(session))
+    if not ready:
+        say("caat: no worker is ready; the settings wait for one in the queue", err=True)
     found = tasks_search.search(
         study,
         actor=ACTOR,
