@@ -1,18 +1,19 @@
 """The table ``search`` of a study: which settings are tried, and how many."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from engine.config import Section
+from engine.empty import Empty
 from engine.mistakes import mistake
 
 
 class Range(Section):
     """The values that one setting may take: from low to high, or one of some choices."""
 
-    low: float | None = Field(None, description="Least value")
-    high: float | None = Field(None, description="Largest value")
+    low: Annotated[float | None, Empty("choices")] = Field(None, ge=0, description="Least value")
+    high: Annotated[float | None, Empty("choices")] = Field(None, ge=0, description="Largest value")
     log: bool = Field(False, description="Whether small values are tried as often as large ones")
     whole: bool = Field(False, description="Whether only whole numbers are tried")
     choices: tuple[Any, ...] = Field((), description="Values, in place of low and high")

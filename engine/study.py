@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from engine.config import Section
+from engine.empty import Empty
 from engine.errors import UserError
 from engine.mistakes import error_lines, mistake
 from engine.names import require_name
@@ -42,8 +43,8 @@ class Study(Section):
         "by its path, each combination a row of its own; `scenarios`: the only ones that it runs "
         "in; `family`: what rows share that are settings of one method",
     )
-    search: Search | None = Field(
-        None, description="Settings that `caat study search` tries; without it nothing is tried"
+    search: Annotated[Search | None, Empty("nothing is tried")] = Field(
+        None, description="Settings that `caat study search` tries"
     )
 
     @field_validator("name")
