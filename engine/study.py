@@ -93,7 +93,7 @@ class Study(Section):
     def _names_are_there(self) -> "Study":
         for name, fields in self.methods.items():
             only = fields.get("scenarios", [])
-            if not isinstance(only, list) or any(one not in self.scenarios for one in only):
+            if not isinstance(only, list) or any(one not in list(self.scenarios) for one in only):
                 allowed = ", ".join(map(repr, self.scenarios))
                 raise mistake(
                     ("methods", name, "scenarios"),

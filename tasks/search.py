@@ -68,7 +68,11 @@ class _Front:
 
 def search_name(study: Study) -> str:
     """Return the name of the study that the tried settings are cells of."""
-    return f"{study.name}, search"
+    return _named(study, ", search")
+
+
+def _named(study: Study, end: str) -> str:
+    return f"{study.name[: studies.NAME_LENGTH - len(end)]}{end}"
 
 
 def search(
@@ -278,7 +282,7 @@ def chosen_study(study: Study, fronts: list[Tried]) -> dict[str, Any]:
             {**at_point(fields, tried.point), "family": tried.method, "scenarios": []},
         )
         row["scenarios"].append(tried.scenario)
-    found = {"name": f"{study.name}, found", "seeds": list(study.seeds), "base": study.base}
+    found = {"name": _named(study, ", found"), "seeds": list(study.seeds), "base": study.base}
     if list(study.scenarios) == [""]:
         for row in methods.values():
             del row["scenarios"]

@@ -133,13 +133,18 @@ def _wanted(cells: Sequence[Cell], runs: Sequence[NewRun]) -> list[studies.Cell]
     return [
         studies.Cell(
             run,
-            searchable(cell.scenario_name),
-            searchable(cell.method_name),
-            searchable(cell.family or cell.method_name),
-            place,
+            scenario=_fitting(cell.scenario_name),
+            method=_fitting(cell.method_name),
+            family=_fitting(cell.family or cell.method_name),
+            place=place,
         )
         for place, (cell, run) in enumerate(zip(cells, runs, strict=True))
     ]
+
+
+def _fitting(name: str) -> str:
+    """Return a name as far as its column has room."""
+    return searchable(name)[: studies.NAME_LENGTH]
 
 
 def _row_without_fetching(scenario: Scenario) -> NewRun:

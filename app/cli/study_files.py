@@ -82,7 +82,7 @@ def search(  # noqa: PLR0913 - the options of a command
     from app.scenario.toml_in import read_toml
     from app.scenario.toml_out import written
     from db.reads import queries
-    from engine.study import read_study
+    from engine.study import point_in_words, read_study
     from tasks import search as tasks_search
     from tasks.processes.process import output_file, require_place
     from tasks.queue.place import ANYWHERE, changed
@@ -111,8 +111,8 @@ def search(  # noqa: PLR0913 - the options of a command
         )
     say("No other setting of its method is as good in both:")
     for tried in found:
-        point = ", ".join(f"{path} = {value}" for path, value in tried.point.items())
         errors = " / ".join(f"{100 * error:.1f}" for error in tried.errors)
+        point = point_in_words(tried.point)
         say(f"{tried.scenario or '-':30}  {tried.method:20}  {errors:12}  {point}")
     return None
 

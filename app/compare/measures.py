@@ -37,11 +37,6 @@ class Measure:
         """What one is, as it is written."""
         return 100.0 if self.is_share else 1.0
 
-    @property
-    def unit(self) -> str:
-        """Of a difference."""
-        return "points" if self.is_share else ""
-
     def written(self, values: "pd.Series[float]") -> "pd.Series[float]":
         """Return values as they are written: what is equal in these is equally good."""
         return (self.scale * values).round(DIGITS)

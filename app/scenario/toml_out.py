@@ -22,7 +22,7 @@ def as_toml(scenario: Mapping[str, Any]) -> str:
     scenario = with_meta_set(scenario)
     if "name" in scenario:
         scenario = {**scenario, "name": nearest_name(scenario["name"], NAME_LENGTH)}
-    return "\n".join(_table(scenario, "")).strip() + "\n"
+    return written(scenario)
 
 
 def as_study(name: str, scenarios: Sequence[Scenario]) -> str:

@@ -154,3 +154,10 @@ def test_a_method_without_a_sweep_is_its_own_family():
 )
 def test_a_sweep_that_cannot_be_is_one_line_with_the_field(sweep, says):
     assert lines_of(methods={"trades": {"sweep": sweep}})[0] == says
+
+
+@pytest.mark.parametrize("only", [3, ["x"], [{}], "noise"])
+def test_scenarios_of_a_method_that_are_none_are_one_line(only):
+    (line,) = lines_of(methods={"trades": {"scenarios": only}})
+    assert line.startswith("methods.trades.scenarios: ")
+    assert line.endswith(" is not valid; allowed: a list of 'standard', 'noise'")

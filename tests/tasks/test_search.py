@@ -230,3 +230,21 @@ def test_a_real_worker_tries_settings_and_the_file_of_the_found_ones_can_be_laun
         )
         card = queries.get_run(session, first.id).evaluation_card
     assert (card["split"], card["n"]) == ("search", 50)
+
+
+def test_names_of_any_length_are_stored_as_far_as_there_is_room(studio, worker):
+    long = "x" * 195
+    table = {**TABLE, "name": "S" * 200, "methods": {long: {"name": "trades"}}}
+    table["search"] = {
+        "trials": 1,
+        "per_class": 20,
+        "space": {long: {"beta": {"low": 1, "high": 2}}},
+    }
+    study = read_study(table)
+    found = searched(table)
+    assert len(found) == 2
+    assert len(read_study(chosen_study(study, found)).name) == studies.NAME_LENGTH
+    assert len(search_name(study)) == studies.NAME_LENGTH
+    with studio.database.read() as session:
+        names = studies.cells_of(session, search_name(study)).values()
+    assert {len(name.method) for name in names} == {studies.NAME_LENGTH}
