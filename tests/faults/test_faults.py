@@ -1,13 +1,23 @@
-"""A thirtieth of every fault programme; `python benchmarks/faults.py` runs all of it."""
+"""A thirtieth of every fault programme, on the databases by turns.
+
+`python benchmarks/faults.py` runs all of it, on both.
+"""
+
+import itertools
 
 import pytest
 
 from tests.faults.frame import Plan
 from tests.faults.registry import PROGRAMMES, name_of
 
+KINDS = itertools.cycle(["sqlite", "postgresql"])
+CELLS = [
+    pytest.param(kind, programme, id=f"{name_of(programme)}-{kind}")
+    for programme, kind in zip(PROGRAMMES, KINDS, strict=False)
+]
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-@pytest.mark.parametrize("programme", PROGRAMMES, ids=name_of)
+
+@pytest.mark.parametrize(("kind", "programme"), CELLS)
 def test_a_thirtieth_of_the_fault_programme_meets_every_target_but_those_of_time(
     programme, kind, data_dir, request
 ):
