@@ -25,7 +25,7 @@ def tradeoff(table: pd.DataFrame) -> go.Figure:
     Args:
         table: One row per scenario: ``x`` natural and ``y`` robust accuracy, the mean over ``n``
             seeds, each with ``_min``, ``_max`` and the interval ``_low`` to ``_high`` of the mean
-            (NaN for one seed); ``size`` the worst class's robust accuracy; ``front`` whether no
+            (NaN for less than 3); ``size`` the worst class's robust accuracy; ``front`` whether no
             other point is as good in both; ``other_x`` and ``other_y`` what the axes have to hold
             as well. Shares of 1.
     """

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from app.compare.study import ENOUGH
 from engine.evaluation.comparison import SeedDifference, seed_difference
-from engine.evaluation.statistics import holm
+from engine.evaluation.statistics import ENOUGH_SEEDS, holm
 
 ALPHA = 0.05
 """Chance of calling any of the differences of a table real where none is."""
@@ -71,7 +70,7 @@ def contest(rows: pd.DataFrame, name: str, against: str | None = None) -> Contes
     others = [row for row in known if row is not reference]
     own = by_seed(reference, name)
     found = [seed_difference(by_seed(row, name), own) for row in others]
-    tested = [place for place, one in enumerate(found) if one.n >= ENOUGH]
+    tested = [place for place, one in enumerate(found) if one.n >= ENOUGH_SEEDS]
     p_values = np.full(len(found), np.nan)
     p_values[tested] = holm([found[place].p_value for place in tested])
     rivals = [
@@ -100,7 +99,7 @@ def verdict(found: Contest) -> str:
     said = [f"Over the seeds it is {' and '.join(told)} (paired t-test, Holm, 5 %)."] * bool(told)
     if untested:
         names = in_a_list([rival.title for rival in untested])
-        said.append(f"Against {names} there is no test: that takes {ENOUGH} common seeds.")
+        said.append(f"Against {names} there is no test: that takes {ENOUGH_SEEDS} common seeds.")
     return " ".join(said)
 
 

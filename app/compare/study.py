@@ -16,8 +16,6 @@ from db.reads.comparison import EVERY_OVERALL
 from db.session import Database
 from engine.evaluation.statistics import Floats, t_interval
 
-ENOUGH = 3
-"""Seeds that an interval or a test is made of: two tell next to nothing."""
 _NO_CLASSES = pd.DataFrame(columns=["run_id", "name", "class_index", "value", "n"])
 
 
@@ -30,7 +28,7 @@ class StudyTable:
         rows: One row per method: ``title``, ``family`` (what rows of one sweep share, else the
             title), ``method``, ``n`` (seeds), ``seeds``, ``runs`` (their ids), and for each of
             `MEASURES` the mean over the seeds, its ``_sd`` (sample standard deviation), ``_low``
-            and ``_high`` (Student's 95 % interval of the mean; all three NaN for one seed) and
+            and ``_high`` (Student's 95 % interval of the mean, NaN for fewer than three seeds) and
             ``_values``, the seeds' own. Errors are shares of 1.
         scenario: What the study's file calls it; empty where there is but one.
         classes: One row per method, error and class: title, method, name, class_index, class,
@@ -163,8 +161,7 @@ def best(rows: pd.DataFrame, name: str) -> list[bool]:
 def ranked(table: StudyTable, name: str) -> pd.DataFrame:
     """Return one measure of each row, the smallest first: rank, title, ..., value, low, high.
 
-    Rows whose means are written alike share a rank. Intervals of errors end at 0 and at 1; two
-    seeds make none (NaN), as it would hold nearly everything.
+    Rows whose means are written alike share a rank. Intervals of errors end at 0 and at 1.
     """
     most = 1.0 if MEASURES[name].is_share else np.inf
     rows = table.rows[table.rows[name].notna()]
@@ -172,8 +169,8 @@ def ranked(table: StudyTable, name: str) -> pd.DataFrame:
     found = rows[["title", "method", "n", "seeds"]].assign(
         rank=written.rank(method="min").astype(int),
         value=rows[name],
-        low=rows[f"{name}_low"].clip(lower=0).where(rows["n"] >= ENOUGH),
-        high=rows[f"{name}_high"].clip(upper=most).where(rows["n"] >= ENOUGH),
+        low=rows[f"{name}_low"].clip(lower=0),
+        high=rows[f"{name}_high"].clip(upper=most),
         values=rows[f"{name}_values"],
     )
     return found.sort_values(["rank", "title"], ignore_index=True)

@@ -87,7 +87,10 @@ def markdown_lines(heads: list[str], rows: list[list[str]]) -> str:
 
 
 def as_latex(tables: Tables, against: str | None = None) -> str:
-    """Write each table for LaTeX's booktabs package, its protocol as a comment before it."""
+    """Write each table for LaTeX's booktabs package, its protocol as a comment before it.
+
+    pdfLaTeX sets every name in Latin script; names in other scripts take LuaLaTeX and a font.
+    """
     parts = [latex_comment(apart(tables))] * bool(apart(tables))
     for table in tables:
         names = list(heads(table).values())

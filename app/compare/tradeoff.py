@@ -39,7 +39,7 @@ def points(runs: Sequence[Finished], accuracies: pd.DataFrame, measure: str) -> 
 
     Columns: group, title, method, n (seeds), seeds, card, threat (norm and radius); for each of
     `QUANTITIES` the mean over the seeds and its ``_min``, ``_max``, ``_low`` and ``_high``
-    (Student's 95 % interval; NaN for one seed); front, whether no other scenario is as good in
+    (Student's 95 % interval, of 3 or more); front, whether no other scenario is as good in
     both that ``measure`` names.
 
     Args:

@@ -55,7 +55,7 @@ def _differences(chosen: Sequence[StudyTable], _: Sequence[StudyTable], name: st
             continue
         st.caption(
             f"{MEASURES[name].head}, less that of *{literal(found.reference)}*: mean over common "
-            "seeds, with Student's 95 % interval where there are two or more; faint where "
+            "seeds, with Student's 95 % interval where there are three or more; faint where "
             "chance may explain it (paired t-test, Holm, 5 %)."
         )
         _show(figures.differences(table, found), f"forest-{place}")

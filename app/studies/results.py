@@ -11,7 +11,7 @@ from app.compare.contest import contest, in_a_list, verdict
 from app.compare.measures import MEASURES, shown
 from app.compare.protocol import in_words
 from app.compare.published import PUBLISHED, published
-from app.compare.study import ENOUGH, StudyTable, ranked
+from app.compare.study import StudyTable, ranked
 from app.compare.study_cells import NOTE
 from app.compare.study_text import FORMATS, MARKDOWN, apart, markdown_table
 from app.components.page import download, show_chart, show_frame
@@ -21,6 +21,7 @@ from app.text.format import count, percent
 from app.text.labels import metric
 from app.text.markdown import literal
 from db.studies import StudyRow
+from engine.evaluation.statistics import ENOUGH_SEEDS
 from tasks.escaping import as_file_name
 
 DOWNLOADS = {
@@ -103,18 +104,18 @@ def _say_answer(table: StudyTable, name: str, study: StudyRow, *, of_several: bo
 
 def _spread(row: Mapping[Any, Any]) -> str:
     n = row["n"]
-    if n >= ENOUGH:
+    if n >= ENOUGH_SEEDS:
         low, high = percent(row["low"]), percent(row["high"])
         return f"95 % interval {low} to {high}, n = {count(n, 'seed')}"
     if n == 1:
         return "A single seed: another one may tell another story"
-    return f"{n} seeds: no interval, that takes {ENOUGH}"
+    return f"{n} seeds: no interval, that takes {ENOUGH_SEEDS}"
 
 
 def _draw_ranking(table: StudyTable, name: str, place: int) -> None:
     rows = ranked(table, name)
-    few = int((rows["n"] < ENOUGH).sum())
-    without = f" {count(few, 'row')} of fewer than {ENOUGH} seeds, without one."
+    few = int((rows["n"] < ENOUGH_SEEDS).sum())
+    without = f" {count(few, 'row')} of fewer than {ENOUGH_SEEDS} seeds, without one."
     st.caption(
         f"{MEASURES[name].head}: the smaller the better. Large: mean over seeds, with Student's "
         f"95 % interval; small: the seeds.{without * bool(few)}"

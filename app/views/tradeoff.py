@@ -20,6 +20,7 @@ from app.text.evaluation_card import under
 from app.text.format import count, percent
 from app.text.markdown import literal
 from engine.evaluation.error_names import ROBUST_ERROR
+from engine.evaluation.statistics import ENOUGH_SEEDS
 
 MAX_PATHS = 8  # more trajectories than this make no readable chart
 TITLES = {"average": "Average", "worst": "Worst class"}
@@ -214,7 +215,9 @@ def _draw_links(seeds: Sequence[Finished], row: "pd.Series[Any]") -> None:
             ("worst class robust", "worst_robust"),
         )
     ]
-    note = "" if len(seeds) > 1 else ". One seed: no interval, another one may tell another story"
+    n = len(seeds)
+    few = f". {count(n, 'seed')}: no interval, that takes {ENOUGH_SEEDS}"
+    note = few if n < ENOUGH_SEEDS else ""
     st.markdown(literal(f"{'; '.join(parts)}{note}."))
     with st.container(horizontal=True):
         for run in seeds:

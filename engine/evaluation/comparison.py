@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.evaluation.statistics import Counts, Floats, Marks, class_counts, mcnemar, t_interval
+from engine.evaluation.statistics import (
+    ENOUGH_SEEDS,
+    Counts,
+    Floats,
+    Marks,
+    class_counts,
+    mcnemar,
+    t_interval,
+)
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,8 @@ class SeedDifference:
 
     Attributes:
         value: Mean difference of the shares, -1 to 1; NaN without a common seed.
-        low, high: Student's interval of that mean; NaN for fewer than two seeds.
-        p_value: Of the paired t-test, two-sided, not corrected; NaN for fewer than two seeds.
+        low, high: Student's interval of that mean; NaN for fewer than `ENOUGH_SEEDS`.
+        p_value: Of the paired t-test, two-sided, not corrected; NaN for fewer than those.
         n: Common seeds.
     """
 
@@ -106,7 +114,7 @@ def seed_difference(
     pairs = [errors[seed] - others[seed] for seed in sorted(errors.keys() & others.keys())]
     gaps = np.array([gap for gap in pairs if gap == gap], dtype=np.float64)
     n, mean = len(gaps), float(gaps.mean()) if len(gaps) else np.nan
-    if n < 2:
+    if n < ENOUGH_SEEDS:
         return SeedDifference(mean, np.nan, np.nan, np.nan, n)
     low, high = t_interval(gaps, level)
     error = gaps.std(ddof=1) / np.sqrt(n)

@@ -146,12 +146,16 @@ def wilson(share: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple
     return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
 
 
+ENOUGH_SEEDS = 3
+"""Seeds that an interval or a test is made of: one has none, that of two holds nearly anything."""
+
+
 def t_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """Return Student's interval of the mean over seeds (S,); NaN for a single seed."""
+    """Return Student's interval of the mean over seeds (S,); NaN for fewer than `ENOUGH_SEEDS`."""
     from scipy.special import stdtrit
 
     seeds = np.asarray(values, dtype=np.float64)
-    if len(seeds) < 2:
+    if len(seeds) < ENOUGH_SEEDS:
         return np.nan, np.nan
     half = stdtrit(len(seeds) - 1, (1 + level) / 2) * seeds.std(ddof=1) / np.sqrt(len(seeds))
     return float(seeds.mean() - half), float(seeds.mean() + half)

@@ -111,21 +111,25 @@ def protocols(page) -> list[str]:
 
 
 def test_a_chosen_point_leads_to_its_runs_and_to_its_classes(studio, open_page):
-    for seed in range(2):
-        studio.measured(studio.finished("Pair", seed=seed), [0.1 * (seed + 1)] * 10)
+    for seed in range(3):
+        studio.measured(studio.finished("Trio", seed=seed), [0.1 * (seed + 1)] * 10)
     group = rows_of(open_page("tradeoff"))["group"][0]
     page = open_page("tradeoff", point=group)
     named = links(page)
-    assert [label[:20] for label in named[:2]] == ["caat · Pair · seed 0", "caat · Pair · seed 1"]
-    assert named[2] == "Which classes pay?"
-    low, high = stats.t.interval(0.95, 1, 0.85, stats.sem([0.9, 0.8]))
-    assert f"robust 85.0 % ({100 * low:.1f} % to {100 * high:.1f} %, n = 2 seeds)" in words(page)
+    assert [label[:20] for label in named[:3]] == [f"caat · Trio · seed {n}" for n in range(3)]
+    assert named[3] == "Which classes pay?"
+    low, high = stats.t.interval(0.95, 2, 0.8, stats.sem([0.9, 0.8, 0.7]))
+    assert f"robust 80.0 % ({100 * low:.1f} % to {100 * high:.1f} %, n = 3 seeds)" in words(page)
 
 
-def test_a_point_of_one_seed_says_that_it_has_no_interval(studio, open_page):
-    studio.finished("Alone")
+@pytest.mark.parametrize(("seeds", "told"), [(1, "1 seed"), (2, "2 seeds")])
+def test_a_point_of_too_few_seeds_says_that_it_has_no_interval(studio, open_page, seeds, told):
+    for seed in range(seeds):
+        studio.finished("Few", seed=seed)
     group = rows_of(open_page("tradeoff"))["group"][0]
-    assert "One seed: no interval" in words(open_page("tradeoff", point=group))
+    said = words(open_page("tradeoff", point=group))
+    assert f"{told}: no interval, that takes 3." in said
+    assert f"n = {told}" not in said
 
 
 def test_the_way_there_is_drawn_on_demand(studio, open_page):

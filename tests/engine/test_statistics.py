@@ -171,8 +171,8 @@ def test_students_interval_is_scipys():
     assert t_interval(values, 0.9) == pytest.approx((expected.low, expected.high))
 
 
-def test_one_seed_has_no_interval_and_equal_seeds_have_a_point():
-    assert np.isnan(t_interval([0.3])).all()
+def test_fewer_than_three_seeds_have_no_interval_and_equal_seeds_have_a_point():
+    assert np.isnan([*t_interval([]), *t_interval([0.3]), *t_interval([0.3, 0.4])]).all()
     assert t_interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
 
 
