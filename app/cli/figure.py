@@ -24,7 +24,7 @@ def figure(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study's name")],
     *,
     what: Annotated[
-        Literal["ranking", "differences", "classes", "ranks", "fronts"],
+        Literal["ranking", "differences", "classes", "class-lines", "ranks", "fronts"],
         typer.Option(help="Which figure of the page"),
     ] = "ranking",
     out: Annotated[Path, typer.Option(help="File to write: .svg, .pdf, .png or .html")],

@@ -62,15 +62,18 @@ def _differences(chosen: Sequence[StudyTable], _: Sequence[StudyTable], name: st
 
 
 def _classes(chosen: Sequence[StudyTable], _: Sequence[StudyTable], name: str) -> None:
+    as_lines = st.toggle("As lines", key="class-lines", bind="query-params")
+    chart = "method_class_lines" if as_lines else "method_classes"
     for place, table in enumerate(chosen):
-        figure = figures.classes(table, name)
+        figure = figures.classes(table, name, chart)
         if figure is None:
             st.caption("No errors of classes are stored for these runs.")
             continue
         error = MEASURES[MEASURES[name].error].head.split(",")[0]
         st.caption(
-            f"{error} error of each class in percent, mean over the seeds; dark is good. Of many "
-            "classes the worst."
+            f"{error} error of each class in percent, mean over the seeds. "
+            + ("The easiest class first; " if as_lines else "Dark is good; ")
+            + "of many classes the worst."
         )
         _show(figure, f"classes-{place}")
 

@@ -55,8 +55,14 @@ def differences(table: StudyTable, found: Contest) -> Figure:
     return Figure(charts()["difference_forest"].draw(rows), alt)
 
 
-def classes(table: StudyTable, name: str) -> Figure | None:
-    """Draw the error of each row in each class; None if nobody counted them."""
+def classes(table: StudyTable, name: str, chart: str = "method_classes") -> Figure | None:
+    """Draw the error of each row in each class; None if nobody counted them.
+
+    Args:
+        table: One scenario.
+        name: One of `MEASURES`.
+        chart: A heatmap, or ``method_class_lines``.
+    """
     if not len(table.classes):
         return None
     known = table.classes[table.classes["name"] == MEASURES[name].error]
@@ -66,7 +72,7 @@ def classes(table: StudyTable, name: str) -> Figure | None:
     ordered = known.sort_values("title", key=lambda titles: titles.map(order), kind="stable")
     worst = ordered.sort_values("value").iloc[-1]
     alt = f"Error by method and class, largest: {worst['title']}, {worst['class']}"
-    return Figure(charts()["method_classes"].draw(ordered), alt)
+    return Figure(charts()[chart].draw(ordered), alt)
 
 
 def ranks(found: StudyRanks) -> Figure:
@@ -86,7 +92,7 @@ def of_study(
     """Return a figure of the first table by its kind; None where there is nothing to draw.
 
     Args:
-        kind: ranking, differences, classes or ranks.
+        kind: ranking, differences, classes, class-lines or ranks.
         tables: Of the scenario that is asked for first, then the others.
         name: One of `MEASURES`.
         against: Title of the reference of differences; None is the best.
@@ -98,6 +104,8 @@ def of_study(
         return ranking(table, name)
     if kind == "classes":
         return classes(table, name)
+    if kind == "class-lines":
+        return classes(table, name, "method_class_lines")
     if kind == "ranks":
         over_all = study_ranks(tables, name)
         return None if over_all is None else ranks(over_all)

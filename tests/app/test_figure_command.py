@@ -29,6 +29,7 @@ def figure(caat, out, *words: str):
         ("ranking", "Ranking by Robust, worst: 1. my caat, 2. my trades"),
         ("differences", "Differences to my caat: my trades 10.0 %"),
         ("classes", "Error by method and class, largest: my trades"),
+        ("class-lines", "Error by method and class, largest: my trades"),
         ("ranks", "Ranks: my caat 1.00, my trades 2.00"),
         ("fronts", "Fronts: robust, worst"),
     ],
