@@ -134,8 +134,9 @@ def detection(
     if quantity not in known or "true_label" not in known:
         return None
     rows = rows_of(known, wanted)
-    flipped = (known["given_label"] != known["true_label"])[rows]
-    return roc(quantity, known[quantity][rows], flipped)
+    given = known["given_label"][rows]
+    flipped = given != known["true_label"][rows]
+    return roc(quantity, known[quantity][rows], flipped, given)
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
