@@ -67,7 +67,7 @@ def test_head_and_tail_are_set_against_each_other_where_classes_of_both_are_look
 def with_offset(offset: float):
     """Twenty samples of two classes, a wrong label above every right one of its class."""
     labels, flipped = np.repeat([0, 1], 10), np.tile(np.arange(10) < 3, 2)
-    weight = offset * labels + flipped + np.linspace(0, 0.5, 20) % 0.5
+    weight = offset * labels + flipped + np.tile(np.linspace(0, 0.5, 10), 2)
     return roc("anti_adversary_weight", weight, flipped, labels)
 
 
