@@ -6,6 +6,7 @@ import pandas as pd
 from app.samples.tables import mean_of
 from app.text.format import percent, value
 from app.text.labels import quantity as name_of
+from engine.inspection.contributions import Explanation
 from engine.inspection.label_noise import SMALL_IS_DOUBTED, Ordering, Roc
 
 ALIKE = 1e-6
@@ -142,3 +143,16 @@ def at_ten_percent(found: Roc, quantity: str) -> str:
         f"{percent(float(found.true[place]), 0)} of the wrong labels and takes "
         f"{percent(float(found.false[place]), 0)} of the right ones for wrong."
     )
+
+
+def why(found: Explanation) -> str:
+    """Say how far a sample's weight is from its class's, and which characteristics did most."""
+    what, change = name_of(found.quantity), found.weight - found.usual
+    line = (
+        f"{what} {found.weight:.3f}; with the mean characteristics of its class {found.usual:.3f}"
+    )
+    if abs(change) <= ALIKE:
+        return f"{line}: there is nothing to explain."
+    ordered = sorted(found.contributions.items(), key=lambda item: -abs(item[1]))
+    parts = [f"{name_of(name).lower()} {share:+.3f}" for name, share in ordered[:3]]
+    return f"{line}. Of the difference, {change:+.3f}: {', '.join(parts)}."
