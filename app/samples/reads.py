@@ -65,6 +65,13 @@ def recorded() -> list[RecordedRow]:
         return stored.recorded_runs(session)
 
 
+@st.cache_data(ttl=10.0, max_entries=2, show_spinner=False)
+def most_telling() -> str | None:
+    """Return the newest run that gave the samples of a class different weights, if there is one."""
+    with cached.database().read() as session:
+        return stored.newest_that_tells_samples_apart(session)
+
+
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
 def quantities(run_id: str, reached: Mark, epoch: int) -> list[str]:
     """Return what was recorded of each sample, the weights before the characteristics."""

@@ -126,7 +126,7 @@ def test_cards_show_stored_adversaries_and_else_the_training_image(
     page = open_page("samples", run=learned(), order="stored", classes="0")
     # Of class 0 the gallery holds samples 0 and 10, each with five tiles; six stand on a page.
     assert len(page.get("image")) == 2 * 5 + (4 if is_here else 0)
-    assert [button.label for button in page.button] == ["History"] * 6
+    assert [button.label for button in page.button].count("History") == 6
 
 
 def test_a_training_image_is_found_by_its_number_and_only_with_its_label(studio, data_dir):
