@@ -146,7 +146,7 @@ def explanation(run_id: str, reached: Mark, epoch: int, *, row: int) -> Explanat
     if found.run is None:
         return found.why_not
     known = columns(run_id, found.run.attempt, epoch)
-    return dependence.explanation(found.run, found.state, known, row)
+    return dependence.explanation(found.run, found.state, known, row=row)
 
 
 def _network(run_id: str, epoch: int, *, quantity: str | None = None) -> Network:
@@ -177,7 +177,7 @@ def detection(
     rows = rows_of(known, wanted)
     given = known["given_label"][rows]
     flipped = given != known["true_label"][rows]
-    return roc(quantity, known[quantity][rows], flipped, given)
+    return roc(quantity, known[quantity][rows], flipped, labels=given)
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)

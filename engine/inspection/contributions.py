@@ -86,7 +86,8 @@ def explain(
 
 def _coalitions(players: int) -> BoolArray:
     """(2^P, P): coalition k holds player j if bit j of k is set; none comes first, all last."""
-    return (np.arange(2**players)[:, None] >> np.arange(players)) & 1 == 1
+    is_in: BoolArray = (np.arange(2**players)[:, None] >> np.arange(players)) & 1 == 1
+    return is_in
 
 
 def _asked(learned: LearnedWeight, table: Floats, columns: Columns) -> Floats:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.inspection.distributions import ANTI_ADVERSARY_FROM, STEPS_WITHSTOOD
 from engine.types import BoolArray, Columns, FloatArray, IntArray
@@ -15,6 +16,7 @@ DETECTORS = {"flipped_auc_loss": "loss", **BY_STEPS}
 """Measures of what else could tell wrong labels, for comparison, by the quantity that does."""
 MAX_POINTS = 200
 Z_95 = 1.959964
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Roc:
         return self.pooled.auc
 
 
-def roc(name: str, values: FloatArray, flipped: BoolArray, labels: IntArray) -> Roc | None:
+def roc(name: str, values: FloatArray, flipped: BoolArray, *, labels: IntArray) -> Roc | None:
     """Return the curve of one quantity, at most `MAX_POINTS` of it, or None where there is none.
 
     There is none if all labels are right or all are wrong, or if all samples have the same value.
@@ -146,7 +148,7 @@ def _areas(doubt: FloatArray, flipped: BoolArray, labels: IntArray) -> FloatArra
     return areas
 
 
-def _ranks(doubt: FloatArray, labels: IntArray) -> FloatArray:
+def _ranks(doubt: FloatArray, labels: IntArray) -> Doubles:
     """Return the place (N,) of each sample in its class, from 1; equal ones share their mean."""
     order = np.lexsort((doubt, labels))
     sorted_labels, sorted_doubt = labels[order], doubt[order]
@@ -155,18 +157,19 @@ def _ranks(doubt: FloatArray, labels: IntArray) -> FloatArray:
     )
     count = np.diff(np.r_[starts, len(order)])
     first = np.searchsorted(sorted_labels, sorted_labels[starts])  # of the class
-    ranks = np.empty(len(order))
+    ranks: Doubles = np.empty(len(order))
     ranks[order] = np.repeat(starts - first + (count + 1) / 2, count)
     return ranks
 
 
-def place_in_class(doubt: FloatArray, labels: IntArray) -> FloatArray:
+def place_in_class(doubt: FloatArray, labels: IntArray) -> Doubles:
     """Return the share (N,) of its class that each sample is doubted more than, 0 to 1.
 
     Equal ones, and the sample itself, count one half, so the only sample of a class stands in the
     middle: nothing is known of it.
     """
-    return (_ranks(doubt, labels) - 0.5) / np.bincount(labels)[labels]
+    places: Doubles = (_ranks(doubt, labels) - 0.5) / np.bincount(labels)[labels]
+    return places
 
 
 def share_between(values: FloatArray, labels: IntArray) -> float:

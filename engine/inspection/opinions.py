@@ -46,7 +46,9 @@ class Opinions:
         size = int(max(labels.max(), self.predicted.max())) + 1
         total = np.bincount(labels, weights=self.confidence, minlength=size)
         usual = total / np.maximum(np.bincount(labels, minlength=size), 1)
-        return (self.predicted != labels) & (self.certainty >= usual[self.predicted])
+        is_sure: BoolArray = self.certainty >= usual[self.predicted]
+        found: BoolArray = is_sure & (self.predicted != labels)
+        return found
 
 
 def opinions(model: Classifier, images: DeviceImages, batch_size: int) -> Opinions:

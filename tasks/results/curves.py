@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _OTHER = re.compile(r"[^\w\-. ]")
 """What MLflow allows in no name; it is the strictest of the trackers."""
-_NAME_LENGTH = 100
+_NAME_BYTES = 100
+"""Less than a file system allows of one part of a path."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,8 @@ def curves(database: Database, run_id: str) -> Curves:
 
 
 def _overall(table: pd.DataFrame) -> Iterator[Point]:
-    for row in table.itertuples():
-        yield Point(
-            f"{row.split}/{_plain(row.name)}", int(row.step), int(row.epoch), float(row.value)
-        )
+    for split, name, step, epoch, value in _rows(table, "step", "epoch", "value"):
+        yield Point(f"{split}/{_plain(name)}", int(step), int(epoch), float(value))
 
 
 def _last_steps(overall: pd.DataFrame) -> dict[int, int]:
@@ -97,15 +96,19 @@ def _by_class(run: RunDetail, table: pd.DataFrame, steps: Mapping[int, int]) -> 
     called = {
         place: f"{place} {_plain(str(name))}".rstrip(" .") for place, name in enumerate(names)
     }
-    for row in table.itertuples():
-        place, epoch = int(row.class_index), int(row.epoch)
-        tag = f"{row.split}_by_class/{_plain(row.name)}/{called.get(place, place)}"
-        yield Point(tag, steps.get(epoch, epoch), epoch, float(row.value))
+    for split, name, index, epoch, value in _rows(table, "class_index", "epoch", "value"):
+        tag = f"{split}_by_class/{_plain(name)}/{called.get(int(index), index)}"
+        yield Point(tag, steps.get(int(epoch), int(epoch)), int(epoch), float(value))
+
+
+def _rows(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Give split, name and these columns of each row."""
+    return zip(*(table[column].tolist() for column in ("split", "name", *columns)), strict=True)
 
 
 def _plain(name: Any) -> str:
     """Return a name of letters, digits and ``_-. `` only, for a part of a path."""
-    return _OTHER.sub("_", str(name))[:_NAME_LENGTH]
+    return _OTHER.sub("_", str(name)).encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
 def _flat(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:

@@ -51,7 +51,7 @@ def dependence(
     return partial_dependence(learned, state, columns, name=name, grid=grid)
 
 
-def explanation(run: RunDetail, state: State, columns: Columns, row: int) -> Explanation:
+def explanation(run: RunDetail, state: State, columns: Columns, *, row: int) -> Explanation:
     """Return how one sample came to its weight; ``columns`` have ``given_label`` too."""
     learned = learned_weight(run)
     if learned is None:

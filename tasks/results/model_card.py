@@ -123,7 +123,7 @@ def _results(run: RunDetail, found: list[Attack], final: Mapping[str, Any]) -> I
     told = [(attack.row.name, attack.row.card, attack.errors) for attack in found]
     rows = [
         [for_markdown(name), _ball(card), *map(_whole, _of(errors))]
-        for name, card, errors in told or [("as tested", run.evaluation_card, final)]
+        for name, card, errors in told or [("as tested", run.evaluation_card or {}, final)]
     ]
     yield from _table(["evaluation", "attack", *map(_words, ERRORS)], rows)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors.torch import save
@@ -86,7 +85,7 @@ def _weights(model: DeployedModel) -> bytes:
     return content
 
 
-def _whose(model: DeployedModel) -> Mapping[str, str]:
+def _whose(model: DeployedModel) -> dict[str, str]:
     return {"epoch": str(model.weights.epoch), "run": model.run.id}
 
 

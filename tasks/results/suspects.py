@@ -77,7 +77,7 @@ def suspects(database: Database, run_id: str, by: str) -> pd.DataFrame:
     train = trained.data.train
     said = opinions(trained.model, train.to(trained.device), trained.scenario.evaluation.batch_size)
     weights = _recorded(database, run_id, train.source)
-    score = _score(by, said, weights, train.labels, run_id=run_id)
+    score = _score(by, said, weights, labels=train.labels, run_id=run_id)
     table = pd.DataFrame(
         {
             "sample": train.source,
@@ -143,7 +143,7 @@ def _recorded(database: Database, run_id: str, source: IntArray) -> Columns:
     return found
 
 
-def _score(by: str, said: Opinions, weights: Columns, labels: IntArray, *, run_id: str) -> Score:
+def _score(by: str, said: Opinions, weights: Columns, *, labels: IntArray, run_id: str) -> Score:
     if by != WEIGHT:
         return Score(by, getattr(said, by))
     for name in WEIGHTS:

@@ -68,7 +68,7 @@ def with_offset(offset: float):
     """Twenty samples of two classes, a wrong label above every right one of its class."""
     labels, flipped = np.repeat([0, 1], 10), np.tile(np.arange(10) < 3, 2)
     weight = offset * labels + flipped + np.tile(np.linspace(0, 0.5, 10), 2)
-    return roc("anti_adversary_weight", weight, flipped, labels)
+    return roc("anti_adversary_weight", weight, flipped, labels=labels)
 
 
 def test_a_weight_that_follows_the_class_first_is_told_so_with_both_areas():

@@ -327,5 +327,5 @@ def test_flagging_is_told_at_the_last_point_within_ten_percent():
     flipped = np.arange(100) < 20
     score = np.where(flipped, 1.0, 0.0)
     score[20:30] = 0.5
-    said = words.at_ten_percent(roc("loss", score, flipped, np.zeros(100, int)), "loss")
+    said = words.at_ten_percent(roc("loss", score, flipped, labels=np.zeros(100, int)), "loss")
     assert said.startswith("Flagging all samples at or above 1 finds 100 % of the wrong labels")

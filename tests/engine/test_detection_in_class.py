@@ -21,7 +21,7 @@ def test_a_class_offset_with_a_perfect_order_in_each_class_gives_one_within_a_cl
     labels = np.repeat(np.arange(5), 40)
     flipped = np.tile(np.arange(40) < 8, 5)
     weight = 10.0 * labels + np.where(flipped, 1.0, 0.0) + np.linspace(0, 0.5, 200)
-    found = roc("anti_adversary_weight", weight, flipped, labels)
+    found = roc("anti_adversary_weight", weight, flipped, labels=labels)
     assert found.within.auc == 1.0
     assert found.pooled.auc == pytest.approx(roc_auc_score(flipped, weight))
     assert found.pooled.auc < 0.7

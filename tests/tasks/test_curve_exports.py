@@ -16,7 +16,7 @@ from tests.app.recorded import facts
 from tests.app.studio import Studio
 
 HOSTILE = [
-    "<script>", "a/b", "..", "🙂", "x\ny", "| pipe", "[a](b)", "same", "same", "long " * 60,
+    "<script>", "a/b", "..", "🙂", "x\ny", "| pipe", "[a](b)", "same", "same", "長い" * 60,
 ]  # fmt: skip
 
 

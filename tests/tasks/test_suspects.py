@@ -94,13 +94,13 @@ def test_a_dataset_that_knows_its_files_tells_them():
 def test_weights_that_differ_between_classes_alone_order_nobody(weights):
     labels = np.array([0, 0, 1, 1])
     with pytest.raises(UserError, match="order them --by loss, margin or confidence"):
-        module._score("weight", None, weights, labels, run_id="r")
+        module._score("weight", None, weights, labels=labels, run_id="r")
 
 
 def test_the_first_weight_that_differs_within_a_class_is_the_order_and_small_trust_is_doubt():
     labels = np.array([0, 0, 1, 1])
     weights = {"anti_adversary_weight": np.zeros(4), "clean_weight": np.array([0.2, 0.8, 1, 1])}
-    found = module._score("weight", None, weights, labels, run_id="r")
+    found = module._score("weight", None, weights, labels=labels, run_id="r")
     assert found.column == "clean_weight"
     assert found.doubt.argmax() == 0
 
