@@ -39,14 +39,21 @@ def _draw_why(look: Look, row: int, number: str) -> None:
         literal(
             "Shapley values: what each characteristic adds, in the mean over all orders in which "
             "the six may change from the mean of the given label to the sample's own; they add up "
-            "to the difference. The network is asked among all samples of the epoch; in training, "
-            f"among those of a batch, it gave {float(recorded):.3f}."
+            f"to the difference.{_of_alpha(found)} The network is asked as the epoch left it, among "
+            "all samples; in training, as it stood then and among those of a batch, it gave "
+            f"{float(recorded):.3f}."
         )
     )
     table = contributions(found)
     figure = charts()["weight_contributions"].draw(table)
     show_chart(figure, key="why", alt=f"Sample {number}: {words.why(found)}")
     show_table(table, key="why", file_name=f"why-{number}-{look.run.id[:8]}-epoch-{look.epoch}.csv")
+
+
+def _of_alpha(found: Explanation) -> str:
+    if found.quantity != "anti_adversary_weight":
+        return ""
+    return " Alpha is 1 less this weight, so each adds the opposite to it."
 
 
 def contributions(found: Explanation) -> pd.DataFrame:

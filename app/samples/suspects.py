@@ -10,7 +10,9 @@ from app.compare.choice import choose_one, keep
 from app.components.page import show_frame
 from app.data import cached
 from app.data.cached import Mark
+from app.samples import reads
 from app.samples.choice import Look
+from app.samples.tables import Filter
 from app.text.format import count
 from app.text.markdown import explained, literal
 from engine.errors import UserError
@@ -65,6 +67,7 @@ def _draw_table(look: Look, table: pd.DataFrame, by: str) -> None:
             "sample for another class, and is as sure of it as it usually is of that class."
         )
     )
+    _warn(look, table, by)
     if len(table) > MOST_ROWS:
         st.caption(f"The first {MOST_ROWS:,} of {len(table):,}; the files have all of them.")
     show_frame(table.head(MOST_ROWS), hide_index=True, key="suspects-table", height=320)
@@ -79,6 +82,20 @@ def _draw_table(look: Look, table: pd.DataFrame, by: str) -> None:
                 key=f"suspects-{label.lower()}",
                 on_click="ignore",
             )
+
+
+def _warn(look: Look, table: pd.DataFrame, by: str) -> None:
+    """Say that the order is worse than a guess, where noise was put in and so this is known."""
+    name = next((name for name in reads.WEIGHTS_FIRST if name in table), None)
+    if by != WEIGHT or name is None:
+        return
+    run, everyone = look.run, Filter()
+    found = reads.detection(run.id, run.attempt, look.epoch, quantity=name, wanted=everyone)
+    if found is not None and found.within is not None and found.within.auc < 0.5:
+        st.caption(
+            f":material/warning: Within a class this order is worse than a guess "
+            f"(AUC {found.within.auc:.2f}): order by the loss or the margin."
+        )
 
 
 @st.cache_data(ttl=600, max_entries=4, show_spinner="Asking the model about every training image")
