@@ -71,6 +71,9 @@ def _make(run_id: str, what: str, ending: str) -> None:
         except UserError as error:
             st.error(explained(str(error).removeprefix("RUN: ")), icon=":material/error:")
             return
+        except OSError as error:
+            st.error(explained(f"No file can be written there: {error.strerror or error}"))
+            return
         st.session_state[_MADE] = (run_id, what, ending, out.read_bytes())
 
 

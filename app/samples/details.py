@@ -39,8 +39,8 @@ def _draw_why(look: Look, row: int, number: str) -> None:
         literal(
             "Shapley values: what each characteristic adds, in the mean over all orders in which "
             "the six may change from the mean of the given label to the sample's own; they add up "
-            f"to the difference.{_of_alpha(found)} The network is asked as the epoch left it, among "
-            "all samples; in training, as it stood then and among those of a batch, it gave "
+            f"to the difference.{_of_alpha(found)} The network is asked as the epoch left it, "
+            "among all samples; in training, as it stood then and among those of a batch, it gave "
             f"{float(recorded):.3f}."
         )
     )
