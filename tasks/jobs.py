@@ -20,19 +20,11 @@ from engine.scenario import Scenario
 from tasks.queue.place import owner
 from tasks.queue.submit import Submitted, row_of, send_messages
 from tasks.recording.checkpoints import Search, Unusable, Why, is_here
+from tasks.results.export_request import KINDS, ExportRequest
 from tasks.results.request import EvaluationRequest, attack_asked, sample_asked
 from tasks.results.trained import require_trained
 from tasks.settings import open_database, settings
 from tasks.worker.liveness import with_lost_marked
-
-EXPORTED = {
-    "metrics": (".csv", ".parquet"),
-    "classes": (".csv", ".parquet"),
-    "samples": (".csv", ".parquet"),
-    "evaluations": (".csv", ".parquet"),
-    "model": (".safetensors",),
-}
-"""What a job can export, and how the files' names may end."""
 
 
 def submit_evaluation(run_id: str, request: EvaluationRequest, *, actor: str) -> Submitted:
@@ -51,23 +43,23 @@ def submit_evaluation(run_id: str, request: EvaluationRequest, *, actor: str) ->
     return _submit(database, run, replace(wanted, seed=seed), actor=actor)
 
 
-def submit_export(run_id: str, what: str, *, ending: str, actor: str) -> Submitted:
+def submit_export(run_id: str, request: ExportRequest, *, ending: str, actor: str) -> Submitted:
     """Queue an export of a run's records; its file is in the folder of the job.
 
     Raises:
-        UserError: There is no such export, or the run has not ended; nothing was stored.
+        UserError: There is no such export, or not so, or the run has not ended; nothing was stored.
         DatabaseError: The database did not answer; nothing was stored.
     """
-    if what not in EXPORTED:
-        raise UserError(f"--what: {what!r} cannot be queued; choose {', '.join(EXPORTED)}")
-    if ending not in EXPORTED[what]:
-        raise UserError(f"--out: the name must end in {' or '.join(EXPORTED[what])}")
+    if request.what not in KINDS:
+        raise UserError(f"--what: {request.what!r} cannot be queued; choose {', '.join(KINDS)}")
+    request.require_known()
+    request.require_ending(ending)
     database = open_database()
     run = _subject(database, run_id)
-    if what == "model":
+    if request.kind.of_model:
         _require_checkpoint(database, run_id)
-    request = {"what": what, "file": f"{what}-{run_id[:8]}{ending}"}
-    wanted = _job(run, EXPORT, f"{what}, {ending}", request=request)
+    stored = request.as_json() | {"file": f"{request.what}-{run_id[:8]}{ending}"}
+    wanted = _job(run, EXPORT, request.in_words(ending), request=stored)
     return _submit(database, run, wanted, actor=actor)
 
 
@@ -161,4 +153,6 @@ def _test_counts(database: Database, run: RunDetail) -> Any:
 
 def ending_of(out: Path | None, what: str) -> str:
     """Return how the file of an export is to end: as a name does, or as is usual."""
-    return out.suffix if out is not None else EXPORTED.get(what, ("",))[-1]
+    if out is not None:
+        return out.suffix
+    return KINDS[what].endings[-1] if what in KINDS else ""

@@ -14,12 +14,13 @@ REFERENCES = {
 }
 
 
-@register("Finding wrong labels", ("name", "false", "true", "threshold", "auc"))
+@register("Finding wrong labels", ("name", "false", "true", "threshold", "auc", "within"))
 def detection_roc(table: pd.DataFrame) -> go.Figure:
     """Draw the ROC of every score ``name``, and that of a guess.
 
     Args:
-        table: One row per point; ``auc`` is the same in all rows of a score.
+        table: One row per point; ``auc`` over all samples and ``within`` a class are
+            the same in all rows of a score; ``within`` is NaN where no class has both kinds.
     """
     share = {"range": [-0.01, 1.01], "tickformat": ".0%"}
     fig = figure(
@@ -34,7 +35,7 @@ def detection_roc(table: pd.DataFrame) -> go.Figure:
         fig.add_scatter(
             x=rows["false"],
             y=rows["true"],
-            name=f"{title}: AUC {rows['auc'].iloc[0]:.3f}",
+            name=f"{title}: {_areas(rows.iloc[0])}",
             mode="lines",
             line={"color": style.color, "dash": style.dash, "width": 2},
             customdata=rows["threshold"],
@@ -50,3 +51,8 @@ def detection_roc(table: pd.DataFrame) -> go.Figure:
         hoverinfo="skip",
     )
     return fig
+
+
+def _areas(row: "pd.Series[float]") -> str:
+    within = "" if pd.isna(row["within"]) else f", {row['within']:.3f} in class"
+    return f"AUC {row['auc']:.3f}{within}"

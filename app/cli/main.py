@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cli import database, evaluate, methods, runs, study, theory, watch
+from app.cli import database, evaluate, export, methods, runs, study, theory, watch
 from app.cli import figure as figure_command
 from app.cli import table as table_command
 from app.cli.options import ACTOR, AsJson, File, Set
@@ -207,7 +207,7 @@ for command in (
     runs.resume,
     runs.place,
     runs.delete,
-    runs.export,
+    export.export,
 ):
     cli.command()(command)
 cli.command()(evaluate.evaluate)

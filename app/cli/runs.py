@@ -1,6 +1,5 @@
-"""What a person does to runs: launch, status, stop, resume, delete, export."""
+"""What a person does to runs: launch, status, stop, resume, place, delete."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,7 +7,6 @@ import typer
 from app.cli.options import ACTOR, AsJson, File, Memory, Priority, Queue, RunId, Set
 from app.cli.queued import say_queued
 from app.cli.terminal import say, say_json
-from engine.errors import UserError
 
 if TYPE_CHECKING:
     from db.reads.rows import RunDetail, RunRow
@@ -195,42 +193,3 @@ def delete(
     from tasks import commands
 
     say(commands.delete(commands.find_run(run_id), ACTOR, leave_files=leave_files))
-
-
-def export(
-    run_id: RunId,
-    *,
-    what: Annotated[
-        str, typer.Option(help="metrics, classes, samples, evaluations, model or report")
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(help=".csv, .parquet, .safetensors for a model, .html for a report"),
-    ] = None,
-    queue: Annotated[
-        bool, typer.Option("--queue", help="Have a worker do it; `caat status` says where it is")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Write a run's records to a file."""
-    from tasks import commands
-    from tasks.settings import open_database
-
-    if queue:
-        from tasks import jobs
-
-        ending = jobs.ending_of(out, what)
-        found = commands.find_run(run_id)
-        done = jobs.submit_export(found, what, ending=ending, actor=ACTOR)
-        return say_queued(done, as_json=as_json)
-    if out is None:
-        raise UserError("--out: no file is given")
-    if what == "report":
-        from app.cli import report as report_command
-
-        return report_command.write(commands.find_run(run_id), out)
-    from tasks.results import export as files
-
-    rows = files.export(open_database(), commands.find_run(run_id), what, out=out)
-    say(f"{rows} {'tensors' if what == 'model' else 'rows'} in {out}")
-    return None

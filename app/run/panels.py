@@ -71,7 +71,7 @@ PLANS = (
         "flipped",
         "Wrong labels found, ROC AUC",
         "train",
-        ("flipped_auc", "flipped_auc_loss", "flipped_auc_steps"),
+        ("flipped_auc", "flipped_auc_in_class", "flipped_auc_loss", "flipped_auc_steps"),
     ),
     PanelPlan(
         "importance",

@@ -56,12 +56,28 @@ def _filtered(samples: list[Sample], names: list[str]) -> list[Sample]:
             key="reason",
             bind="query-params",
         )
-    return [
+    shown = [
         sample
         for sample in samples
         if chosen in (ALL, sample.label("given_label"))
         and reason in ("Any reason", str(sample["chosen_for"]))
     ]
+    return _extremes_first(shown, str(reason))
+
+
+def _extremes_first(samples: list[Sample], reason: str) -> list[Sample]:
+    """Order samples that stand there for the size of their weight by it: the first is the extreme.
+
+    The reasons are read as they were stored, by the word that they begin with.
+    """
+    word = reason.partition(" ")[0]
+    if word not in ("largest", "smallest"):
+        return samples
+    return sorted(
+        samples,
+        key=lambda sample: float(sample["anti_adversary_weight"]),
+        reverse=word == "largest",
+    )
 
 
 def _table(samples: list[Sample]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from app.report.download import offer_report
 from app.report.run import run_report
 from app.run.actions import ACTOR
 from app.run.facts import card_rows, fact_rows
+from app.run_tabs import exports
 from app.scenario.toml_out import as_table, as_toml
 from app.text.markdown import literal
 from db.reads.rows import RunDetail
@@ -62,6 +63,7 @@ def _draw_scenario(run: RunDetail) -> None:
         file_name=f"report-{run.id[:8]}.html",
         holds="Charts, tables, scenario and versions",
     )
+    exports.draw(run)
 
 
 def _draw_place(run: RunDetail) -> None:

@@ -10,17 +10,18 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from app.charts.base import charts
 from app.compare.choice import choose_one, keep
-from app.components.page import show_chart, show_frame, show_table
+from app.components.page import show_frame
 from app.data import cached
 from app.data.cached import Columns
 from app.samples import reads
 from app.samples.cards import Sample, draw_sample, enlargement, open_page
 from app.samples.choice import Look, choose_range
+from app.samples.details import draw_details
 from app.samples.tables import Filter, rows_of, table_of
 from app.text.format import count
 from app.text.labels import quantity as name_of
+from engine.inspection.label_noise import doubt_of, place_in_class
 
 Rows = npt.NDArray[Any]
 
@@ -29,6 +30,7 @@ MOST_ROWS = 1000
 ORDERS = {
     "high": "Largest {what} first",
     "low": "Smallest {what} first",
+    "doubt": "Most doubted of its class first",
     "stored": "Those with stored adversaries first",
 }
 
@@ -41,11 +43,13 @@ def draw(look: Look, trait: str | None) -> None:
         st.caption("This run did not record who its training samples are.")
         return
     rows = _choose_rows(look, columns, trait)
-    _draw_picked(look, columns)
+    picked = st.container()
+    shown = _draw_cards(look, columns, rows) if len(rows) else []
+    with picked:
+        _draw_picked(look, columns, but=shown)
     if not len(rows):
         st.info("No sample meets this choice.", icon=":material/filter_alt_off:")
         return
-    _draw_cards(look, columns, rows)
     _draw_table(look, columns, rows)
 
 
@@ -75,6 +79,10 @@ def _choose_rows(look: Look, columns: Columns, trait: str | None) -> Rows:
 
 def _ordered(look: Look, columns: Columns, rows: Rows, *, order: str) -> Rows:
     values = columns[look.quantity][rows]
+    if order == "doubt":
+        doubt = doubt_of(look.quantity, columns[look.quantity])
+        place = place_in_class(doubt, columns["given_label"])
+        return rows[np.lexsort((-doubt[rows], -place[rows]))]
     ascending = rows[np.argsort(values, kind="stable")]
     if order == "low":
         return ascending
@@ -94,26 +102,33 @@ def _stored(look: Look) -> dict[int, Sample]:
     return {int(key): Sample(shown, row, names) for row, key in enumerate(shown["sample"])}
 
 
-def _draw_cards(look: Look, columns: Columns, rows: Rows) -> None:
-    samples = [_whole(look, columns, int(row)) for row in rows[open_page(len(rows))]]
-    factor = enlargement(samples)
+def _draw_cards(look: Look, columns: Columns, rows: Rows) -> list[int]:
+    """Draw a page of cards, the one that the link names open; return whose they are."""
+    shown = [int(row) for row in rows[open_page(len(rows))]]
+    samples = {row: _whole(look, columns, row) for row in shown}
+    factor = enlargement(samples.values())
     st.caption(
         f"Adversaries are stored for {count(len(_stored(look)), 'chosen sample')} of each recorded "
         "epoch; the others stand here with their training image."
         + (f" Changes are shown {factor} times enlarged." if factor > 1 else "")
     )
-    for sample in samples:
-        number = int(sample["sample"])
-        with st.container(border=True):
+    for row, sample in samples.items():
+        number = str(int(sample["sample"]))
+        is_open = number == st.query_params.get("sample")
+        with st.container(border=True, key="picked" if is_open else None):
             draw_sample(sample, factor)
+            if is_open:
+                draw_details(look, row, number)
+                continue
             st.button(
                 "History",
                 key=f"history-{number}",
                 icon=":material/timeline:",
                 type="tertiary",
                 on_click=keep,
-                args=("sample", str(number)),
+                args=("sample", number),
             )
+    return shown
 
 
 def _whole(look: Look, columns: Columns, row: int) -> Sample:
@@ -179,8 +194,8 @@ def _pick(numbers: tuple[int, ...]) -> None:
     keep("sample", str(numbers[rows[0]]) if rows else None)
 
 
-def _draw_picked(look: Look, columns: Columns) -> None:
-    """Draw the sample that the link names, with its history."""
+def _draw_picked(look: Look, columns: Columns, *, but: list[int]) -> None:
+    """Draw the sample that the link names, unless it is open among the cards below."""
     wanted = st.query_params.get("sample")
     if wanted is None:
         return
@@ -190,19 +205,9 @@ def _draw_picked(look: Look, columns: Columns) -> None:
         st.caption(":material/link_off: This link's sample is not in this run.")
         return
     row = int(found[0])
+    if row in but:
+        return
     with st.container(border=True, key="picked"):
         sample = _whole(look, columns, row)
         draw_sample(sample, enlargement([sample]))
-        _draw_course(look, row, wanted)
-        st.button("Close", icon=":material/close:", on_click=keep, args=("sample", None))
-
-
-def _draw_course(look: Look, row: int, number: str) -> None:
-    table = reads.course(look.run.id, look.reached, row)
-    names = [name for name in table if name not in ("epoch", "bound", "loss")]
-    varied = [name for name in names if table[name].nunique() > 1] or names[:1]
-    long = table.melt("epoch", varied, var_name="name", value_name="value").dropna()
-    alt = f"Weights of sample {number} over {count(table['epoch'].nunique(), 'recorded epoch')}"
-    figure = charts()["learning_curve"].draw(long.assign(low=np.nan, high=np.nan))
-    show_chart(figure, key="course", alt=alt)
-    show_table(table, key="course", file_name=f"sample-{number}-{look.run.id[:8]}.csv")
+        draw_details(look, row, wanted)

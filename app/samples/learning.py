@@ -9,6 +9,7 @@ import streamlit as st
 from app.charts.base import CONFIG, charts
 from app.compare.choice import keep
 from app.components.page import show_chart, show_table
+from app.data import cached
 from app.samples import reads, words
 from app.samples.by_class import axis_title, in_units
 from app.samples.choice import Look, choose_trait, write_range
@@ -109,19 +110,43 @@ def draw_detection(look: Look) -> None:
         return
     st.markdown(f"**{literal(words.detected(rocs, look.quantity))}**")
     if look.quantity in rocs:
+        st.markdown(literal(words.follows(rocs[look.quantity], look.quantity)))
         st.markdown(literal(words.at_ten_percent(rocs[look.quantity], look.quantity)))
     st.caption(
         "Labels were flipped on purpose, so it is known which are wrong. Loss and margin are the "
         "usual references and rank as confident learning's own scores do (self-confidence, "
         "normalised margin), but here by a model that trained on these very images. Confident "
         "learning itself needs each image's probabilities from a model that never saw it; a run "
-        "stores none, so its curve is not here."
+        "stores none, so its curve is not here. Within a class: the chance that a wrong label is "
+        "more doubted than a right one of its own given label, classes counted by their wrong "
+        "labels."
     )
     table = pd.concat([_rows(name, curve) for name, curve in rocs.items()], ignore_index=True)
     alt = f"ROC of finding wrong labels: {words.detected(rocs, look.quantity)}"
     show_chart(charts()["detection_roc"].draw(table), key="roc", alt=alt)
     name = f"samples-{look.run.id[:8]}-roc-epoch-{look.epoch}.csv"
     show_table(table, key="roc", file_name=name)
+    _tell_classes(look, rocs)
+
+
+def _tell_classes(look: Look, rocs: dict[str, Roc]) -> None:
+    """Tell the area within each class that has both kinds of labels."""
+    tables = [
+        pd.DataFrame(
+            {
+                "name": name,
+                "class": [cached.class_name(look.names, int(label)) for label in order.classes],
+                "auc": order.per_class,
+            }
+        )
+        for name, curve in rocs.items()
+        if (order := curve.within) is not None
+    ]
+    if tables:
+        st.markdown("**Area within each class**")
+        wide = pd.concat(tables).pivot_table(index="class", columns="name", values="auc")
+        file = f"samples-{look.run.id[:8]}-auc-by-class-epoch-{look.epoch}.csv"
+        show_table(wide.reset_index(), key="roc-classes", file_name=file)
 
 
 def found(look: Look) -> dict[str, Roc]:
@@ -157,5 +182,6 @@ def _rows(name: str, curve: Roc) -> pd.DataFrame:
             "true": curve.true,
             "threshold": curve.threshold,
             "auc": curve.auc,
+            "within": float("nan") if curve.within is None else curve.within.auc,
         }
     )

@@ -1,6 +1,6 @@
 """Cached reads for the sample page: aggregates by what they are of, arrays once and shared."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,11 @@ from app.data.cached import Columns, Mark
 from app.samples.tables import Filter, binned, density, rows_of
 from db.reads import samples as stored
 from db.reads import series
+from db.reads.rows import RunDetail
 from db.reads.samples import RecordedRow
 from engine.data.datasets.base import datasets
 from engine.errors import UserError
+from engine.inspection.contributions import Explanation
 from engine.inspection.distributions import ASSIGNMENT
 from engine.inspection.label_noise import Roc, roc
 from engine.meta.characteristics import NAMES
@@ -41,11 +43,33 @@ class Dependence:
     table: pd.DataFrame
 
 
+@dataclass(frozen=True)
+class Network:
+    """The weighting network as an epoch left it, or why it is not known.
+
+    Attributes:
+        why_not: In one line, where there is none.
+        run: Whose, where it is known.
+        state: What the checkpoint holds of it.
+    """
+
+    why_not: str
+    run: RunDetail | None = None
+    state: dependence.State = field(default_factory=dict)
+
+
 @st.cache_data(ttl=2.0, max_entries=2, show_spinner=False)
 def recorded() -> list[RecordedRow]:
     """Return the runs that have something to show, newest first."""
     with cached.database().read() as session:
         return stored.recorded_runs(session)
+
+
+@st.cache_data(ttl=10.0, max_entries=2, show_spinner=False)
+def most_telling() -> str | None:
+    """Return the newest run that gave the samples of a class different weights, if there is one."""
+    with cached.database().read() as session:
+        return stored.newest_that_tells_samples_apart(session)
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
@@ -106,23 +130,40 @@ def network_curve(
     run_id: str, reached: Mark, epoch: int, *, quantity: str, trait: str
 ) -> Dependence:
     """Return how the network's output depends on one characteristic, at one recorded epoch."""
+    found = _network(run_id, epoch, quantity=quantity)
+    if found.run is None:
+        return Dependence(found.why_not, pd.DataFrame())
+    known = columns(run_id, found.run.attempt, epoch)
+    grid = np.linspace(known[trait].min(), known[trait].max(), GRID, dtype=np.float32)
+    curve = dependence.dependence(found.run, found.state, known, name=trait, grid=grid)
+    return Dependence("", pd.DataFrame({"x": grid, "y": curve}))
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def explanation(run_id: str, reached: Mark, epoch: int, *, row: int) -> Explanation | str:
+    """Return how one sample came to its weight at a recorded epoch, or why that is not known."""
+    found = _network(run_id, epoch)
+    if found.run is None:
+        return found.why_not
+    known = columns(run_id, found.run.attempt, epoch)
+    return dependence.explanation(found.run, found.state, known, row=row)
+
+
+def _network(run_id: str, epoch: int, *, quantity: str | None = None) -> Network:
+    """Find the network of an epoch, and that it gives the quantity, if one is meant."""
     run = cached.run(run_id)
     network = None if run is None else dependence.learned_weight(run)
     if run is None or network is None:
-        return Dependence("No network reads the six characteristics alone", pd.DataFrame())
-    if quantity != network.quantity:
+        return Network("No network reads the six characteristics alone")
+    if quantity not in (None, network.quantity):
         name = network.quantity.replace("_", " ")
-        return Dependence(f"The network's own output is the {name}", pd.DataFrame())
+        return Network(f"The network's own output is the {name}")
     kept = dependence.kept_network(cached.database(), run_id)
     if kept is None:
-        return Dependence("No checkpoint of this run is on this machine", pd.DataFrame())
+        return Network("No checkpoint of this run is on this machine")
     if kept[0] != epoch:
-        why = f"Of the network only epoch {kept[0]} is kept"
-        return Dependence(why, pd.DataFrame())
-    known = columns(run_id, run.attempt, epoch)
-    grid = np.linspace(known[trait].min(), known[trait].max(), GRID, dtype=np.float32)
-    curve = dependence.dependence(run, kept[1], known, name=trait, grid=grid)
-    return Dependence("", pd.DataFrame({"x": grid, "y": curve}))
+        return Network(f"Of the network only epoch {kept[0]} is kept")
+    return Network("", run, kept[1])
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
@@ -134,8 +175,9 @@ def detection(
     if quantity not in known or "true_label" not in known:
         return None
     rows = rows_of(known, wanted)
-    flipped = (known["given_label"] != known["true_label"])[rows]
-    return roc(quantity, known[quantity][rows], flipped)
+    given = known["given_label"][rows]
+    flipped = given != known["true_label"][rows]
+    return roc(quantity, known[quantity][rows], flipped, labels=given)
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)

@@ -6,7 +6,8 @@ import pandas as pd
 from app.samples.tables import mean_of
 from app.text.format import percent, value
 from app.text.labels import quantity as name_of
-from engine.inspection.label_noise import SMALL_IS_DOUBTED, Roc
+from engine.inspection.contributions import Explanation
+from engine.inspection.label_noise import SMALL_IS_DOUBTED, Ordering, Roc
 
 ALIKE = 1e-6
 """Relative difference below which values are the same."""
@@ -68,7 +69,7 @@ def _by_label(table: pd.DataFrame, quantity: str, found: Roc | None) -> str:
     )
     if found is None:
         return line
-    return f"{line}: ROC AUC {found.auc:.2f}{', worse than a guess' if found.auc < 0.5 else ''}"
+    return f"{line}: ROC AUC {_both(found)}"
 
 
 def _by_size(everyone: pd.DataFrame, quantity: str) -> str:
@@ -102,13 +103,35 @@ def detected(rocs: dict[str, Roc], quantity: str) -> str:
     """Say which score finds the wrong labels best, and what the quantity itself reaches."""
     best = max(rocs, key=lambda name: rocs[name].auc)
     if quantity not in rocs:
-        return f"{name_of(best)} finds them best here, AUC {rocs[best].auc:.2f}"
-    own = rocs[quantity]
-    line = f"{name_of(quantity)} finds the wrong labels with AUC {own.auc:.2f}"
-    if own.auc < 0.5:
-        line += ", worse than a guess"
-    others = [f"{name_of(name).lower()} {rocs[name].auc:.2f}" for name in rocs if name != quantity]
-    return f"{line}; {', '.join(others)}" if others else line
+        return f"{name_of(best)} finds them best here, AUC {_both(rocs[best])}"
+    line = f"{name_of(quantity)} finds the wrong labels with AUC {_both(rocs[quantity])}"
+    others = [f"{name_of(name).lower()} {_both(rocs[name])}" for name in rocs if name != quantity]
+    return "; ".join([line, *others])
+
+
+def _both(found: Roc) -> str:
+    """Say the area over all samples, and within the classes: ``0.58 over all, 0.92 in class``."""
+    note = ", worse than a guess" if found.auc < 0.5 else ""
+    if found.within is None:
+        return f"{found.auc:.2f}{note}"
+    return f"{found.auc:.2f} over all{note}, {found.within.auc:.2f} within a class"
+
+
+def follows(found: Roc, quantity: str) -> str:
+    """Say whether a quantity follows the class or the sample, and how sure the areas are."""
+    what, share = name_of(quantity), percent(found.between, 0)
+    pooled = f"Over all samples the AUC is {found.auc:.2f} ({_interval(found.pooled)})"
+    first = "the class" if found.between > 0.5 else "the sample"
+    line = f"{what} follows {first} first: {share} of its variance lies between the given labels."
+    if found.within is None:
+        return f"{line} {pooled}; no class has both right and wrong labels."
+    within = f"within a class {found.within.auc:.2f} ({_interval(found.within)})"
+    advice = ", so compare samples of one class" if found.between > 0.5 else ""
+    return f"{line} {pooled}, {within}{advice}."
+
+
+def _interval(found: Ordering) -> str:
+    return f"95 %: {found.low:.2f} to {found.high:.2f}"
 
 
 def at_ten_percent(found: Roc, quantity: str) -> str:
@@ -120,3 +143,16 @@ def at_ten_percent(found: Roc, quantity: str) -> str:
         f"{percent(float(found.true[place]), 0)} of the wrong labels and takes "
         f"{percent(float(found.false[place]), 0)} of the right ones for wrong."
     )
+
+
+def why(found: Explanation) -> str:
+    """Say how far a sample's weight is from its class's, and which characteristics did most."""
+    what, change = name_of(found.quantity), found.weight - found.usual
+    line = (
+        f"{what} {found.weight:.3f}; with the mean characteristics of its class {found.usual:.3f}"
+    )
+    if abs(change) <= ALIKE:
+        return f"{line}: there is nothing to explain."
+    ordered = sorted(found.contributions.items(), key=lambda item: -abs(item[1]))
+    parts = [f"{name_of(name).lower()} {share:+.3f}" for name, share in ordered[:3]]
+    return f"{line}. Of the difference, {change:+.3f}: {', '.join(parts)}."

@@ -46,6 +46,7 @@ METRICS = {
     "anti_adversary_weight_clean": "Samples with a right label",
     "anti_adversary_weight_flipped": "Samples with a wrong label",
     "flipped_auc": "By the learned weight",
+    "flipped_auc_in_class": "By the learned weight, within a class",
     "flipped_auc_loss": "By the loss alone",
     "flipped_auc_steps": "By the steps withstood",
     "steps_withstood": "Steps withstood",

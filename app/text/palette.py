@@ -65,6 +65,7 @@ SERIES = {
     "anti_adversary_weight_clean": Style(PETROFF_10[3], "circle", "dash"),
     "anti_adversary_weight_flipped": Style(PETROFF_10[2], "x", "solid"),
     "flipped_auc": Style(PETROFF_10[0], "triangle-up", "solid"),
+    "flipped_auc_in_class": Style(PETROFF_10[2], "diamond", "dashdot"),
     "flipped_auc_loss": Style(MUTED, "circle", "dash"),
     "flipped_auc_steps": Style(PETROFF_10[4], "square", "dot"),
     "importance_loss": Style(PETROFF_10[0], "circle", "solid"),

@@ -6,7 +6,7 @@ import streamlit as st
 from app.compare.choice import choose_one
 from app.components.page import link_run, nothing_here, page, title_of
 from app.data import cached
-from app.samples import browse, by_class, learning, reads, words
+from app.samples import browse, by_class, learning, reads, suspects, words
 from app.samples.choice import Look, choose_view
 from app.text.format import count
 from app.text.labels import quantity as name_of
@@ -39,11 +39,15 @@ def _draw(look: Look) -> None:
     by_class.draw_history(look, table)
     trait = learning.draw_learned(look)
     learning.draw_detection(look)
+    suspects.draw(look)
     browse.draw(look, trait)
 
 
 def _choose_run() -> RunDetail | None:
-    """Return the run of the link, else the newest; None, and words, where there is none."""
+    """Return the run of the link, else the newest that learned something of its samples.
+
+    None, and words, where there is no run at all.
+    """
     known = {run.id: run for run in reads.recorded()}
     wanted = st.query_params.get("run")
     if wanted is not None and wanted not in known:
@@ -59,6 +63,9 @@ def _choose_run() -> RunDetail | None:
         f"{key[:8]}"
         for key, run in known.items()
     }
+    first = reads.most_telling()
+    if first in names:
+        names = {first: names[first], **names}
     chosen = choose_one("Run", "run", names)
     return cached.run(str(chosen))
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from db import snapshot as blobs
 from db.models import TRAINING, ClassSummary, Run, RunStatus, Snapshot
 
+WEIGHTS = ("anti_adversary_weight", "adversary_weight", "clean_weight")
 SUMMARY = ("n", "mean", "q05", "q25", "median", "q75", "q95")
 
 
@@ -33,6 +34,20 @@ def recorded_runs(session: Session, limit: int = 500) -> list[RecordedRow]:
     )
     newest = there.order_by(Run.created_at.desc(), Run.id).limit(limit)
     return [RecordedRow(*row) for row in session.execute(newest)]
+
+
+def newest_that_tells_samples_apart(session: Session) -> str | None:
+    """Return the newest run whose last epoch gave samples of one class different weights."""
+    differs = exists().where(
+        ClassSummary.run_id == Run.id,
+        ClassSummary.epoch == Run.epoch,
+        ClassSummary.quantity.in_(WEIGHTS),
+        ClassSummary.label_group == "all",
+        ClassSummary.q05 < ClassSummary.q95,
+    )
+    there = select(Run.id).where(differs, Run.status != RunStatus.DELETING, Run.kind == TRAINING)
+    newest = there.order_by(Run.created_at.desc(), Run.id).limit(1)
+    return session.execute(newest).scalar()
 
 
 def history(

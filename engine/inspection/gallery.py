@@ -14,6 +14,8 @@ from engine.seeds import numpy_stream
 from engine.types import Columns, DeviceImages, ImageSet, IntArray, rows_by_class
 
 PER_CLASS = 8
+LARGEST = "largest anti-adversary weight of its class"
+SMALLEST = "smallest anti-adversary weight of its class"
 MOST = 160
 """Samples in a gallery, whatever the number of classes."""
 
@@ -33,13 +35,9 @@ def choose(
     for order in orders[:MOST]:
         if len(order) and np.ptp(weight[order]) > 0:
             by_weight = order[np.argsort(weight[order], kind="stable")]
-            num_extreme = per_class // 3
-            chosen |= dict.fromkeys(
-                by_weight[::-1][:num_extreme].tolist(), "largest anti-adversary weight"
-            )
-            chosen |= dict.fromkeys(
-                by_weight[:num_extreme].tolist(), "smallest anti-adversary weight"
-            )
+            num_extreme = min(per_class // 3, len(order) // 2)  # nobody is both
+            chosen |= dict.fromkeys(by_weight[::-1][:num_extreme].tolist(), LARGEST)
+            chosen |= dict.fromkeys(by_weight[:num_extreme].tolist(), SMALLEST)
         others = [row for row in order.tolist() if row not in chosen]
         already = sum(row in chosen for row in order.tolist())
         chosen |= dict.fromkeys(others[: per_class - already], "drawn at random")

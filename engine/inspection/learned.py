@@ -26,6 +26,10 @@ def learned(
     if not method.objective.characteristics:
         return detection(columns, flipped, BY_STEPS)
     measures = separation(
-        columns, flipped, has_anti=method.objective.anti_adversary, told=method.told_by
+        columns,
+        flipped,
+        train.labels,
+        has_anti=method.objective.anti_adversary,
+        told=method.told_by,
     )
     return measures | permutation_importance(method, images, columns, rng=rng)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from db.reads import queries
 from db.reads.rows import RunDetail
 from db.session import Database
+from engine.inspection.contributions import Explanation, explain
 from engine.inspection.importance import partial_dependence
 from engine.methods.base import LearnedWeight
 from engine.scenario import Scenario
@@ -48,3 +49,11 @@ def dependence(
     if learned is None:
         raise ValueError(f"the method of run {run.id} has no weighting network")
     return partial_dependence(learned, state, columns, name=name, grid=grid)
+
+
+def explanation(run: RunDetail, state: State, columns: Columns, *, row: int) -> Explanation:
+    """Return how one sample came to its weight; ``columns`` have ``given_label`` too."""
+    learned = learned_weight(run)
+    if learned is None:
+        raise ValueError(f"the method of run {run.id} has no weighting network")
+    return explain(learned, state, columns, labels=columns["given_label"], row=row)

@@ -8,35 +8,36 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from safetensors.torch import save
 
 from db.evaluations import evaluations, outcomes
 from db.reads import queries, series
 from db.session import Database
 from engine.errors import UserError
-from engine.training.selection import deployed
 from tasks.escaping import frame_for_csv
 from tasks.processes.process import output_file, require_place
-from tasks.recording.checkpoints import search
-from tasks.settings import settings
+from tasks.results.export_request import ExportRequest
 
 
-def export(database: Database, run_id: str, what: str, *, out: Path) -> int:
-    """Write one kind of a run's records and return how many rows (for a model: tensors).
+def export(database: Database, run_id: str, request: ExportRequest, *, out: Path) -> int:
+    """Write what is asked for of a run and return how many of its kind's units that are.
 
     Args:
         database: Where the run is.
         run_id: Which run.
-        what: ``metrics``, ``classes``, ``samples``, ``evaluations`` or ``model``.
-        out: ``.csv`` or ``.parquet``; for a model ``.safetensors``.
+        request: What is asked for.
+        out: The file; its name ends as the kind's files do.
 
     Raises:
-        UserError: There is nothing to export yet, or the file's ending does not fit.
+        UserError: There is nothing to export yet, the file's ending does not fit, or a package that
+            this kind needs is not installed.
     """
-    if what not in EXPORTS:
-        raise UserError(f"--what: {what!r} is unknown; choose {', '.join(EXPORTS)} or report")
+    request.require_known()
     require_place(out)
-    return EXPORTS[what](database, run_id, out)
+    request.require_ending(out.suffix)
+    request.kind.require_extra()
+    if request.what == "suspects":
+        return _suspects(database, run_id, out, request=request)
+    return EXPORTS[request.what](database, run_id, out)
 
 
 def _metrics(database: Database, run_id: str, out: Path) -> int:
@@ -70,8 +71,6 @@ def _sample_frames(database: Database, run_id: str) -> Iterator[pd.DataFrame]:
 
 def _write(frames: Iterator[pd.DataFrame], out: Path) -> int:
     kinds = {".csv": pyarrow.csv.CSVWriter, ".parquet": pyarrow.parquet.ParquetWriter}
-    if out.suffix not in kinds:
-        raise UserError(f"--out: {out.name} must end in .csv or .parquet")
     first = next(frames, None)
     if first is None or first.empty:
         raise UserError("RUN: nothing of the kind is recorded yet")
@@ -94,26 +93,6 @@ def _as_it_is(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _model(database: Database, run_id: str, out: Path) -> int:
-    """Write the newest checkpoint's model: the best or averaged one if the run keeps one.
-
-    Its first layer is the normalisation.
-    """
-    if out.suffix != ".safetensors":
-        raise UserError(f"--out: {out.name} must end in .safetensors")
-    with database.read() as session:
-        rows = queries.checkpoints(session, run_id)
-    searched = search(settings().data_dir, rows)
-    found = searched.found
-    if found is None:
-        raise UserError(f"RUN: {run_id}: {searched.why_none()}")
-    model = deployed(found[1], found[0])
-    content = save(model.weights, {"epoch": str(model.epoch), "run": run_id})
-    with output_file(out) as file:
-        file.write(content)
-    return len(model.weights)
-
-
 def _evaluations(database: Database, run_id: str, out: Path) -> int:
     return _write(_outcome_frames(database, run_id), out)
 
@@ -127,10 +106,69 @@ def _outcome_frames(database: Database, run_id: str) -> Iterator[pd.DataFrame]:
                 yield pd.DataFrame({"evaluation": row.name, **said})
 
 
+def _suspects(database: Database, run_id: str, out: Path, *, request: ExportRequest) -> int:
+    from tasks.results.suspects import suspects_asked
+
+    return _write(iter([suspects_asked(database, run_id, request)]), out)
+
+
+def _model(database: Database, run_id: str, out: Path) -> int:
+    from tasks.results import model_files
+
+    write = model_files.write_bundle if out.suffix == ".zip" else model_files.write_weights
+    return write(database, run_id, out)
+
+
+def _torch_export(database: Database, run_id: str, out: Path) -> int:
+    from tasks.results import model_files
+
+    return model_files.write_program(database, run_id, out)
+
+
+def _onnx(database: Database, run_id: str, out: Path) -> int:
+    from tasks.results import model_files
+
+    return model_files.write_onnx(database, run_id, out)
+
+
+def _card(database: Database, run_id: str, out: Path) -> int:
+    from tasks.results.model_card import model_card
+
+    text = model_card(database, run_id)
+    with output_file(out) as file:
+        file.write(text.encode())
+    return text.count("\n")
+
+
+def _tensorboard(database: Database, run_id: str, out: Path) -> int:
+    from tasks.results import curves_tensorboard
+
+    return curves_tensorboard.write(database, run_id, out)
+
+
+def _mlflow(database: Database, run_id: str, out: Path) -> int:
+    from tasks.results import curves_mlflow
+
+    return curves_mlflow.write(database, run_id, out)
+
+
+def _wandb(database: Database, run_id: str, out: Path) -> int:
+    from tasks.results import curves_wandb
+
+    return curves_wandb.write(database, run_id, out)
+
+
 EXPORTS: dict[str, Callable[[Database, str, Path], int]] = {
     "metrics": _metrics,
     "classes": _classes,
     "samples": _samples,
     "evaluations": _evaluations,
     "model": _model,
+    "torch-export": _torch_export,
+    "onnx": _onnx,
+    "card": _card,
+    "tensorboard": _tensorboard,
+    "mlflow": _mlflow,
+    "wandb": _wandb,
 }
+"""Of every kind but suspects, which are told more than a place; each loads what it needs."""

@@ -28,6 +28,7 @@ from tasks.processes.database_retry import retry_transient
 from tasks.recording import exactness
 from tasks.recording.recorder import ALIVE_SECONDS, RETRY_SECONDS, ReplacedError
 from tasks.results.evaluate import Looks, store
+from tasks.results.export_request import request_of
 from tasks.results.request import EvaluationRequest
 from tasks.results.trained import Trained, load_trained
 from tasks.settings import settings
@@ -228,8 +229,7 @@ def _export(job: Job) -> None:
     """Write a run's records into the folder of the job, with which they go."""
     from tasks.results import export
 
-    request = job.row.request or {}
-    out = settings().run_dir(job.id) / str(request["file"])
-    rows = export.export(job.database, job.subject_id, str(request["what"]), out=out)
-    what = "tensors" if request["what"] == "model" else "rows"
-    job.write(lambda session: job.succeed(session, f"{rows:,} {what} in {out}"))
+    stored = job.row.request or {}
+    request, out = request_of(stored), settings().run_dir(job.id) / str(stored["file"])
+    number = export.export(job.database, job.subject_id, request, out=out)
+    job.write(lambda session: job.succeed(session, f"{number:,} {request.kind.unit} in {out}"))

@@ -1,9 +1,11 @@
 """What the sample pages say in words: who got what, and how a weight moves along a trait."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from app.samples.words import followed, headline
+from app.samples.words import detected, followed, follows, headline
+from engine.inspection.label_noise import roc
 
 
 def along(*weights: float) -> pd.DataFrame:
@@ -60,3 +62,28 @@ UNEVEN = pd.DataFrame(
 def test_head_and_tail_are_set_against_each_other_where_classes_of_both_are_looked_at(sizes, said):
     shown = UNEVEN[UNEVEN["part"].isin(sizes)]
     assert headline(shown, "anti_adversary_weight", "caat", found=None) == said
+
+
+def with_offset(offset: float):
+    """Twenty samples of two classes, a wrong label above every right one of its class."""
+    labels, flipped = np.repeat([0, 1], 10), np.tile(np.arange(10) < 3, 2)
+    weight = offset * labels + flipped + np.tile(np.linspace(0, 0.5, 10), 2)
+    return roc("anti_adversary_weight", weight, flipped, labels=labels)
+
+
+def test_a_weight_that_follows_the_class_first_is_told_so_with_both_areas():
+    said = follows(with_offset(5.0), "anti_adversary_weight")
+    assert said.startswith(
+        "Anti-adversary weight follows the class first: 98 % of its variance lies between the "
+        "given labels. Over all samples the AUC is 0.75 (95 %: 0."
+    )
+    assert "within a class 1.00 (95 %: 0." in said
+    assert said.endswith(" to 1.00), so compare samples of one class.")
+    line = detected({"anti_adversary_weight": with_offset(5.0)}, "anti_adversary_weight")
+    assert line.endswith("with AUC 0.75 over all, 1.00 within a class")
+
+
+def test_a_weight_that_follows_the_sample_first_is_told_so():
+    said = follows(with_offset(0.0), "anti_adversary_weight")
+    assert "follows the sample first: 0 %" in said
+    assert "compare samples of one class" not in said

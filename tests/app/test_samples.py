@@ -126,7 +126,7 @@ def test_cards_show_stored_adversaries_and_else_the_training_image(
     page = open_page("samples", run=learned(), order="stored", classes="0")
     # Of class 0 the gallery holds samples 0 and 10, each with five tiles; six stand on a page.
     assert len(page.get("image")) == 2 * 5 + (4 if is_here else 0)
-    assert [button.label for button in page.button] == ["History"] * 6
+    assert [button.label for button in page.button].count("History") == 6
 
 
 def test_a_training_image_is_found_by_its_number_and_only_with_its_label(studio, data_dir):
@@ -327,5 +327,5 @@ def test_flagging_is_told_at_the_last_point_within_ten_percent():
     flipped = np.arange(100) < 20
     score = np.where(flipped, 1.0, 0.0)
     score[20:30] = 0.5
-    said = words.at_ten_percent(roc("loss", score, flipped), "loss")
+    said = words.at_ten_percent(roc("loss", score, flipped, labels=np.zeros(100, int)), "loss")
     assert said.startswith("Flagging all samples at or above 1 finds 100 % of the wrong labels")

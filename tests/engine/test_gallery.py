@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from engine.inspection.gallery import choose
+from engine.inspection.gallery import LARGEST, SMALLEST, choose
 from engine.methods.base import METHODS
 
-REASONS = {"largest anti-adversary weight", "smallest anti-adversary weight", "drawn at random"}
+REASONS = {LARGEST, SMALLEST, "drawn at random"}
 
 
 def columns_of(weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -33,8 +33,8 @@ def test_the_extremes_of_a_class_are_in_and_said_to_be():
     for label in range(5):
         mine = np.flatnonzero(labels == label)
         order = mine[np.argsort(weight[mine])]
-        assert [why[row] for row in order[:2]] == ["smallest anti-adversary weight"] * 2
-        assert [why[row] for row in order[-2:]] == ["largest anti-adversary weight"] * 2
+        assert [why[row] for row in order[:2]] == [SMALLEST] * 2
+        assert [why[row] for row in order[-2:]] == [LARGEST] * 2
         assert sum(why.get(row) == "drawn at random" for row in mine) == 4
 
 
@@ -106,3 +106,10 @@ def test_in_l2_every_method_trains_and_keeps_its_copies_inside_their_bounds(
         assert (length <= shown["bound"] * 1.01 + 1e-3).all()  # kept as float16
     card = record.final.card
     assert (card.norm, card.epsilon, card.step_size) == ("l2", 0.5, 0.125)
+
+
+def test_nobody_of_a_small_class_is_both_the_largest_and_the_smallest():
+    labels = np.array([0, 0, 1, 1, 1])
+    rows, reasons = choose(columns_of(np.array([0.9, 0.1, 0.2, 0.5, 0.8])), labels, 2, seed=0)
+    assert rows.tolist() == [0, 1, 2, 3, 4]
+    assert reasons == [LARGEST, SMALLEST, SMALLEST, "drawn at random", LARGEST]

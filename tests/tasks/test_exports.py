@@ -94,6 +94,10 @@ def test_an_export_without_room_leaves_the_earlier_one_and_no_debris(caat_here, 
         "samples": folder / "samples.csv",
         "evaluations": folder / "evaluations.parquet",
         "model": folder / "model.safetensors",
+        "torch-export": folder / "model.pt2",
+        "card": folder / "card.md",
+        "mlflow": folder / "curves.zip",
+        "suspects": folder / "suspects.parquet",
         "report": folder / "report.html",
     }
     for out in outs.values():

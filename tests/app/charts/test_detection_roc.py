@@ -9,9 +9,11 @@ from tests.app.drawn import holds, hovers, is_reversed, legend, marks, named
 WEIGHT, LOSS = "Anti-adversary weight: AUC 0.900", "Loss: AUC 0.125"
 
 
-def curve(name: str, points: list[tuple[float, float, float]], auc: float) -> pd.DataFrame:
+def curve(
+    name: str, points: list[tuple[float, float, float]], auc: float, within: float = float("nan")
+) -> pd.DataFrame:
     table = pd.DataFrame(points, columns=["false", "true", "threshold"])
-    return table.assign(name=name, auc=auc)
+    return table.assign(name=name, auc=auc, within=within)
 
 
 def table() -> pd.DataFrame:
@@ -70,3 +72,8 @@ def test_references_have_lines_of_their_own_beside_the_weight():
 def test_one_score_is_drawn_with_the_guess_alone():
     figure = detection_roc(table().query("name == 'loss'"))
     assert legend(figure) == [LOSS, "A guess"]
+
+
+def test_the_area_within_the_classes_stands_beside_that_over_all_where_there_is_one():
+    within = curve("loss", [(0.0, 0.0, 1.0), (1.0, 1.0, 0.0)], 0.58, within=0.92)
+    assert legend(detection_roc(within)) == ["Loss: AUC 0.580, 0.920 in class", "A guess"]
