@@ -16,7 +16,13 @@ from db.reads import queries
 from engine.errors import UserError
 from engine.scenario import Scenario
 from engine.training.selection import deployed
-from engine.training.start_weights import FIELD, read_weights, require_fit, weights_digest
+from engine.training.start_weights import (
+    FIELD,
+    read_weights,
+    require_fit,
+    under_own_names,
+    weights_digest,
+)
 from tasks import folder
 from tasks.recording.checkpoints import search
 from tasks.results.trained import require_trained
@@ -59,6 +65,7 @@ def found(scenario: Scenario) -> dict[str, Tensor] | None:
         weights, called = _of_run(asked)
     else:
         weights, called = read_weights(Path(asked).expanduser()), asked
+        weights = under_own_names(scenario, weights)
     require_fit(scenario, weights, called)
     return weights
 

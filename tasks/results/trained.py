@@ -95,7 +95,7 @@ def load_trained(database: Database, run_id: str, device: str | None = None) -> 
         model.load_state_dict(chosen.weights)
     except RuntimeError:
         raise UserError(
-            f"RUN: the checkpoint of {run_id} does not fit {scenario.model.name} with "
+            f"RUN: the checkpoint of {run_id} does not fit {scenario.model.called} with "
             f"{len(data.class_names)} classes; it was made by another version or plug-in"
         ) from None
     words = checkpoint_in_words(
