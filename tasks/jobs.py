@@ -21,7 +21,7 @@ from tasks.queue.place import owner
 from tasks.queue.submit import Submitted, row_of, send_messages
 from tasks.recording.checkpoints import Search, Unusable, Why, is_here
 from tasks.results.request import EvaluationRequest, attack_asked, sample_asked
-from tasks.results.trained import require_trained
+from tasks.results.trained import require_model, require_trained
 from tasks.settings import open_database, settings
 from tasks.worker.liveness import with_lost_marked
 
@@ -44,8 +44,8 @@ def submit_evaluation(run_id: str, request: EvaluationRequest, *, actor: str) ->
     """
     database = open_database()
     run = _subject(database, run_id)
-    _require_checkpoint(database, run_id)
-    _require_possible(database, run, request)
+    _require_checkpoint(database, run)
+    require_possible(Scenario.model_validate(run.scenario), request, _test_counts(database, run))
     seed = run.seed if request.seed is None else request.seed
     wanted = _job(run, EVALUATION, request.in_words(), request=request.as_json())
     return _submit(database, run, replace(wanted, seed=seed), actor=actor)
@@ -65,7 +65,7 @@ def submit_export(run_id: str, what: str, *, ending: str, actor: str) -> Submitt
     database = open_database()
     run = _subject(database, run_id)
     if what == "model":
-        _require_checkpoint(database, run_id)
+        _require_checkpoint(database, run)
     request = {"what": what, "file": f"{what}-{run_id[:8]}{ending}"}
     wanted = _job(run, EXPORT, f"{what}, {ending}", request=request)
     return _submit(database, run, wanted, actor=actor)
@@ -88,6 +88,7 @@ def _job(run: RunDetail, kind: str, name: str, *, request: dict[str, Any]) -> Ne
     return replace(
         row,
         name=name[:200],
+        method=run.method,
         scenario=run.scenario,
         scenario_digest=run.scenario_digest,
         num_epochs=1,
@@ -116,28 +117,33 @@ def _active(session: Session, wanted: NewRun) -> str | None:
     return next(same, None)
 
 
-def _require_checkpoint(database: Database, run_id: str) -> None:
+def _require_checkpoint(database: Database, run: RunDetail) -> None:
     """Refuse a run of which no checkpoint can be there; another host's are seen by its workers.
 
     Raises:
         UserError: It has none, or all of them are missing.
     """
+    require_model(run)
     with database.read() as session:
-        rows = queries.checkpoints(session, run_id)
+        rows = queries.checkpoints(session, run.id)
     here = [row for row in rows if is_here(settings().data_dir, row)]
     missing = [row for row in here if not (settings().data_dir / row.path).exists()]
     if len(missing) == len(rows):
         why = Search(None, [Unusable(row, Why.MISSING) for row in missing]).why_none()
-        raise UserError(f"RUN: {run_id}: {why}")
+        raise UserError(f"RUN: {run.id}: {why}")
 
 
-def _require_possible(database: Database, run: RunDetail, request: EvaluationRequest) -> None:
+def require_possible(scenario: Scenario, request: EvaluationRequest, test_counts: Any) -> None:
     """Refuse what the job would only find out when it begins, as far as that is known already.
+
+    Args:
+        scenario: Of the run.
+        request: What is asked for.
+        test_counts: Test images of each class (C,), if they are known.
 
     Raises:
         UserError: The attack, its radius or the subset does not work.
     """
-    scenario = Scenario.model_validate(run.scenario)
     attack, _ = attack_asked(scenario, request), sample_asked(scenario, request)
     source = scenario.data.source
     attack.procedure(len(source.class_names))
@@ -145,10 +151,8 @@ def _require_possible(database: Database, run: RunDetail, request: EvaluationReq
         require_within(attack.epsilon, attack.norm, source.channels * source.size**2)
     except ValueError as error:
         raise UserError(f"epsilon: {error}") from None
-    if request.subset is not None:
-        counts = _test_counts(database, run)
-        if counts is not None:
-            require_subset(counts, request.subset)
+    if request.subset is not None and test_counts is not None:
+        require_subset(test_counts, request.subset)
 
 
 def _test_counts(database: Database, run: RunDetail) -> Any:

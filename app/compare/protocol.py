@@ -22,6 +22,8 @@ WORDS = {
     "trained_epsilon": "ε in training",
     "checkpoint": "weights",
 }
+UNTOLD = ("trained_norm", "trained_epsilon", "checkpoint")
+"""Of a model that was trained elsewhere nobody here knows these: they make no other protocol."""
 DISTANCES = ("epsilon", "step_size", "trained_epsilon")
 WEIGHTS = {"last": "last epoch", "best": "best on validation data"}
 """Of an evaluation's ``checkpoint``, in words."""
@@ -44,6 +46,9 @@ def protocol_of(
     same = {name: value for name, value in card.items() if name not in APART}
     if same.get("arithmetic") == FLOAT32:
         del same["arithmetic"]  # older cards do not say what all of them were meant to be
+    if same.get("trained_norm", "") is None:
+        told = {name: value for name, value in same.items() if value is not None}
+        return {"dataset": dataset, **{name: told[name] for name in told if name not in UNTOLD}}
     if "checkpoint" in same:
         # The card names the epoch, which is a result; how it is chosen is the protocol.
         chosen = str((scenario.get("evaluation") or {}).get("checkpoint", "last"))
@@ -78,11 +83,17 @@ def differences(protocols: Sequence[Protocol]) -> list[str]:
     names = dict.fromkeys(name for protocol in protocols for name in protocol)
     told = []
     for name in names:
-        values = list(dict.fromkeys(_known(name, protocol.get(name)) for protocol in protocols))
+        telling = [one for one in protocols if name in one or not _is_foreign(one)]
+        values = list(dict.fromkeys(_known(name, protocol.get(name)) for protocol in telling))
         if len(values) > 1:
             said = _apart(name, values)
             told.append(f"{WORDS.get(name, name.replace('_', ' '))}: {' or '.join(said)}")
     return told
+
+
+def _is_foreign(protocol: Protocol) -> bool:
+    """Tell whether a result is of a model that was trained elsewhere, or was measured there."""
+    return "attack" in protocol and not protocol.keys() & set(UNTOLD)
 
 
 def _known(name: str, value: Any) -> Any:

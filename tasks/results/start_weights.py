@@ -43,9 +43,23 @@ def with_kept_weights(scenario: Scenario) -> Scenario:
     weights = found(scenario)
     if weights is None:
         return scenario
+    return starting_from(scenario, keep(weights))
+
+
+def keep(weights: dict[str, Tensor]) -> str:
+    """Keep weights by what they hold, and return their SHA-256.
+
+    Raises:
+        UserError: There is no room for them.
+    """
     digest = weights_digest(weights)
     if not _file(digest).exists():
         _write(_file(digest), weights)
+    return digest
+
+
+def starting_from(scenario: Scenario, digest: str) -> Scenario:
+    """Return the scenario with weights by their SHA-256 to start from."""
     training = scenario.training.model_copy(update={"start_from": digest})
     return scenario.model_copy(update={"training": training})
 
