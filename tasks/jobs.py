@@ -18,7 +18,7 @@ from engine.evaluation.suite import require_subset
 from engine.perturbation.norms import require_within
 from engine.scenario import Scenario
 from tasks.queue.place import owner
-from tasks.queue.submit import Submitted, row_of, send_messages
+from tasks.queue.submit import Submitted, send_messages
 from tasks.recording.checkpoints import Search, Unusable, Why, is_here
 from tasks.results.request import EvaluationRequest, attack_asked, sample_asked
 from tasks.results.trained import require_model, require_trained
@@ -84,13 +84,13 @@ def _subject(database: Database, run_id: str) -> RunDetail:
 
 def _job(run: RunDetail, kind: str, name: str, *, request: dict[str, Any]) -> NewRun:
     """Return the row of a job: the scenario is that of its run."""
-    row = row_of(Scenario.model_validate(run.scenario))
-    return replace(
-        row,
+    return NewRun(
         name=name[:200],
-        method=run.method,
         scenario=run.scenario,
         scenario_digest=run.scenario_digest,
+        method=run.method,
+        dataset=run.dataset,
+        seed=run.seed,
         num_epochs=1,
         data_digest=run.data_digest,
         kind=kind,

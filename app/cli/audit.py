@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.evaluate import Epsilon, Norm, Seed, Steps, Subset
+from app.cli.import_predictions import import_predictions
 from app.cli.options import ACTOR
 from app.cli.queued import say_queued
 from app.cli.terminal import say, say_json
@@ -24,6 +25,12 @@ Key = Annotated[str | None, typer.Option(help="Which set of weights, where the f
 Normalise = Annotated[
     str | None, typer.Option(help="none, half, cifar10, cifar100, imagenet or mnist")
 ]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the commands that take in what was made elsewhere: a model, or predictions."""
+    cli.command()(audit)
+    cli.command("import")(import_predictions)
 
 
 def audit(  # noqa: PLR0913 - one a command-line option

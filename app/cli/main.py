@@ -212,7 +212,7 @@ for command in (
 ):
     cli.command()(command)
 cli.command()(evaluate.evaluate)
-cli.command()(audit.audit)
+audit.register(cli)
 cli.command()(watch.metrics)
 cli.command()(watch.top)
 cli.command()(table_command.table)

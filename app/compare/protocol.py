@@ -8,7 +8,7 @@ from typing import Any
 from engine.evaluation.card import FLOAT32, PIXELS
 from engine.numbers import exactly, in_255ths
 
-APART = ("method", "label", "seed", "versions")
+APART = ("method", "label", "seed", "versions", "measured_by")
 """Of a card, what two results of one protocol may differ in; the label repeats other entries."""
 
 WORDS = {
@@ -47,8 +47,8 @@ def protocol_of(
     if same.get("arithmetic") == FLOAT32:
         del same["arithmetic"]  # older cards do not say what all of them were meant to be
     if same.get("trained_norm", "") is None:
-        told = {name: value for name, value in same.items() if value is not None}
-        return {"dataset": dataset, **{name: told[name] for name in told if name not in UNTOLD}}
+        told = {name: value for name, value in same.items() if name not in UNTOLD}
+        return {"dataset": dataset, **told}
     if "checkpoint" in same:
         # The card names the epoch, which is a result; how it is chosen is the protocol.
         chosen = str((scenario.get("evaluation") or {}).get("checkpoint", "last"))

@@ -5,11 +5,29 @@ from typing import Any
 
 from app.scenario.toml_out import in_words
 from app.text.format import NOTHING, percent
+from db.models import AUDIT, TRAINING
 from db.reads.rows import RunDetail
 from engine.numbers import in_255ths
 
 RELEASED_META_SHARE = 3000 / 47_000
 """300 meta images of each CIFAR-10 class, and the 4,700 others that train."""
+
+
+def shown(run: RunDetail) -> Mapping[str, Any]:
+    """Return the settings of a run that decided anything: nothing here trained an audited model."""
+    scenario = run.scenario
+    if run.kind != AUDIT:
+        return scenario
+    about = run.request or {}
+    threat = {name: scenario["threat"].get(name) for name in ("norm", "epsilon")}
+    data = {"dataset": run.dataset}
+    origin, attack = about.get("origin") or {}, about.get("evaluation") or {}
+    return {"data": data, "threat": threat, "model": scenario["model"], **_named(origin, attack)}
+
+
+def _named(origin: Mapping[str, Any], attack: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: value for name, value in attack.items() if value not in (None, False, {})}
+    return {"weights": dict(origin), "audit": told}
 
 
 def fact_rows(run: RunDetail) -> dict[str, str]:
@@ -36,6 +54,8 @@ def fact_rows(run: RunDetail) -> dict[str, str]:
         "Data digest": str(facts.get("data_digest", NOTHING))[:16],
         "Scenario digest": run.scenario_digest[:16],
     }
+    if run.kind != TRAINING:  # what only a training has is not told
+        rows = {name: text for name, text in rows.items() if text not in (NOTHING, "")}
     return rows | {
         f"Version of {name}": text for name, text in (facts.get("versions") or {}).items()
     }
