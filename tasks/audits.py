@@ -127,7 +127,7 @@ def found_weights(request: AuditRequest, scenario: Scenario) -> dict[str, Tensor
     from engine.training.start_weights import shape_of
 
     called = request.called or str(request.weights)
-    states = read_states(request.weights, FIELD)
+    states = read_states(request.weights, FIELD, called)
     own = chosen(states, request.key, called=called, field=FIELD)
     shape = shape_of(scenario)
     weights = require_fit(

@@ -8,7 +8,7 @@ from typing import Any
 from engine.evaluation.card import FLOAT32, PIXELS
 from engine.numbers import exactly, in_255ths
 
-APART = ("method", "label", "seed", "versions", "measured_by")
+APART = ("method", "label", "seed", "versions")
 """Of a card, what two results of one protocol may differ in; the label repeats other entries."""
 
 WORDS = {
@@ -24,6 +24,8 @@ WORDS = {
 }
 UNTOLD = ("trained_norm", "trained_epsilon", "checkpoint")
 """Of a model that was trained elsewhere nobody here knows these: they make no other protocol."""
+WITNESS = "measured_by"
+"""Who measured what was imported: said of a result, and no difference between two protocols."""
 DISTANCES = ("epsilon", "step_size", "trained_epsilon")
 WEIGHTS = {"last": "last epoch", "best": "best on validation data"}
 """Of an evaluation's ``checkpoint``, in words."""
@@ -58,7 +60,8 @@ def protocol_of(
 
 def digest_of(protocol: Protocol) -> str:
     """Return a short fingerprint that equal protocols share."""
-    text = json.dumps(protocol, sort_keys=True)
+    same = {name: value for name, value in protocol.items() if name != WITNESS}
+    text = json.dumps(same, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -73,6 +76,7 @@ def in_words(protocol: Protocol) -> str:
         f"{protocol.get('norm', 'linf')}, ε = {_said('epsilon', protocol.get('epsilon'))}",
         f"{protocol.get('split', 'test')}, n = {protocol.get('n', 0):,}",
         str(protocol.get("checkpoint", "")),
+        f"measured by {protocol[WITNESS]}, not here" if protocol.get(WITNESS) else "",
         "" if protocol.get("space", PIXELS) == PIXELS else f"not in pixels: {protocol['space']}",
     ]
     return f"{protocol['dataset']}: {', '.join(part for part in parts if part)}"
@@ -80,7 +84,7 @@ def in_words(protocol: Protocol) -> str:
 
 def differences(protocols: Sequence[Protocol]) -> list[str]:
     """Say each thing in which protocols differ: ``ε: 8/255 or 16/255``."""
-    names = dict.fromkeys(name for protocol in protocols for name in protocol)
+    names = dict.fromkeys(name for one in protocols for name in one if name != WITNESS)
     told = []
     for name in names:
         telling = [one for one in protocols if name in one or not _is_foreign(one)]

@@ -15,14 +15,16 @@ RELEASED_META_SHARE = 3000 / 47_000
 
 def shown(run: RunDetail) -> Mapping[str, Any]:
     """Return the settings of a run that decided anything: nothing here trained an audited model."""
-    scenario = run.scenario
-    if run.kind != AUDIT:
-        return scenario
+    if run.kind == TRAINING:
+        return run.scenario
+    told = run.scenario.get("threat") or {}
+    threat = {name: told[name] for name in ("norm", "epsilon") if name in told}
+    known = {"dataset": run.dataset, "threat": threat}
     about = run.request or {}
-    threat = {name: scenario["threat"].get(name) for name in ("norm", "epsilon")}
-    data = {"dataset": run.dataset}
+    if run.kind != AUDIT:
+        return {**known, "imported": about}
     origin, attack = about.get("origin") or {}, about.get("evaluation") or {}
-    return {"data": data, "threat": threat, "model": scenario["model"], **_named(origin, attack)}
+    return {**known, "model": run.scenario["model"], **_named(origin, attack)}
 
 
 def _named(origin: Mapping[str, Any], attack: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +57,8 @@ def fact_rows(run: RunDetail) -> dict[str, str]:
         "Scenario digest": run.scenario_digest[:16],
     }
     if run.kind != TRAINING:  # what only a training has is not told
-        rows = {name: text for name, text in rows.items() if text not in (NOTHING, "")}
+        untold = (NOTHING, "", "the seed's")
+        rows = {name: text for name, text in rows.items() if text not in untold}
     return rows | {
         f"Version of {name}": text for name, text in (facts.get("versions") or {}).items()
     }

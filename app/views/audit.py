@@ -1,4 +1,4 @@
-"""Which classes does somebody's model fail? Its weights, or another tool's predictions, taken in."""
+"""Which classes does somebody's model fail? Its weights, or its predictions, are taken in."""
 
 import tempfile
 from collections.abc import Callable, Iterator

@@ -50,32 +50,35 @@ class _Wrong(ValueError):  # noqa: N818 - said to whoever reads, never to a pers
     """What is wrong with a file, in words."""
 
 
-def read_predictions(file: Path, *, num_classes: int | None = None) -> Predictions:
+def read_predictions(
+    file: Path, *, num_classes: int | None = None, called: str = ""
+) -> Predictions:
     """Read and check a file of predictions: .csv, .npz or .parquet.
 
     Args:
         file: Which.
         num_classes: Of the data, if they are known; else the labels tell.
+        called: What the file is called in a mistake, if that is not its path.
 
     Raises:
         UserError: It cannot be read, or a column, a row or a value is not what it has to be.
     """
+    told = f"{FIELD}: {called or file}"
     read = _READERS.get(file.suffix.lower())
     if read is None:
-        raise UserError(f"{FIELD}: {file} is no {', '.join(_READERS)}; write one of these")
+        raise UserError(f"{told} is no {', '.join(_READERS)}; write one of these")
     try:
         size = file.stat().st_size
         if size > LARGEST:
             raise _Wrong(f"it has {size:,} bytes, allowed are {LARGEST:,}")
         return _checked(read(file), num_classes)
-    except OSError as error:
-        why = error.strerror or error
-        raise UserError(f"{FIELD}: {file} cannot be read ({why}); name a file") from None
     except _Wrong as error:
-        raise UserError(f"{FIELD}: {file}: {error}") from None
+        raise UserError(f"{told}: {error}") from None
     except Exception as error:  # noqa: BLE001 - a damaged file fails in any way it likes
+        if isinstance(error, OSError) and error.strerror:
+            raise UserError(f"{told} cannot be read ({error.strerror}); name a file") from None
         why = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise UserError(f"{FIELD}: {file} cannot be read as {file.suffix} ({why})") from None
+        raise UserError(f"{told} cannot be read as {file.suffix} ({why})") from None
 
 
 def _read_csv(file: Path) -> Columns:

@@ -40,39 +40,41 @@ class _Refused(Exception):  # noqa: N818 - said to whoever reads, never to a per
     """Why a file is not read any further."""
 
 
-def read_states(file: Path, field: str) -> States:
+def read_states(file: Path, field: str, called: str = "") -> States:
     """Read every set of weights that a file holds: safetensors, or what torch.save wrote.
 
     Args:
         file: Where they are.
         field: What a mistake is told of.
+        called: What the file is called in it, if that is not its path.
 
     Raises:
         UserError: The file cannot be read, holds something else, or would have to be executed.
     """
+    told = f"{field}: {called or file}"
     try:
         size = _size(file)
     except (OSError, ValueError) as error:  # ValueError: a NUL in its name
         why = getattr(error, "strerror", None) or error
-        raise UserError(f"{field}: {file} cannot be read ({why}); name a weights file") from None
+        raise UserError(f"{told} cannot be read ({why}); name a weights file") from None
     allowed = "allowed: .safetensors, or a state dict of torch.save"
     if size > LARGEST:
-        raise UserError(f"{field}: {file} has {size:,} bytes; allowed: at most {LARGEST:,}")
+        raise UserError(f"{told} has {size:,} bytes; allowed: at most {LARGEST:,}")
     try:
         found = _states(_content(file, size))
     except _Refused as error:
-        raise UserError(f"{field}: {file} holds no weights that can be read: {error}") from None
+        raise UserError(f"{told} holds no weights that can be read: {error}") from None
     except Exception as error:  # noqa: BLE001 - what is no such file fails in any way it likes
         code = _CODE.search(str(error))
         if code is None:
             found = {}
         else:
             raise UserError(
-                f"{field}: {file} holds no weights that can be read without executing what it "
+                f"{told} holds no weights that can be read without executing what it "
                 f"names ({code.group(1)[:80]}); save model.state_dict() alone"
             ) from None
     if not found:
-        raise UserError(f"{field}: {file} holds no weights that can be read; {allowed}")
+        raise UserError(f"{told} holds no weights that can be read; {allowed}")
     return found
 
 
