@@ -7,7 +7,6 @@ from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.models import (
-    TRAINING,
     ClassMetric,
     ClassSummary,
     Evaluation,
@@ -30,7 +29,7 @@ _NOT_COPIED: dict[str, Any] = {"idempotency_key": None, "owner": "", "sent_at": 
 def finished_ids(session: Session, study: str) -> list[str]:
     """Return the ids of the finished runs that a study has, the oldest first."""
     there = select(Run.id).where(
-        of_study(study), Run.status == RunStatus.SUCCEEDED, Run.kind == TRAINING
+        of_study(study), Run.status == RunStatus.SUCCEEDED, Run.subject_id.is_(None)
     )
     return list(session.execute(there.order_by(Run.created_at, Run.id)).scalars())
 
@@ -105,7 +104,7 @@ def lowest_seeds(session: Session, study: str) -> set[str]:
     there = (
         select(*columns)
         .outerjoin(StudyCell, named)
-        .where(of_study(study), Run.status == RunStatus.SUCCEEDED, Run.kind == TRAINING)
+        .where(of_study(study), Run.status == RunStatus.SUCCEEDED, Run.subject_id.is_(None))
     )
     found: dict[tuple[Any, ...], str] = {}
     for run_id, *row in session.execute(there.order_by(Run.seed, Run.created_at)):

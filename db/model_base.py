@@ -12,9 +12,13 @@ from db.status import RunStatus
 from db.types import UtcDateTime
 
 TRAINING = "training"
+"""The usual kind of run; a job about one is an evaluation or an export, and has a subject."""
 EVALUATION = "evaluation"
 EXPORT = "export"
-"""The kinds of runs."""
+AUDIT = "audit"
+"""A model that was trained elsewhere, attacked here."""
+IMPORT = "import"
+"""Predictions that another tool made: numbers without a model."""
 NORMAL_PRIORITY = 5
 FINAL = "final"
 """The name of the look at the test data that ends a training."""

@@ -6,10 +6,12 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.model_base import AUDIT as AUDIT
 from db.model_base import DEFAULT_QUEUE as DEFAULT_QUEUE
 from db.model_base import EVALUATION as EVALUATION
 from db.model_base import EXPORT as EXPORT
 from db.model_base import FINAL as FINAL
+from db.model_base import IMPORT as IMPORT
 from db.model_base import NORMAL_PRIORITY as NORMAL_PRIORITY
 from db.model_base import TRAINING as TRAINING
 from db.model_base import Base as Base
@@ -44,7 +46,7 @@ class Run(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_run_id)
     kind: Mapped[str] = mapped_column(String(16), default=TRAINING, server_default=TRAINING)
-    """training, or a job about a run that was trained: evaluation, export."""
+    """training, audit or import; or a job about one of these, its subject: evaluation, export."""
     subject_id: Mapped[str | None] = mapped_column(String(32), index=True)
     """The run that such a job is about; it is deleted after its jobs."""
     request: Mapped[dict[str, Any] | None]

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from db.models import ACTIVE, TRAINING, Run, RunStatus, StudyCell
+from db.models import ACTIVE, Run, RunStatus, StudyCell
 from db.portable import searchable, tidy_text
 from db.reads import queries
 from db.reads.comparison import CellNames
@@ -186,7 +186,7 @@ def _origin(
 def _there() -> Select[str, str, str | None]:
     """Select the trained runs; what is being deleted is not there."""
     columns = (Run.id, Run.scenario_digest, Run.data_digest)
-    return select(*columns).where(Run.status != RunStatus.DELETING, Run.kind == TRAINING)
+    return select(*columns).where(Run.status != RunStatus.DELETING, Run.subject_id.is_(None))
 
 
 def _shareable(digests: Collection[str]) -> Select[*tuple[Any, ...]]:
@@ -241,7 +241,7 @@ def studies(session: Session, limit: int = 500) -> list[StudyRow]:
     there = (
         select(members.c.study, Run.status, *sums)
         .join(members, members.c.id == Run.id)
-        .where(Run.status != RunStatus.DELETING, Run.kind == TRAINING)
+        .where(Run.status != RunStatus.DELETING, Run.subject_id.is_(None))
     )
     newest = there.group_by(members.c.study, Run.status).order_by(changed.desc())
     found: dict[str, StudyRow] = {}

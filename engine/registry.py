@@ -80,8 +80,16 @@ class Registry(Table[type[ConfigT]]):
 
     def _named(self, value: Any) -> Any:
         if isinstance(value, dict) and self.alias in value and "name" not in value:
-            return {"name" if key == self.alias else key: v for key, v in value.items()}
-        return value
+            value = {"name" if key == self.alias else key: v for key, v in value.items()}
+        name = value.get("name") if isinstance(value, dict) else None
+        return {**value, **self.in_two(name)} if isinstance(name, str) else value
+
+    def in_two(self, name: str) -> dict[str, str]:
+        """Split ``torchvision:resnet18`` into the name of an entry and its architecture."""
+        entry, colon, architecture = name.partition(":")
+        if colon and entry in self.all() and "architecture" in self[entry].model_fields:
+            return {"name": entry, "architecture": architecture}
+        return {"name": name}
 
     def _name_of(self, value: Any) -> Any:
         if isinstance(value, Section):

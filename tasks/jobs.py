@@ -18,11 +18,11 @@ from engine.evaluation.suite import require_subset
 from engine.perturbation.norms import require_within
 from engine.scenario import Scenario
 from tasks.queue.place import owner
-from tasks.queue.submit import Submitted, row_of, send_messages
+from tasks.queue.submit import Submitted, send_messages
 from tasks.recording.checkpoints import Search, Unusable, Why, is_here
 from tasks.results.export_request import KINDS, ExportRequest
 from tasks.results.request import EvaluationRequest, attack_asked, sample_asked
-from tasks.results.trained import require_trained
+from tasks.results.trained import require_model, require_trained
 from tasks.settings import open_database, settings
 from tasks.worker.liveness import with_lost_marked
 
@@ -36,8 +36,8 @@ def submit_evaluation(run_id: str, request: EvaluationRequest, *, actor: str) ->
     """
     database = open_database()
     run = _subject(database, run_id)
-    _require_checkpoint(database, run_id)
-    _require_possible(database, run, request)
+    _require_checkpoint(database, run)
+    require_possible(Scenario.model_validate(run.scenario), request, _test_counts(database, run))
     seed = run.seed if request.seed is None else request.seed
     wanted = _job(run, EVALUATION, request.in_words(), request=request.as_json())
     return _submit(database, run, replace(wanted, seed=seed), actor=actor)
@@ -57,7 +57,7 @@ def submit_export(run_id: str, request: ExportRequest, *, ending: str, actor: st
     database = open_database()
     run = _subject(database, run_id)
     if request.kind.of_model:
-        _require_checkpoint(database, run_id)
+        _require_checkpoint(database, run)
     stored = request.as_json() | {"file": f"{request.what}-{run_id[:8]}{ending}"}
     wanted = _job(run, EXPORT, request.in_words(ending), request=stored)
     return _submit(database, run, wanted, actor=actor)
@@ -76,12 +76,13 @@ def _subject(database: Database, run_id: str) -> RunDetail:
 
 def _job(run: RunDetail, kind: str, name: str, *, request: dict[str, Any]) -> NewRun:
     """Return the row of a job: the scenario is that of its run."""
-    row = row_of(Scenario.model_validate(run.scenario))
-    return replace(
-        row,
+    return NewRun(
         name=name[:200],
         scenario=run.scenario,
         scenario_digest=run.scenario_digest,
+        method=run.method,
+        dataset=run.dataset,
+        seed=run.seed,
         num_epochs=1,
         data_digest=run.data_digest,
         kind=kind,
@@ -108,28 +109,33 @@ def _active(session: Session, wanted: NewRun) -> str | None:
     return next(same, None)
 
 
-def _require_checkpoint(database: Database, run_id: str) -> None:
+def _require_checkpoint(database: Database, run: RunDetail) -> None:
     """Refuse a run of which no checkpoint can be there; another host's are seen by its workers.
 
     Raises:
         UserError: It has none, or all of them are missing.
     """
+    require_model(run)
     with database.read() as session:
-        rows = queries.checkpoints(session, run_id)
+        rows = queries.checkpoints(session, run.id)
     here = [row for row in rows if is_here(settings().data_dir, row)]
     missing = [row for row in here if not (settings().data_dir / row.path).exists()]
     if len(missing) == len(rows):
         why = Search(None, [Unusable(row, Why.MISSING) for row in missing]).why_none()
-        raise UserError(f"RUN: {run_id}: {why}")
+        raise UserError(f"RUN: {run.id}: {why}")
 
 
-def _require_possible(database: Database, run: RunDetail, request: EvaluationRequest) -> None:
+def require_possible(scenario: Scenario, request: EvaluationRequest, test_counts: Any) -> None:
     """Refuse what the job would only find out when it begins, as far as that is known already.
+
+    Args:
+        scenario: Of the run.
+        request: What is asked for.
+        test_counts: Test images of each class (C,), if they are known.
 
     Raises:
         UserError: The attack, its radius or the subset does not work.
     """
-    scenario = Scenario.model_validate(run.scenario)
     attack, _ = attack_asked(scenario, request), sample_asked(scenario, request)
     source = scenario.data.source
     attack.procedure(len(source.class_names))
@@ -137,10 +143,8 @@ def _require_possible(database: Database, run: RunDetail, request: EvaluationReq
         require_within(attack.epsilon, attack.norm, source.channels * source.size**2)
     except ValueError as error:
         raise UserError(f"epsilon: {error}") from None
-    if request.subset is not None:
-        counts = _test_counts(database, run)
-        if counts is not None:
-            require_subset(counts, request.subset)
+    if request.subset is not None and test_counts is not None:
+        require_subset(test_counts, request.subset)
 
 
 def _test_counts(database: Database, run: RunDetail) -> Any:

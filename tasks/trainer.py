@@ -13,7 +13,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from db.errors import DatabaseBusyError, DatabaseUnreachableError, SettingsError
-from db.models import RunStatus
+from db.models import AUDIT, RunStatus
 from db.reads import queries
 from db.reads.rows import CheckpointRow, RunDetail
 from db.session import Database
@@ -113,6 +113,10 @@ def _train(
         return job.work(database, run, attempt, device=device, should_stop=should_stop)
     scenario = Scenario.model_validate(run.scenario)
     _require_its_data(scenario, run.data_digest)
+    if run.kind == AUDIT:
+        from tasks.results import audit
+
+        return audit.work(database, run, attempt, device=device, should_stop=should_stop)
     search = checkpoints.search(settings().data_dir, rows)
     resume = search.found
     start = Start(resume[0], run.facts) if resume else Start()

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cli import database, evaluate, export, methods, runs, study, theory, watch
+from app.cli import audit, database, evaluate, export, methods, runs, study, theory, watch
 from app.cli import figure as figure_command
 from app.cli import table as table_command
 from app.cli.options import ACTOR, AsJson, File, Set
@@ -185,9 +185,10 @@ def run(file: File, set_: Set = None, as_json: AsJson = False) -> None:
     from app.cli import run as foreground
     from app.scenario.toml_in import read_scenario
     from app.text.evaluation_card import threat_of
+    from tasks.queue.submit import new_run
 
     scenario = read_scenario(file, set_ or [])
-    result = foreground.run(scenario, ACTOR, quiet=as_json)
+    result = foreground.run(lambda: new_run(scenario), ACTOR, quiet=as_json)
     if as_json:
         say_json(result)
     elif result["run_id"]:
@@ -211,6 +212,7 @@ for command in (
 ):
     cli.command()(command)
 cli.command()(evaluate.evaluate)
+audit.register(cli)
 cli.command()(watch.metrics)
 cli.command()(watch.top)
 cli.command()(table_command.table)

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tqdm import tqdm
@@ -13,7 +14,7 @@ from app.text.evaluation_card import threat_of_run, under
 from db.models import HELD, RunStatus
 from db.reads import queries
 from db.reads.rows import RunDetail
-from engine.scenario import Scenario
+from db.writes.transitions import NewRun
 from tasks.processes.database_retry import TRANSIENT_ERRORS, retry_transient
 from tasks.settings import open_database, settings
 from tasks.worker import reconcile
@@ -22,8 +23,8 @@ from tasks.worker.supervise import run_now
 EVERY_SECONDS = 0.5
 
 
-def run(scenario: Scenario, actor: str, *, quiet: bool) -> dict[str, Any]:
-    """Train to the end and return what ``caat run --json`` prints.
+def run(made: Callable[[], NewRun], actor: str, *, quiet: bool) -> dict[str, Any]:
+    """Do what a run is for to its end; return what ``caat run --json`` prints.
 
     Ctrl-C, SIGTERM and SIGHUP (a terminal that closes, a cluster's time limit) ask the run to stop
     at its next step, and the result says so; a second Ctrl-C ends this process.
@@ -32,16 +33,17 @@ def run(scenario: Scenario, actor: str, *, quiet: bool) -> dict[str, Any]:
     database = open_database()
     reconcile.end_lost(database)
     with Signals() as signals, Bar(disable=quiet) as bar:
+        new = made()
         run_id = run_now(
             database,
-            scenario,
+            new,
             actor,
             started=bar.follow,
             tick=bar.draw,
             told_to_end=signals.told,
         )
         bar.draw(at_once=True)
-    result = _stored(run_id) if run_id else _nothing(scenario, signals.told())
+    result = _stored(run_id) if run_id else _nothing(new, signals.told())
     return result | {"seconds": round(time.monotonic() - began, 3)}
 
 
@@ -67,13 +69,13 @@ def _stored(run_id: str) -> dict[str, Any]:
     return retry_transient(read, settings().lease_seconds)
 
 
-def _nothing(scenario: Scenario, why: str) -> dict[str, Any]:
+def _nothing(new: NewRun, why: str) -> dict[str, Any]:
     """Return the result of what was stopped before anything was stored."""
     return {
         "run_id": None,
         "status": RunStatus.CANCELLED.value,
         "message": f"{why}; nothing was stored yet",
-        "method": scenario.method.label,
+        "method": new.method,
         "seconds": 0.0,
         "evaluation_card": None,
         "realised": None,

@@ -22,6 +22,10 @@ WORDS = {
     "trained_epsilon": "ε in training",
     "checkpoint": "weights",
 }
+UNTOLD = ("trained_norm", "trained_epsilon", "checkpoint")
+"""Of a model that was trained elsewhere nobody here knows these: they make no other protocol."""
+WITNESS = "measured_by"
+"""Who measured what was imported: said of a result, and no difference between two protocols."""
 DISTANCES = ("epsilon", "step_size", "trained_epsilon")
 WEIGHTS = {"last": "last epoch", "best": "best on validation data"}
 """Of an evaluation's ``checkpoint``, in words."""
@@ -44,6 +48,9 @@ def protocol_of(
     same = {name: value for name, value in card.items() if name not in APART}
     if same.get("arithmetic") == FLOAT32:
         del same["arithmetic"]  # older cards do not say what all of them were meant to be
+    if same.get("trained_norm", "") is None:
+        told = {name: value for name, value in same.items() if name not in UNTOLD}
+        return {"dataset": dataset, **told}
     if "checkpoint" in same:
         # The card names the epoch, which is a result; how it is chosen is the protocol.
         chosen = str((scenario.get("evaluation") or {}).get("checkpoint", "last"))
@@ -53,7 +60,8 @@ def protocol_of(
 
 def digest_of(protocol: Protocol) -> str:
     """Return a short fingerprint that equal protocols share."""
-    text = json.dumps(protocol, sort_keys=True)
+    same = {name: value for name, value in protocol.items() if name != WITNESS}
+    text = json.dumps(same, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -68,6 +76,7 @@ def in_words(protocol: Protocol) -> str:
         f"{protocol.get('norm', 'linf')}, ε = {_said('epsilon', protocol.get('epsilon'))}",
         f"{protocol.get('split', 'test')}, n = {protocol.get('n', 0):,}",
         str(protocol.get("checkpoint", "")),
+        f"measured by {protocol[WITNESS]}, not here" if protocol.get(WITNESS) else "",
         "" if protocol.get("space", PIXELS) == PIXELS else f"not in pixels: {protocol['space']}",
     ]
     return f"{protocol['dataset']}: {', '.join(part for part in parts if part)}"
@@ -75,14 +84,20 @@ def in_words(protocol: Protocol) -> str:
 
 def differences(protocols: Sequence[Protocol]) -> list[str]:
     """Say each thing in which protocols differ: ``ε: 8/255 or 16/255``."""
-    names = dict.fromkeys(name for protocol in protocols for name in protocol)
+    names = dict.fromkeys(name for one in protocols for name in one if name != WITNESS)
     told = []
     for name in names:
-        values = list(dict.fromkeys(_known(name, protocol.get(name)) for protocol in protocols))
+        telling = [one for one in protocols if name in one or not _is_foreign(one)]
+        values = list(dict.fromkeys(_known(name, protocol.get(name)) for protocol in telling))
         if len(values) > 1:
             said = _apart(name, values)
             told.append(f"{WORDS.get(name, name.replace('_', ' '))}: {' or '.join(said)}")
     return told
+
+
+def _is_foreign(protocol: Protocol) -> bool:
+    """Tell whether a result is of a model that was trained elsewhere, or was measured there."""
+    return "attack" in protocol and not protocol.keys() & set(UNTOLD)
 
 
 def _known(name: str, value: Any) -> Any:

@@ -10,13 +10,14 @@ from app.components.page import title_of
 from app.data import cached
 from app.data import evaluations as looks
 from app.report.document import Document, Drawing, Section, pairs, table_of
-from app.run.facts import card_rows, fact_rows
+from app.run.facts import card_rows, fact_rows, shown
 from app.run.panels import panels
 from app.scenario.toml_out import as_toml
 from app.text.evaluation_card import card_in_words, threat_of, threat_of_run, under, words_of
 from app.text.format import count, percent, points
 from app.text.labels import evaluation, metric, status
 from app.text.progress import whereabouts
+from db.models import TRAINING
 from db.reads.rows import EvaluationRow, RunDetail
 from engine.errors import UserError
 from engine.evaluation.error_names import ERRORS, ROBUST_ERROR
@@ -45,11 +46,8 @@ def _sections(run: RunDetail) -> Iterator[Section]:
     if run.evaluation_card:
         card = pairs(card_rows(run.evaluation_card))
         yield Section("Evaluation card", ["How the test numbers were measured."], table=card)
-    yield Section(
-        "Scenario",
-        ["Runs again, identically, with caat run FILE.toml."],
-        code=as_toml(run.scenario),
-    )
+    again = ["Runs again, identically, with caat run FILE.toml."] if run.kind == TRAINING else []
+    yield Section("Scenario" if again else "What was taken in", again, code=as_toml(shown(run)))
     if run.facts:
         yield Section("What was found at the start", table=pairs(fact_rows(run)))
     yield Section("Events", table=table_of(_events(run)))
@@ -118,7 +116,7 @@ def _attacks(run: RunDetail, attacks: list[EvaluationRow]) -> Iterator[Section]:
     robust = errors[errors["name"] == ROBUST_ERROR]
     worst = robust.nlargest(MAX_CLASSES, "value")["class_index"]
     shown = table[table["class_index"].isin(worst) & table["said_index"].isin(worst)]
-    title = f"Which class is taken for which: {evaluation(first.name).lower()}"
+    title = f"Which class is taken for which: {evaluation(first.name, run.kind).lower()}"
     drawing = Drawing(title, title, charts()["confusion"].draw(shown))
     rows = pd.DataFrame([_attack(run, row) for row in attacks])
     listed = table_of(rows, ["robust_error", "worst_class"])
@@ -129,7 +127,7 @@ def _attack(run: RunDetail, row: EvaluationRow) -> dict[str, Any]:
     errors = looks.class_errors(run.id, row.name, row.created_at)
     robust = errors[errors["name"] == ROBUST_ERROR]
     return {
-        "attack": evaluation(row.name),
+        "attack": evaluation(row.name, run.kind),
         "images": row.n,
         "robust_error": (robust["value"] * robust["n"]).sum() / robust["n"].sum(),
         "worst_class": robust["value"].max(),

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.components.dialog import Question, ask
 from app.components.page import title_of
+from db.models import TRAINING
 from db.reads.rows import RunRow
 from tasks import commands
 
@@ -39,6 +40,20 @@ JOB = Words(
     "What it has stored with its run stays there; the file of an export goes with it.",
 )
 
+TAKEN_IN = Words(
+    "run",
+    JOB.stop,
+    JOB.resume,
+    "Everything that it says of every image goes with it, and so do the jobs about it. The file "
+    "that it came from stays where it is. This cannot be undone.",
+)
+
+
+def _words(run: RunRow) -> Words:
+    if run.is_job:
+        return JOB
+    return TRAINED if run.kind == TRAINING else TAKEN_IN
+
 
 def action_buttons(run: RunRow, place: str) -> None:
     """Draw the actions that a run's status allows.
@@ -47,7 +62,7 @@ def action_buttons(run: RunRow, place: str) -> None:
         run: The run that is meant, whatever the page shows by the time of the click.
         place: Where the buttons stand, to tell their keys apart.
     """
-    words = JOB if run.is_job else TRAINED
+    words = _words(run)
     what = words.what
     about = partial(Question, subject=title_of(run), detail=f"{what.capitalize()} {run.id}")
     if run.is_stoppable:

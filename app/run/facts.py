@@ -5,11 +5,31 @@ from typing import Any
 
 from app.scenario.toml_out import in_words
 from app.text.format import NOTHING, percent
+from db.models import AUDIT, TRAINING
 from db.reads.rows import RunDetail
 from engine.numbers import in_255ths
 
 RELEASED_META_SHARE = 3000 / 47_000
 """300 meta images of each CIFAR-10 class, and the 4,700 others that train."""
+
+
+def shown(run: RunDetail) -> Mapping[str, Any]:
+    """Return the settings of a run that decided anything: nothing here trained an audited model."""
+    if run.kind == TRAINING:
+        return run.scenario
+    told = run.scenario.get("threat") or {}
+    threat = {name: told[name] for name in ("norm", "epsilon") if name in told}
+    known = {"dataset": run.dataset, "threat": threat}
+    about = run.request or {}
+    if run.kind != AUDIT:
+        return {**known, "imported": about}
+    origin, attack = about.get("origin") or {}, about.get("evaluation") or {}
+    return {**known, "model": run.scenario["model"], **_named(origin, attack)}
+
+
+def _named(origin: Mapping[str, Any], attack: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: value for name, value in attack.items() if value not in (None, False, {})}
+    return {"weights": dict(origin), "audit": told}
 
 
 def fact_rows(run: RunDetail) -> dict[str, str]:
@@ -36,6 +56,9 @@ def fact_rows(run: RunDetail) -> dict[str, str]:
         "Data digest": str(facts.get("data_digest", NOTHING))[:16],
         "Scenario digest": run.scenario_digest[:16],
     }
+    if run.kind != TRAINING:  # what only a training has is not told
+        untold = (NOTHING, "", "the seed's")
+        rows = {name: text for name, text in rows.items() if text not in untold}
     return rows | {
         f"Version of {name}": text for name, text in (facts.get("versions") or {}).items()
     }

@@ -13,6 +13,7 @@ from app.text.evaluation_card import threat_of, under, words_of
 from app.text.format import count, percent
 from app.text.labels import evaluation
 from app.text.markdown import literal
+from db.models import IMPORT
 from db.reads.rows import EvaluationRow, RunDetail
 from engine.evaluation.error_names import ROBUST_ERROR
 
@@ -29,22 +30,27 @@ def draw(run: RunDetail) -> None:
             ":material/swords:",
         )
     else:
-        chosen = attacks[_ask(list(attacks))]
+        chosen = attacks[_ask(run, list(attacks))]
         table = looks.confusions(run.id, chosen.name, chosen.created_at)
         errors = looks.class_errors(run.id, chosen.name, chosen.created_at)
         _say_worst(table, errors, chosen)
         _draw_confusion(run, _worst_rows(table, errors))
         _draw_errors(run, errors, chosen)
         _list(run, list(attacks.values()))
-    checks.draw(run, found)
-    jobs.draw(run)
+    if run.kind != IMPORT:  # there is no model that more could be asked of
+        checks.draw(run, found)
+        jobs.draw(run)
 
 
-def _ask(names: list[str]) -> str:
+def _ask(run: RunDetail, names: list[str]) -> str:
     if len(names) == 1:
         return names[0]
     chosen = st.selectbox(
-        "Attack", names, key="attack", format_func=evaluation, bind="query-params"
+        "Attack",
+        names,
+        key="attack",
+        format_func=lambda name: evaluation(name, run.kind),
+        bind="query-params",
     )
     return chosen or names[0]
 
@@ -110,7 +116,7 @@ def _line(run: RunDetail, row: EvaluationRow) -> dict[str, object]:
     robust = _robust(looks.class_errors(run.id, row.name, row.created_at))
     average = (robust["value"] * robust["n"]).sum() / robust["n"].sum()
     return {
-        "name": evaluation(row.name),
+        "name": evaluation(row.name, run.kind),
         "n": row.n,
         "robust": 100 * average,
         "worst": 100 * robust["value"].max(),

@@ -9,12 +9,17 @@ from app.run.curves import live_curves
 from app.run.panels import panels
 from app.text.evaluation_card import threat_of, threat_of_run, under
 from app.text.format import percent
+from app.text.labels import NOT_TRAINED
 from app.text.markdown import literal
+from db.models import TRAINING
 from db.reads.rows import RunDetail
 
 
 def draw(run: RunDetail) -> None:
     """Draw the curves; while the run is active they look for new points by themselves."""
+    if run.kind != TRAINING:
+        nothing_here("No curves", NOT_TRAINED[run.kind], ":material/model_training:")
+        return
     every = cached.REFRESH_SECONDS if run.is_active else None
     st.fragment(_draw_curves, run_every=every)(run.id)
     table = cached.metrics(run.id, cached.mark(run))

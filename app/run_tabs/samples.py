@@ -8,8 +8,9 @@ from app.components.page import nothing_here, show_chart, show_table
 from app.data import cached
 from app.run_tabs import gallery
 from app.text.format import count
-from app.text.labels import LABEL_GROUPS, metric
+from app.text.labels import LABEL_GROUPS, NOT_TRAINED, metric
 from app.text.markdown import literal
+from db.models import TRAINING
 from db.reads.rows import RunDetail
 
 FIRST = ("anti_adversary_weight", "adversary_weight", "bound", "clean_weight")
@@ -18,6 +19,9 @@ FIRST = ("anti_adversary_weight", "adversary_weight", "bound", "clean_weight")
 
 def draw(run: RunDetail) -> None:
     """Ask for epoch, quantity and labels, then draw their distribution, history and samples."""
+    if run.kind != TRAINING:
+        nothing_here("No weights", NOT_TRAINED[run.kind], ":material/model_training:")
+        return
     epochs = cached.summary_epochs(run.id, cached.mark(run))
     if not epochs:
         nothing_here(

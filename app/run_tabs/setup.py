@@ -11,10 +11,11 @@ from app.data import cached
 from app.report.download import offer_report
 from app.report.run import run_report
 from app.run.actions import ACTOR
-from app.run.facts import card_rows, fact_rows
+from app.run.facts import card_rows, fact_rows, shown
 from app.run_tabs import exports
 from app.scenario.toml_out import as_table, as_toml
 from app.text.markdown import literal
+from db.models import TRAINING
 from db.reads.rows import RunDetail
 from db.writes.placement import PLACEABLE
 from engine.errors import UserError
@@ -35,12 +36,13 @@ def draw(run: RunDetail) -> None:
 
 
 def _draw_scenario(run: RunDetail) -> None:
-    st.subheader("Scenario", anchor=False)
+    trained = run.kind == TRAINING
+    st.subheader("Scenario" if trained else "What was taken in", anchor=False)
     show_frame(
-        as_table(run.scenario),
+        as_table(shown(run)),
         hide_index=True,
         key="scenario-table",
-        height=920,
+        height=920 if trained else "content",
         column_config={
             "setting": st.column_config.TextColumn("Setting", width=180),
             "value": st.column_config.TextColumn("Value", width=130),
@@ -49,13 +51,13 @@ def _draw_scenario(run: RunDetail) -> None:
     )
     st.download_button(
         "Download as TOML",
-        as_toml(run.scenario),
+        as_toml(shown(run)),
         file_name=f"scenario-{run.id[:8]}.toml",
         mime="application/toml",
         icon=":material/download:",
         key="scenario-toml",
         on_click="ignore",
-        help="Runs again, identically, with caat run FILE.toml",
+        help="Runs again, identically, with caat run FILE.toml" if trained else None,
     )
     offer_report(
         "Download report (HTML)",

@@ -61,6 +61,11 @@ def card_in_words(run: RunDetail, split: str) -> str:
 
 def words_of(card: Mapping[str, Any]) -> str:
     """Return a stored card in one line."""
+    if card.get("measured_by"):
+        where = f"{card.get('split')}, n = {card.get('n'):,}"
+        return (
+            f"{card.get('label')}; {where}; imported: measured by {card['measured_by']}, not here"
+        )
     restarts, step = card.get("restarts", 1), card.get("step_size")
     parts = [
         card.get("label") or f"{str(card.get('attack', '')).upper()}-{card.get('num_steps')}",

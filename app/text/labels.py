@@ -4,7 +4,7 @@ import re
 from typing import Literal, NamedTuple, Protocol
 
 from app.text.format import duration
-from db.models import FINAL, TRAINING
+from db.models import AUDIT, FINAL, IMPORT, TRAINING
 
 BadgeColor = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
 
@@ -86,9 +86,19 @@ def quantity(name: str) -> str:
     return "Loss" if name == "loss" else metric(name)
 
 
-def evaluation(name: str) -> str:
-    """Return what an evaluation is called; the run's own is that of its end."""
-    return "At the end of training" if name == FINAL else name
+NOT_TRAINED = {
+    AUDIT: "This model was trained elsewhere: there is nothing of its training to show. See the "
+    "tabs Classes and Attack.",
+    IMPORT: "These are predictions of another tool: there is no training and no model here. See "
+    "the tabs Classes and Attack.",
+}
+"""Why a page about training is empty, by the kind of the run."""
+_OWN = {AUDIT: "The audit's own attack", IMPORT: "The file's first attack"}
+
+
+def evaluation(name: str, kind: str = TRAINING) -> str:
+    """Return what an evaluation is called; a run's own is that of its end."""
+    return _OWN.get(kind, "At the end of training") if name == FINAL else name
 
 
 class Named(Protocol):

@@ -1,6 +1,7 @@
 """Where a run or a job is, in one line, and how long it still takes."""
 
 from app.text.format import count, duration, eta_seconds
+from db.models import TRAINING
 from db.reads.rows import RunRow
 
 PHASES = {
@@ -23,7 +24,7 @@ def time_left(run: RunRow) -> str:
 
 def whereabouts(run: RunRow) -> str:
     """Say where a run is, in one line."""
-    return _job_whereabouts(run) if run.is_job else _training_whereabouts(run)
+    return _training_whereabouts(run) if run.kind == TRAINING else _job_whereabouts(run)
 
 
 def _training_whereabouts(run: RunRow) -> str:

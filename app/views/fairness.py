@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.charts.base import MAX_CLASSES, charts
+from app.compare import disparity
 from app.compare import fairness as tables
 from app.compare import runs as comparison
 from app.compare import words as say
@@ -58,6 +59,7 @@ def render() -> None:
     alike = _say_answer(runs, table, name)
     _draw_errors(runs, table, name)
     _draw_spreads(table, name, alike=alike)
+    disparity.draw(table, under(literal(_ball(runs, ROBUST_ERROR))))
     if len(runs) > 1:
         _draw_differences(runs, tables.spreads(table), name)
     _draw_history(runs, name)

@@ -12,6 +12,7 @@ from app.studies import reads
 from app.text.format import count
 from app.text.markdown import literal
 from app.text.progress import whereabouts
+from db.models import TRAINING
 from db.reads.rows import RunDetail
 from engine.names import visible
 from tasks.queue.place import what_it_waits_for
@@ -80,6 +81,8 @@ def _draw_link(run: RunDetail) -> None:
             query_params={"id": run.subject_id, "tab": "Attack"},
         )
         return
+    if run.kind != TRAINING:
+        return
     st.page_link(
         "views/new_run.py",
         label="New run from this",
@@ -112,7 +115,7 @@ def _say_message(run: RunDetail) -> None:
         st.warning(f"{text}{kept}{_what_follows(run)}", icon=":material/warning:")
     elif run.status == "cancelled" and run.message:
         st.info(f"{_sentence(run.message)}{kept}", icon=":material/info:")
-    elif run.is_job:
+    elif run.kind != TRAINING:
         if run.message:
             st.info(_sentence(run.message), icon=":material/info:")
     elif run.attempt > 1 or (run.attempt and run.status == "queued"):

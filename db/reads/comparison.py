@@ -12,7 +12,6 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.models import (
     FINAL,
-    TRAINING,
     ClassMetric,
     Evaluation,
     Metric,
@@ -90,7 +89,7 @@ def _finished() -> Select[Any]:
         *(Run.id, Run.name, Run.method, Run.dataset, Run.seed, Run.study, Run.scenario),
         *(Run.evaluation_card, Run.facts["class_names"]),
     )
-    return select(*columns).where(Run.status == RunStatus.SUCCEEDED, Run.kind == TRAINING)
+    return select(*columns).where(Run.status == RunStatus.SUCCEEDED, Run.subject_id.is_(None))
 
 
 @dataclass(frozen=True)

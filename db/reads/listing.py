@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from db.models import TRAINING, Metric, Run, RunEvent, RunStatus
+from db.models import Metric, Run, RunEvent, RunStatus
 from db.portable import searchable
 from db.reads import queries
 from db.reads.headline import ROBUST_ERROR
@@ -65,7 +65,7 @@ def _newest_result(session: Session) -> RunRow | None:
         select(RunEvent.run_id)
         .join(Run, Run.id == RunEvent.run_id)
         .where(RunEvent.to_status == RunStatus.SUCCEEDED, Run.status == RunStatus.SUCCEEDED)
-        .where(Run.kind == TRAINING)
+        .where(Run.subject_id.is_(None))
         .order_by(RunEvent.id.desc())
         .limit(1)
     )
@@ -78,7 +78,7 @@ def runs(
 ) -> tuple[list[RunRow], int]:
     """Return some of the runs that are wanted, newest first, and how many there are in all."""
     where = _conditions(wanted)
-    trained = (Run.status != RunStatus.DELETING, Run.kind == TRAINING)
+    trained = (Run.status != RunStatus.DELETING, Run.subject_id.is_(None))
     there = select(func.count()).select_from(Run).where(*trained, *where)
     in_all = session.execute(there).scalar_one()
     return queries.list_runs(session, number, first, where=where), in_all
@@ -114,7 +114,7 @@ def started_lately(
         .join(RunEvent)
         .where(
             Run.scenario_digest == digest,
-            Run.kind == TRAINING,
+            Run.subject_id.is_(None),
             Run.created_at > db_now(-seconds),
             RunEvent.from_status.is_(None),
             RunEvent.actor == actor,
@@ -126,7 +126,7 @@ def started_lately(
 
 def choices(session: Session) -> tuple[list[str], list[str]]:
     """Return the methods and the datasets that there are runs of."""
-    trained = select(Run.method, Run.dataset).where(Run.kind == TRAINING)
+    trained = select(Run.method, Run.dataset).where(Run.subject_id.is_(None))
     found = session.execute(trained.distinct()).all()
     return sorted({row.method for row in found}), sorted({row.dataset for row in found})
 

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from db.migrate import head_revision
 from db.models import (
     ACTIVE,
-    TRAINING,
     Attempt,
     Checkpoint,
     ClassMetric,
@@ -65,7 +64,7 @@ def list_runs(
     where: Sequence[ColumnElement[bool]] = (),
 ) -> list[RunRow]:
     """Return trained runs, newest first, in three statements however many there are."""
-    return _list(session, limit, offset, where=[Run.kind == TRAINING, *where])
+    return _list(session, limit, offset, where=[Run.subject_id.is_(None), *where])
 
 
 def of_study(name: str) -> ColumnElement[bool]:
@@ -113,7 +112,7 @@ def find_runs(session: Session, prefix: str) -> list[str]:
 
 def run_count(session: Session) -> int:
     """Return the number of trained runs."""
-    trained = (Run.status != RunStatus.DELETING, Run.kind == TRAINING)
+    trained = (Run.status != RunStatus.DELETING, Run.subject_id.is_(None))
     there = select(func.count()).select_from(Run).where(*trained)
     return session.execute(there).scalar_one()
 

@@ -90,8 +90,8 @@ class RunRow:
 
     @property
     def is_job(self) -> bool:
-        """Whether it is about a run that was trained, and trains nothing itself."""
-        return self.kind != TRAINING
+        """Whether it is about another run, and has no results of its own."""
+        return self.subject_id is not None
 
     @property
     def is_active(self) -> bool:

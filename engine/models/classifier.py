@@ -57,6 +57,11 @@ class Classifier(nn.Module):
             self.bf16 = before
 
 
+def normalisation_of(model: Classifier) -> dict[str, Tensor]:
+    """Return what a model's first layer holds, by the names of its state."""
+    return {"mean": model.mean, "std": model.std}
+
+
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     """Return each channel's mean and standard deviation, (channels,), with pixels in [0, 1].
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engine.models.classifier import normalisation_of
 from engine.runtime import configure, require_precision
 from engine.scenario import Scenario
 from engine.training.observer import Observer
@@ -46,7 +47,8 @@ def train(
     data = scenario.prepared(data_folder)
     trainer = Trainer(scenario, data, observer, device=device)
     if start is not None:
-        trainer.model.load_state_dict(dict(start))  # with the normalisation they were trained with
+        # With the normalisation that they were trained with; another library's file has none.
+        trainer.model.load_state_dict({**normalisation_of(trainer.model), **start})
     facts = run_facts(scenario, data, trainer.model, device=device, num_steps=trainer.num_steps)
     observer.on_start(facts, identity(data.train))
     epoch = 0

@@ -76,7 +76,7 @@ def new_run(
         UserError: The dataset is missing and cannot be fetched, no image would have some label,
             a name cannot be shown, or the weights to start from cannot be used.
     """
-    _require_names(scenario.name, study)
+    require_names(scenario.name, study)
     source, folder = scenario.data.source, settings().dataset_dir
     source.ensure(folder)
     scenario = as_stored(scenario)
@@ -118,7 +118,7 @@ def row_of(scenario: Scenario, study: str | None = None) -> NewRun:
     )
 
 
-def _require_names(name: str, study: str | None) -> None:
+def require_names(name: str, study: str | None) -> None:
     for what, text in (("name", name), ("study", study or "")):
         try:
             require_name(text)

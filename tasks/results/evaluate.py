@@ -21,7 +21,6 @@ from engine.evaluation.suite import Assessment, Suite
 from engine.numbers import in_255ths
 from engine.perturbation.norms import BALLS
 from engine.perturbation.threat import ThreatConfig
-from engine.training.run_info import subject_of_test
 from engine.types import IntArray
 from tasks.results.metrics import metrics_in_full
 from tasks.results.request import EvaluationRequest as EvaluationRequest
@@ -86,7 +85,7 @@ class Looks:
         self.attack = attack_asked(trained.scenario, request)
         self.suite = Suite(
             model=trained.model,
-            subject=subject_of_test(trained.scenario, trained.data, trained.checkpoint),
+            subject=trained.subject(),
             sample=sample_asked(trained.scenario, request),
             device=trained.device,
             check=check,

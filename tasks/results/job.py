@@ -45,9 +45,9 @@ class Job:
         self, database: Database, job: RunDetail, attempt: int, *, should_stop: Callable[[], bool]
     ) -> None:
         """Work as one attempt; ``should_stop`` is asked before each batch."""
-        assert job.subject_id is not None
         self.database, self.id, self.attempt = database, job.id, attempt
-        self.row, self.subject_id, self.should_stop = job, job.subject_id, should_stop
+        self.row, self.subject_id = job, job.subject_id or job.id
+        self.should_stop = should_stop
 
     def write(
         self, write: Callable[[Session], object], first: Callable[[Session], object] | None = None
@@ -176,12 +176,10 @@ def work(
 def _evaluate(job: Job, device: str) -> None:
     trained = load_trained(job.database, job.subject_id, device)
     request = EvaluationRequest(**(job.row.request or {}))
-    stored = retry_transient(lambda: _stored(job), RETRY_SECONDS)
-    log.info("%d batches are stored already", len(stored))
-    parts = StoredParts(job, stored)
+    parts = taken_up(job)
     looks = Looks(trained, request, check=parts.check, parts=parts)
     parts.expect(looks.num_looks(), looks.num_images())
-    _tell_facts(job, _facts(trained))
+    tell_facts(job, facts_of(trained))
     found = looks.found()
     names = [new.name for new in found.values()]
 
@@ -192,12 +190,19 @@ def _evaluate(job: Job, device: str) -> None:
     job.write(write, first=lambda session: store(session, trained, found))
 
 
+def taken_up(job: Job) -> StoredParts:
+    """Return the parts of a job, with what an earlier attempt has stored of them."""
+    stored = retry_transient(lambda: _stored(job), RETRY_SECONDS)
+    log.info("%d batches are stored already", len(stored))
+    return StoredParts(job, stored)
+
+
 def _stored(job: Job) -> dict[int, Part]:
     with job.database.read() as session:
         return kept.parts(session, job.id)
 
 
-def _facts(trained: Trained) -> dict[str, Any]:
+def facts_of(trained: Trained) -> dict[str, Any]:
     """Return what decides a number's last bit."""
     return {
         "device": str(trained.device),
@@ -208,7 +213,7 @@ def _facts(trained: Trained) -> dict[str, Any]:
     }
 
 
-def _tell_facts(job: Job, now: dict[str, Any]) -> None:
+def tell_facts(job: Job, now: dict[str, Any]) -> None:
     """Note what the attempt works with, and what is other than at the one before."""
     earlier = job.row.facts or {}
     found = exactness.differences(earlier, now)

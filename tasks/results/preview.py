@@ -47,7 +47,9 @@ def by_untrained(scenario: Scenario, image: ByteArray, label: int) -> Glance:
     data = scenario.prepared(settings().dataset_dir)
     model, start = initial_model(scenario, data), start_weights.found(scenario)
     if start is not None:
-        model.load_state_dict(start)
+        from engine.models.classifier import normalisation_of  # it loads torch
+
+        model.load_state_dict({**normalisation_of(model), **start})
     return glance(model, scenario.threat, image, label=label, seed=scenario.seed)
 
 

@@ -16,7 +16,13 @@ from db.reads import queries
 from engine.errors import UserError
 from engine.scenario import Scenario
 from engine.training.selection import deployed
-from engine.training.start_weights import FIELD, read_weights, require_fit, weights_digest
+from engine.training.start_weights import (
+    FIELD,
+    read_weights,
+    require_fit,
+    under_own_names,
+    weights_digest,
+)
 from tasks import folder
 from tasks.recording.checkpoints import search
 from tasks.results.trained import require_trained
@@ -37,9 +43,23 @@ def with_kept_weights(scenario: Scenario) -> Scenario:
     weights = found(scenario)
     if weights is None:
         return scenario
+    return starting_from(scenario, keep(weights))
+
+
+def keep(weights: dict[str, Tensor]) -> str:
+    """Keep weights by what they hold, and return their SHA-256.
+
+    Raises:
+        UserError: There is no room for them.
+    """
     digest = weights_digest(weights)
     if not _file(digest).exists():
         _write(_file(digest), weights)
+    return digest
+
+
+def starting_from(scenario: Scenario, digest: str) -> Scenario:
+    """Return the scenario with weights by their SHA-256 to start from."""
     training = scenario.training.model_copy(update={"start_from": digest})
     return scenario.model_copy(update={"training": training})
 
@@ -59,6 +79,7 @@ def found(scenario: Scenario) -> dict[str, Tensor] | None:
         weights, called = _of_run(asked)
     else:
         weights, called = read_weights(Path(asked).expanduser()), asked
+        weights = under_own_names(scenario, weights)
     require_fit(scenario, weights, called)
     return weights
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from db.models import RunStatus
+from db.models import AUDIT, IMPORT, RunStatus
 from db.reads import queries
 from db.reads.rows import RunDetail
 from db.session import Database
 from engine.data.preparation import Data
 from engine.errors import UserError
+from engine.evaluation.card import Subject
 from engine.runtime import configure, pick_device
 from engine.scenario import Scenario
 from engine.training.build import initial_model
-from engine.training.run_info import checkpoint_in_words
+from engine.training.run_info import checkpoint_in_words, subject_of_test
 from engine.training.selection import deployed
 from tasks.recording.checkpoints import search
 from tasks.settings import settings
@@ -43,6 +44,30 @@ class Trained:
     model: Classifier
     checkpoint: str
     device: torch.device
+
+    def subject(self) -> Subject:
+        """Return what the model and its test images are; nobody here trained an audited one."""
+        own = subject_of_test(self.scenario, self.data, self.checkpoint)
+        if self.run.kind != AUDIT:
+            return own
+        return replace(own, method=self.run.method, trained=None)
+
+
+AS_GIVEN = "weights as they were given"
+"""Of an audited model: which weights were looked at."""
+
+
+def require_model(run: RunDetail) -> None:
+    """Refuse a run that is numbers alone.
+
+    Raises:
+        UserError: It was imported.
+    """
+    if run.kind == IMPORT:
+        raise UserError(
+            f"RUN: {run.id} is imported predictions, there is no model to look at; `caat audit` "
+            "takes the weights of one"
+        )
 
 
 def require_trained(run: RunDetail | None, run_id: str) -> RunDetail:
@@ -75,6 +100,7 @@ def load_trained(database: Database, run_id: str, device: str | None = None) -> 
         run = queries.get_run(session, run_id)
         rows = queries.checkpoints(session, run_id)
     run = require_trained(run, run_id)
+    require_model(run)
     searched = search(settings().data_dir, rows)
     found = searched.found
     if found is None:
@@ -95,7 +121,7 @@ def load_trained(database: Database, run_id: str, device: str | None = None) -> 
         model.load_state_dict(chosen.weights)
     except RuntimeError:
         raise UserError(
-            f"RUN: the checkpoint of {run_id} does not fit {scenario.model.name} with "
+            f"RUN: the checkpoint of {run_id} does not fit {scenario.model.called} with "
             f"{len(data.class_names)} classes; it was made by another version or plug-in"
         ) from None
     words = checkpoint_in_words(
@@ -105,4 +131,5 @@ def load_trained(database: Database, run_id: str, device: str | None = None) -> 
         best=chosen.is_best,
         averaged=chosen.is_averaged,
     )
-    return Trained(run, scenario, data, model.to(place), words, place)
+    told = AS_GIVEN if run.kind == AUDIT else words
+    return Trained(run, scenario, data, model.to(place), told, place)

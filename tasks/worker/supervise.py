@@ -17,11 +17,10 @@ from db.modes import opener
 from db.reads import queries
 from db.session import Database
 from db.writes import interruption, transitions
-from engine.scenario import Scenario
+from db.writes.transitions import NewRun
 from tasks.processes import lock, memory
 from tasks.processes.database_retry import TRANSIENT_ERRORS, retry_transient
 from tasks.processes.host import identity
-from tasks.queue.submit import new_run
 from tasks.recording import causes
 from tasks.settings import settings
 from tasks.worker.reconcile import queue_again
@@ -87,7 +86,7 @@ def run_attempt(
 
 def run_now(
     database: Database,
-    scenario: Scenario,
+    run: NewRun,
     actor: str,
     *,
     started: Callable[[str], None],
@@ -100,17 +99,13 @@ def run_now(
 
     Args:
         database: Where the run is stored.
-        scenario: What to train.
+        run: What to store, as `tasks.queue.submit.new_run` makes it.
         actor: Who asked.
         started: Called once with the run's id.
         tick: Called ten times a second meanwhile.
         told_to_end: Asked ten times a second: why the run is to be stopped, or nothing. Before the
             run is stored that ends it all: None is returned.
-
-    Raises:
-        UserError: The dataset is missing; nothing was stored.
     """
-    run = new_run(scenario)
     if told_to_end():
         return None
     me, lease = identity(), settings().lease_seconds

@@ -6,9 +6,10 @@ from torch.overrides import TorchFunctionMode
 
 from engine.models.backbones.base import BACKBONES
 from engine.models.classifier import Classifier, channel_statistics
+from tests.engine.own_backbones import OWN
 
 
-@pytest.mark.parametrize("name", BACKBONES.names())
+@pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize(
     ("channels", "size", "num_classes"), [(1, 8, 10), (3, 32, 100), (1, 28, 2)]
 )
@@ -21,7 +22,7 @@ def test_a_backbone_maps_any_images_to_logits(name, channels, size, num_classes,
 
 
 @pytest.mark.parametrize("size", [8, 28])
-@pytest.mark.parametrize("name", BACKBONES.names())
+@pytest.mark.parametrize("name", OWN)
 def test_a_convolution_keeps_the_size_of_its_images_but_for_its_stride(name, size, small_backbone):
     def keeps_size(layer, given, made):
         assert made.shape[-1] == math.ceil(given[0].shape[-1] / layer.stride[0])

@@ -10,14 +10,14 @@ from engine.inspection.distributions import ASSIGNMENT
 from engine.meta.characteristics import NAMES
 from engine.methods.base import METHODS
 from engine.methods.trades import Trades
-from engine.models.backbones.base import BACKBONES
 from engine.scenario import Scenario
+from tests.engine.own_backbones import OWN
 
 VARIANTS = ["caat as-released", "caat with more inputs", "meta-weight-net with trades"]
 EVERY = [
     pytest.param(method, backbone, id=f"{method}-{backbone}")
     for method in [*METHODS.names(), *VARIANTS]
-    for backbone in BACKBONES.names()
+    for backbone in OWN
     if backbone in ("small-cnn", "preact-resnet18") or method == "caat"
 ]
 """Every method without and with batch norm, and every backbone."""

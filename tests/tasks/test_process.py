@@ -10,6 +10,7 @@ import pytest
 
 from app.scenario.toml_in import read_scenario
 from tasks.processes import orphan
+from tasks.queue.submit import new_run
 from tasks.settings import open_database, settings
 from tasks.worker import supervise
 
@@ -73,7 +74,7 @@ def test_a_run_of_this_command_begins_anew_after_half_the_pause_before_workers_l
     monkeypatch.setattr(subprocess, "Popen", no_trainer)
     run_id = supervise.run_now(
         open_database(),
-        read_scenario(sqlite_studio.scenario, []),
+        new_run(read_scenario(sqlite_studio.scenario, [])),
         "tester",
         started=lambda _: None,
         tick=lambda: None,
