@@ -25,7 +25,7 @@ class Subject:
         split: ``test``, ``search`` or ``validation``.
         whole: Images of the whole split.
         checkpoint: The weights, in words.
-        trained: The threat model of the training.
+        trained: The threat model of the training; None where nobody here knows.
         method: Label of the method that trained the model.
     """
 
@@ -34,7 +34,7 @@ class Subject:
     split: str
     whole: int
     checkpoint: str
-    trained: ThreatConfig
+    trained: ThreatConfig | None
     method: str
 
 
@@ -45,7 +45,8 @@ class EvaluationCard:
     Attributes:
         method: Label of the method that trained the model.
         label: The attack as it may be named in a table; on a subset it says its n.
-        epsilon, trained_epsilon: Radius of the attack, and of training, each in its own norm.
+        epsilon, trained_epsilon: Radius of the attack, and of training, each in its own norm;
+            of a training that nobody here knows it is None.
         step_size, targets: None where the attack has no such thing.
         n, whole: Images looked at, and images of the whole split.
         batch_size: Images attacked at a time; random draws depend on it.
@@ -64,8 +65,8 @@ class EvaluationCard:
     restarts: int
     start: str
     targets: int | None
-    trained_norm: str
-    trained_epsilon: float
+    trained_norm: str | None
+    trained_epsilon: float | None
     split: str
     n: int
     whole: int
@@ -100,8 +101,8 @@ def card_of(
         restarts=does.restarts,
         start=does.start,
         targets=does.targets,
-        trained_norm=subject.trained.norm,
-        trained_epsilon=subject.trained.epsilon,
+        trained_norm=subject.trained.norm if subject.trained else None,
+        trained_epsilon=subject.trained.epsilon if subject.trained else None,
         split=subject.split,
         n=n,
         whole=subject.whole,

@@ -47,7 +47,15 @@ def train(
     trainer = Trainer(scenario, data, observer, device=device)
     if start is not None:
         trainer.model.load_state_dict(dict(start))  # with the normalisation they were trained with
-    facts = run_facts(scenario, data, trainer.model, device=device, num_steps=trainer.num_steps)
+    run_to_end(trainer, resume=resume)
+
+
+def run_to_end(trainer: Trainer, *, resume: tuple[int, dict[str, Tensor]] | None = None) -> None:
+    """Train epoch by epoch, from the first or from one to go on from, and test; as `train` does."""
+    scenario, data, observer = trainer.scenario, trainer.data, trainer.observer
+    facts = run_facts(
+        scenario, data, trainer.model, device=trainer.device, num_steps=trainer.num_steps
+    )
     observer.on_start(facts, identity(data.train))
     epoch = 0
     if resume is not None:
