@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
-from engine.attacks.base import Conditions, EvaluationAttack
+from engine.attacks.base import ATTACKS, Conditions, EvaluationAttack
 from engine.perturbation.threat import ThreatConfig
 from engine.runtime import versions
 from engine.types import ImageSet
@@ -111,5 +111,9 @@ def card_of(
         batch_norm="eval",
         checkpoint=subject.checkpoint,
         seed=conditions.seed,
-        versions={**versions(), **{name: version(name) for name in does.packages}},
+        versions={
+            **versions(),
+            **ATTACKS.origin(attack.name),
+            **{name: version(name) for name in does.packages},
+        },
     )
