@@ -18,8 +18,8 @@ class Tumours(Dataset):
     class_names = ("malignant", "benign")
     channels = 1
     size = 6
-    train_counts = (171, 284)
-    test_counts = (41, 73)
+    train_counts = (172, 283)
+    test_counts = (40, 74)
     held_out_per_class = 20
 
     def load(self, folder: Path) -> tuple[ImageSet, ImageSet]:
