@@ -11,7 +11,10 @@ WORKDIR /app
 COPY constraints.txt ./
 RUN pip install --constraint constraints.txt --extra-index-url "${TORCH_INDEX}" torch torchvision
 COPY pyproject.toml README.md LICENSE ./
+COPY .streamlit .streamlit
 COPY app app
+COPY caat_studio caat_studio
+COPY caat_studio_contracts caat_studio_contracts
 COPY db db
 COPY engine engine
 COPY tasks tasks

@@ -68,7 +68,12 @@ class StudyRow:
 
 @dataclass(frozen=True)
 class Cell:
-    """A run that a study wants, and what its file calls it."""
+    """A run that a study wants, and what its file calls it.
+
+    Attributes:
+        plugins: Versions of the distributions that it is trained with besides ours; what other ones
+            trained is not shared.
+    """
 
     run: NewRun
     scenario: str = ""
@@ -76,6 +81,7 @@ class Cell:
     family: str = ""
     place: int = 0
     """In the file."""
+    plugins: Mapping[str, str] = field(default_factory=dict)
 
 
 class Found(StrEnum):
@@ -153,7 +159,9 @@ def extend_study(
         run_id = known or create_run(session, replace(cell.run, study=name), actor)[0]
         made.append((found, run_id))
         if found is not Found.THERE:
-            said = {key: value for key, value in vars(cell).items() if key != "run"}
+            said = {
+                key: value for key, value in vars(cell).items() if key not in ("run", "plugins")
+            }
             session.execute(insert(StudyCell).values(study=name, run_id=run_id, **said))
     return made
 
@@ -167,9 +175,12 @@ def look_up(
         for row in session.execute(_there().where(queries.of_study(name)))
     }
     wanted = {cell.run.scenario_digest for cell in cells} - set(own)
+    plugins = {cell.run.scenario_digest: dict(cell.plugins) for cell in cells}
     others: dict[tuple[str, str | None], str] = {}
     for row in session.execute(_shareable(wanted)):
-        if row.numerics == numerics or row.facts_unknown:
+        by_same = (row.plugins or {}) == plugins.get(row.scenario_digest)
+        same = row.numerics == numerics and by_same
+        if same or row.facts_unknown:
             others[row.scenario_digest, row.data_digest] = row.id
     return [_origin(cell.run, own, others) for cell in cells]
 
@@ -191,7 +202,11 @@ def _there() -> Select[str, str, str | None]:
 
 def _shareable(digests: Collection[str]) -> Select[*tuple[Any, ...]]:
     """Select what may be taken from elsewhere, the best last: what succeeded, then the newest."""
-    known = (Run.facts["numerics"].label("numerics"), Run.facts.is_(None).label("facts_unknown"))
+    known = (
+        Run.facts["numerics"].label("numerics"),
+        Run.facts["plugins"].label("plugins"),
+        Run.facts.is_(None).label("facts_unknown"),
+    )
     at_work = (RunStatus.SUCCEEDED, RunStatus.RUNNING, RunStatus.QUEUED)
     found = _there().add_columns(*known).where(Run.status.in_(at_work))
     if len(digests) <= _FEW:

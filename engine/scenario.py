@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from engine.config import Section
 from engine.data.config import DataConfig
-from engine.data.datasets.base import datasets
+from engine.data.datasets.base import DATASETS, datasets
 from engine.data.preparation import Data, prepare, training_counts
 from engine.evaluation.evaluate import EvaluationConfig
 from engine.methods.base import METHODS, MethodConfig
@@ -100,6 +100,14 @@ class Scenario(Section):
     def training_counts(self) -> IntArray:
         """Return how many training images of each true class (C,) the run has, reading none."""
         return training_counts(self.data, self.seed, with_meta=self.training.with_meta)
+
+    def plugins(self) -> dict[str, str]:
+        """Return the version of each installed distribution that a part of it comes from."""
+        return {
+            **DATASETS.origin(self.data.dataset),
+            **BACKBONES.origin(self.model.name),
+            **METHODS.origin(self.method.name),
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Return the whole scenario, every default written out."""

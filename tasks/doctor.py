@@ -24,7 +24,7 @@ from db.workers import too_old
 from engine.data.datasets.base import datasets
 from engine.errors import UserError
 from engine.runtime import find_device, versions
-from tasks import sharing
+from tasks import installed, sharing
 from tasks.finding import Finding, Look
 from tasks.queue import broker, messages
 from tasks.settings import Settings, make_data_dir, open_database, settings
@@ -288,4 +288,6 @@ _LOOKS: dict[str, Look] = {
     "broker": _broker,
     "workers": _workers,
     "data": _data,
+    "plug-ins": installed.plugins,
+    "packages": installed.packages,
 }

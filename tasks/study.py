@@ -137,6 +137,7 @@ def _wanted(cells: Sequence[Cell], runs: Sequence[NewRun]) -> list[studies.Cell]
             method=_fitting(cell.method_name),
             family=_fitting(cell.family or cell.method_name),
             place=place,
+            plugins=cell.scenario.plugins(),
         )
         for place, (cell, run) in enumerate(zip(cells, runs, strict=True))
     ]

@@ -29,6 +29,7 @@ from tasks.processes.orphan import die_with_parent
 from tasks.processes.process import apply_shared_umask, init_process
 from tasks.processes.secrecy import hide_in_logs, hide_in_tracebacks, without_secrets
 from tasks.recording import causes, checkpoints
+from tasks.recording.lacking import LACKS, LackingError, require_known
 from tasks.recording.recorder import RETRY_SECONDS, Recorder, ReplacedError, Start
 from tasks.results import start_weights
 from tasks.settings import open_database, settings
@@ -81,10 +82,11 @@ def main() -> int:
         return EXIT_STOPPED
     except ReplacedError as error:
         log.warning("%s", error)
-    except Diverged as error:
-        _fail(database, run_id, attempt, reason="diverged", message=str(error))
-    except UserError as error:
-        _fail(database, run_id, attempt, reason="input", message=str(error))
+    except LackingError as error:
+        _wait_for_person(database, run_id, attempt, reason=LACKS, message=str(error))
+    except (Diverged, UserError) as error:
+        reason = "diverged" if isinstance(error, Diverged) else "input"
+        _fail(database, run_id, attempt, reason=reason, message=str(error))
     except (DatabaseBusyError, DatabaseUnreachableError) as error:
         log.error("%s; another attempt goes on from the last epoch", error)
         return 1
@@ -107,6 +109,7 @@ def _train(
     run, rows = retry_transient(lambda: _stored(database, run_id), RETRY_SECONDS)
     if run is None:
         raise ReplacedError(f"run {run_id} is gone")
+    require_known(run.scenario, run.facts)
     if run.is_job:
         from tasks.results import job  # it loads what no training needs
 
@@ -190,6 +193,20 @@ def _interrupted(database: Database, run_id: str, attempt: int, *, error: Except
 
     retry_transient(interrupt, RETRY_SECONDS)
     return True
+
+
+def _wait_for_person(
+    database: Database, run_id: str, attempt: int, *, reason: str, message: str
+) -> None:
+    """Interrupt the run, which goes on once somebody has mended what it lacks here."""
+    told = without_secrets(message)  # it may be a plug-in's
+    log.error("%s", told)
+
+    def interrupt() -> None:
+        with database.write() as session:
+            transitions.interrupt(session, run_id, attempt, reason=reason, message=told)
+
+    retry_transient(interrupt, RETRY_SECONDS)
 
 
 def _fail(database: Database, run_id: str, attempt: int, *, reason: str, message: str) -> None:

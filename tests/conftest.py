@@ -14,6 +14,8 @@ from db.settings import sqlite_url
 from tests import short_run
 from tests.real import servers
 
+pytest.register_assert_rewrite("caat_studio_contracts")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     short_run.add_options(parser)

@@ -16,6 +16,8 @@ from tasks.settings import open_database, settings
 
 ROOT = Path(__file__).parents[2]
 MAIN = ROOT / "app" / "main.py"
+CONFIGURED = ROOT if (ROOT / ".streamlit").is_dir() else MAIN.parent
+"""Where `.streamlit` is: beside the packages, or in a wheel inside this one."""
 _LAST_ANSWERS = 3
 """Seconds for connections to end when the server is stopped."""
 
@@ -87,7 +89,7 @@ def serve(
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it has ended
         signal.signal(number, lambda *_: sys.exit(0))
-    os.chdir(ROOT)  # where .streamlit/config.toml is
+    os.chdir(CONFIGURED)  # where .streamlit/config.toml is
     # Imported here: it would take half a second from the start of every command.
     import streamlit
     import uvicorn

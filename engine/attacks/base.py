@@ -130,5 +130,5 @@ def num_classes_of(model: nn.Module, images: DeviceImages) -> int:
 
 
 ATTACKS: Registry[EvaluationAttack] = Registry(
-    "attack", "engine.attacks", default="pgd", alias="attack"
+    "attack", "engine.attacks", base=EvaluationAttack, default="pgd", alias="attack"
 )

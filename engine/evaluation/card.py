@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
-from engine.attacks.base import Conditions, EvaluationAttack
+from engine.attacks.base import ATTACKS, Conditions, EvaluationAttack
 from engine.perturbation.threat import ThreatConfig
 from engine.runtime import versions
 from engine.types import ImageSet
@@ -101,8 +101,8 @@ def card_of(
         restarts=does.restarts,
         start=does.start,
         targets=does.targets,
-        trained_norm=None if subject.trained is None else subject.trained.norm,
-        trained_epsilon=None if subject.trained is None else subject.trained.epsilon,
+        trained_norm=subject.trained.norm if subject.trained else None,
+        trained_epsilon=subject.trained.epsilon if subject.trained else None,
         split=subject.split,
         n=n,
         whole=subject.whole,
@@ -111,5 +111,9 @@ def card_of(
         batch_norm="eval",
         checkpoint=subject.checkpoint,
         seed=conditions.seed,
-        versions={**versions(), **{name: version(name) for name in does.packages}},
+        versions={
+            **versions(),
+            **ATTACKS.origin(attack.name),
+            **{name: version(name) for name in does.packages},
+        },
     )

@@ -244,4 +244,6 @@ class MethodConfig(Section):
         return None
 
 
-METHODS: Registry[MethodConfig] = Registry("method", "engine.methods", default="caat")
+METHODS: Registry[MethodConfig] = Registry(
+    "method", "engine.methods", base=MethodConfig, default="caat"
+)

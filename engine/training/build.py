@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from engine.data.preparation import Data
@@ -14,6 +15,19 @@ from engine.types import DeviceImages
 if TYPE_CHECKING:
     from engine.models.classifier import Classifier
     from engine.perturbation.training import TrainingAttack
+
+
+def given_model(scenario: Scenario, module: nn.Module) -> Classifier:
+    """Return a copy of a person's own network as a run trains it: from images in [0, 1], as is."""
+    from engine.models.classifier import Classifier
+
+    channels = scenario.data.source.channels
+    backbone = copy.deepcopy(module)
+    if scenario.training.channels_last:
+        nn.utils.convert_conv2d_weight_memory_format(backbone, torch.channels_last)
+    model = Classifier(backbone, torch.zeros(channels), torch.ones(channels))
+    model.bf16 = scenario.training.precision == "bf16"
+    return model
 
 
 def initial_model(scenario: Scenario, data: Data) -> Classifier:

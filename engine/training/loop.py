@@ -49,7 +49,15 @@ def train(
     if start is not None:
         # With the normalisation that they were trained with; another library's file has none.
         trainer.model.load_state_dict({**normalisation_of(trainer.model), **start})
-    facts = run_facts(scenario, data, trainer.model, device=device, num_steps=trainer.num_steps)
+    run_to_end(trainer, resume=resume)
+
+
+def run_to_end(trainer: Trainer, *, resume: tuple[int, dict[str, Tensor]] | None = None) -> None:
+    """Train epoch by epoch, from the first or from one to go on from, and test; as `train` does."""
+    scenario, data, observer = trainer.scenario, trainer.data, trainer.observer
+    facts = run_facts(
+        scenario, data, trainer.model, device=trainer.device, num_steps=trainer.num_steps
+    )
     observer.on_start(facts, identity(data.train))
     epoch = 0
     if resume is not None:

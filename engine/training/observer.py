@@ -48,6 +48,8 @@ class RunFacts:
     versions: dict[str, str]
     numerics: int
     """`engine.scenario.NUMERICS` of the program that trains it."""
+    plugins: dict[str, str] = field(default_factory=dict)
+    """Version of each installed distribution, other than this one, that the scenario uses."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -48,8 +48,9 @@ def run_facts(
         data_digest=data.digest(),
         steps_per_epoch=num_steps,
         start_weights=scenario.training.start_from,
-        versions=versions(),
+        versions={**versions(), **scenario.plugins()},
         numerics=NUMERICS,
+        plugins=scenario.plugins(),
     )
 
 

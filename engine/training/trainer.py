@@ -17,6 +17,7 @@ from engine.inspection.gallery import gallery
 from engine.inspection.learned import learned
 from engine.meta.characteristics import Characteristics, ClassLoss, characteristics
 from engine.methods.base import Method, Step
+from engine.models.classifier import Classifier
 from engine.models.ema import WeightAverage
 from engine.models.modes import arithmetic
 from engine.objective import Logits, logits_of, losses_of, per_sample_losses
@@ -46,8 +47,15 @@ class Trainer:
     """
 
     def __init__(
-        self, scenario: Scenario, data: Data, observer: Observer, *, device: torch.device
+        self,
+        scenario: Scenario,
+        data: Data,
+        observer: Observer,
+        *,
+        device: torch.device,
+        model: Classifier | None = None,
     ) -> None:
+        """Put a run together; ``model`` stands in the place of the scenario's own."""
         self.scenario, self.data, self.observer, self.device = scenario, data, observer, device
         self.seed, self.num_classes = scenario.seed, len(data.class_names)
         self.train_images = data.train.to(device)
@@ -57,7 +65,7 @@ class Trainer:
             self.train_images, training.batch_size, self.seed, augment=training.augment
         )
         self.num_steps = self.batches.num_steps
-        self.model = initial_model(scenario, data).to(device)
+        self.model = (model or initial_model(scenario, data)).to(device)
         self.optimizer = training.optimizer(self.model)
         rng, counts = torch.Generator(device), training.record_steps
         self.attack = TrainingAttack(self.model, scenario.threat, rng, counts=counts)
@@ -72,8 +80,6 @@ class Trainer:
         self.selection = Selection(keeps_best=keeps_best, patience=training.patience)
         self.class_loss = ClassLoss(self.num_classes, device, self.policy.objective.class_loss)
         self.validation: ClassErrors | None = None
-
-    # -- one epoch
 
     def run_epoch(self, epoch: int) -> EpochReport:
         """Train for one epoch and look at the validation data."""
@@ -197,8 +203,6 @@ class Trainer:
         if self.observer.should_stop():
             raise Stopped
 
-    # -- evaluation
-
     def _validate(self, epoch: int) -> Evaluation:
         """Look at the validation data: for the policy at the model, to report at its average."""
         shown = count_by_class(self._evaluate("validation", epoch), self.num_classes)
@@ -235,8 +239,6 @@ class Trainer:
         outcomes, errors = found.columns(self.data.test), count_by_class(found, self.num_classes)
         return FinalReport(epoch, epoch * self.num_steps, outcomes, errors, card)
 
-    # -- reports
-
     def _report(self, epoch: int, record: EpochRecord, validation: Evaluation) -> EpochReport:
         training, train = self.scenario.training, self.data.train
         columns = record.as_numpy()
@@ -268,8 +270,6 @@ class Trainer:
             distributions=class_distributions(columns, given, true, num_classes=self.num_classes),
             gallery=shown,
         )
-
-    # -- state
 
     def state(self) -> dict[str, Tensor]:
         """Return a copy, on the CPU, of everything that has been learned so far, by name."""

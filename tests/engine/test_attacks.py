@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from caat_studio_contracts import attacks as rules
+from caat_studio_contracts.attacks import EPSILON, ORDER, Watched, look
 from engine.attacks.base import ATTACKS, Conditions
 from engine.errors import UserError
 from engine.evaluation.evaluate import examine
@@ -18,16 +20,9 @@ from engine.perturbation.norms import BALLS
 from engine.perturbation.steps import random_start
 from engine.seeds import torch_stream
 
-EPSILON = {"linf": 0.15, "l2": 0.6}
-ORDER = {"linf": float("inf"), "l2": 2}
 CHEAP = {"square": {"num_queries": 100}, "pgd": {"restarts": 2}}
 NAMES = [name for name in ATTACKS.names() if name != "autoattack"]
 """AutoAttack is made of the others, and costs as much as all of them."""
-
-
-def look(model, images, attack, batch_size=250, seed=0):
-    conditions = Conditions(seed, batch_size)
-    return examine(model, images, attack, conditions=conditions, device=torch.device("cpu"))
 
 
 def attack_called(name, norm, **fields):
@@ -39,58 +34,26 @@ def pixels(images):
     return torch.from_numpy(images.images).float() / 255, torch.from_numpy(images.labels)
 
 
-class Watched(nn.Module):
-    """A model that keeps what it is shown."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model, self.shown = model, []
-
-    def forward(self, x):
-        self.shown.append(x.detach().clone())
-        return self.model(x)
-
-
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("name", NAMES)
-def test_an_attack_breaks_images_and_the_same_ones_for_the_same_seed(
-    name, norm, robust_model, digits
-):
-    images, attack = digits.take(np.arange(60)), attack_called(name, norm)
-    state = torch.random.get_rng_state()
-    first, again = (look(robust_model, images, attack) for _ in range(2))
-    assert np.array_equal(first.attacked, again.attacked)
+def test_an_attack_breaks_images_and_the_same_ones_for_the_same_seed(name, norm):
+    first = rules.gives_the_same_for_the_same_seed(attack_called(name, norm))
     assert 0.05 < first.robust.mean() < 0.95
     assert first.robust.mean() > first.natural.mean()
-    assert torch.equal(torch.random.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("name", NAMES)
-def test_no_attack_shows_the_model_anything_outside_the_ball(name, norm, robust_model, digits):
-    one = digits.take(np.arange(1))
-    x, _ = pixels(one)
-    watched = Watched(robust_model)
-    look(watched, one, attack_called(name, norm, epsilon=0.05))
-    shown = torch.cat(watched.shown)
-    assert len(shown) > 1
-    assert shown.min() >= 0
-    assert shown.max() <= 1
-    distance = torch.linalg.vector_norm(shown - x, ORDER[norm], dim=(1, 2, 3))
-    assert distance.max() <= 0.05 * (1 + 1e-5)
-    assert distance.max() > 0.04
+def test_no_attack_shows_the_model_anything_outside_the_ball(name, norm):
+    attack = attack_called(name, norm, epsilon=0.05)
+    assert rules.shows_nothing_outside_the_ball(attack) > 0.04
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 4, 5])
 @pytest.mark.parametrize("name", NAMES)
-def test_an_attack_takes_few_classes_and_one_image(name, num_classes, digits):
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes)).eval()
-    images = digits.take(np.arange(1))
-    seen = model(pixels(images)[0]).argmax(dim=1)
-    images.labels[:] = seen.numpy()
+def test_an_attack_takes_few_classes_and_one_image(name, num_classes):
     attack = attack_called(name, "linf", epsilon=0.5)
-    assert look(model, images, attack).robust.all()
+    assert rules.takes_few_classes_and_one_image(attack, num_classes).robust.all()
     said = attack.procedure(num_classes)
     if name == "apgd":
         assert said.label == ("APGD" if num_classes > 3 else "APGD-CE")

@@ -1,8 +1,10 @@
 """What a dataset is: a source of labelled images with its facts, and the table of them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 
+from engine.plugin_host import UnfitError
 from engine.registry import Table
 from engine.types import ImageSet
 
@@ -48,13 +50,41 @@ class Dataset(ABC):
         """
 
 
-DATASETS: Table[Dataset] = Table("dataset", "engine.data.datasets")
+class Datasets(Table[Dataset]):
+    """The datasets; an installed one is checked by what it says of itself, without its images."""
+
+    def _entry(self, found: type[Dataset]) -> tuple[str, Dataset]:
+        made = self._entries.get(getattr(found, "name", ""))
+        source = made if type(made) is found else found()
+        for fault in faults(source):
+            raise UnfitError(fault)
+        return source.name, source
+
+
+DATASETS = Datasets("dataset", "engine.data.datasets", base=Dataset)
 
 
 def register(dataset: type[Dataset]) -> type[Dataset]:
     """Class decorator: put a dataset on the menu."""
     DATASETS.add(dataset.name, dataset())
     return dataset
+
+
+def faults(source: Dataset) -> Iterator[str]:
+    """Say what a dataset tells of itself that a run cannot use, before any image is read."""
+    said = {name for name in Dataset.__annotations__ if hasattr(source, name)}
+    if missing := sorted(set(Dataset.__annotations__) - said):
+        yield f"it does not say its {missing[0]}"
+        return
+    names, counts = source.class_names, (source.train_counts, source.test_counts)
+    if len(names) < 2 or len(set(names)) < len(names):
+        yield "its class_names are not at least two different ones"
+    if any(len(given) != len(names) for given in counts):
+        yield "its train_counts and test_counts do not have a number for each class"
+    elif not 0 < 2 * source.held_out_per_class < min(source.train_counts):
+        yield "its held_out_per_class, taken twice, is not less than its rarest class"
+    if source.channels < 1 or source.size < 1:
+        yield "its images have no channels or no size"
 
 
 def datasets() -> dict[str, Dataset]:

@@ -39,5 +39,9 @@ class BackboneConfig(Section):
 
 
 BACKBONES: Registry[BackboneConfig] = Registry(
-    "backbone", "engine.models.backbones", default="small-cnn", alias="backbone"
+    "backbone",
+    "engine.models.backbones",
+    base=BackboneConfig,
+    default="small-cnn",
+    alias="backbone",
 )

@@ -1,0 +1,1 @@
+"""What `from engine import ...` gives to a notebook or a script; docs/library.md shows it."""
