@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from app.charts.base import charts
-from app.samples import reads, words
+from app.run_tabs import exports
+from app.samples import reads, suspects, words
 from app.samples.details import contributions
 from db.writes import records
 from engine.inspection.contributions import Explanation
 from engine.meta.characteristics import NAMES
 from engine.methods.base import METHODS
 from tasks.recording import checkpoints
+from tasks.results.export_request import KINDS, SUSPECTS_BY
 from tests.app.recorded import identity
 
 N = 200
@@ -133,3 +135,8 @@ def test_the_sentence_names_the_three_characteristics_that_did_most():
     alike = Explanation("clean_weight", 0.5, 0.5, dict.fromkeys(shares, 0.0), shares, shares)
     assert words.why(alike).endswith("its class 0.500: there is nothing to explain.")
     assert set(charts()["weight_contributions"].columns) == set(contributions(found))
+
+
+def test_the_run_page_has_a_name_for_every_kind_of_export():
+    assert exports.NAMES.keys() == KINDS.keys()
+    assert suspects.ORDERS.keys() == set(SUSPECTS_BY)

@@ -1,18 +1,23 @@
 """A run's model as weights, as a program, and in a zip that needs no CAAT Studio."""
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tasks.results.export_request import KINDS, REPORT
+from tasks.results.export import EXPORTS
+from tasks.results.export_request import KINDS, REPORT, _is_installed
 from tasks.results.trained import load_trained
 from tasks.settings import open_database
 
+ROOT = Path(__file__).parents[2]
 ALONE = """
 import sys
 class None_of_ours:
@@ -102,3 +107,21 @@ def test_what_cannot_be_written_is_one_line_and_makes_no_file(
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err
     assert {file.name for file in set(sqlite_studio.folder.iterdir()) - before} <= {"data"}
+
+
+def test_every_kind_has_a_writer_and_every_extra_that_one_needs_is_offered():
+    assert KINDS.keys() - {"suspects"} == EXPORTS.keys()
+    offered = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    packages = offered["optional-dependencies"]
+    for kind in KINDS.values():
+        if kind.extra:
+            extra, *modules = kind.extra
+            names = {re.split(r"[<>=\[]", wanted)[0] for wanted in packages[extra]}
+            assert set(modules) == names
+
+
+def test_a_folder_of_a_packages_name_is_not_taken_for_the_package(tmp_path, monkeypatch):
+    (tmp_path / "wandb_of_a_run").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert not _is_installed("wandb_of_a_run")
+    assert _is_installed("json")
