@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.models.backbones.base import BACKBONES
 from engine.models.classifier import Classifier
 from engine.models.portable import as_onnx, as_program
+from tests.engine.own_backbones import OWN
 
 HAS_ONNX = all(find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime"))
 
@@ -38,7 +38,7 @@ def loaded(model: Classifier, shape, **told):
     return torch.export.load(file, extra_files=extra).module(), extra
 
 
-@pytest.mark.parametrize("name", BACKBONES.names())
+@pytest.mark.parametrize("name", OWN)
 def test_a_program_gives_the_same_logits_for_any_number_of_images(name, small_backbone):
     model = used(small_backbone(name))
     program, _ = loaded(model, (3, 16, 16))
