@@ -120,7 +120,7 @@ class Registry(Table[type[ConfigT]]):
         kind: str,
         package: str,
         *,
-        base: type[ConfigT],
+        base: type,
         default: str,
         alias: str = "name",
     ) -> None:

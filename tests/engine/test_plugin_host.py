@@ -56,7 +56,7 @@ def plugged(tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, "mine_plugin", raising=False)
         point = EntryPoint("mine", f"mine_plugin:{target}", f"caat_studio.{kind}s")
         vars(point).update(dist=SimpleNamespace(name="caat-mine", version="3.1"))
-        monkeypatch.setattr(plugin_host, "_installed", lambda: EntryPoints([point]))
+        monkeypatch.setattr(plugin_host, "_installed", lambda kind: EntryPoints([point]))
         menu = menus[kind]
         monkeypatch.setattr(menu, "_plugins", load(kind, menu._accept))
         (plugin,) = menu.plugins()
