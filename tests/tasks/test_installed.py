@@ -1,12 +1,14 @@
 """What stands beside the product: packages of our names, and runs that need what is not here."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
 from caat_studio import place
+from engine.errors import UserError
 from tasks import installed
-from tasks.recording.lacking import LackingError, require_known
+from tasks.recording.lacking import LackingError, require_known, stored_scenario
 
 STORED = {"data": {"dataset": "digits"}, "method": {"name": "caat"}, "model": {"name": "mlp"}}
 
@@ -52,3 +54,11 @@ def test_a_run_of_a_plugin_that_is_not_here_says_what_to_install(change, facts, 
     with pytest.raises(LackingError, match=told) as refused:
         require_known({**STORED, **change}, facts)
     assert "\n" not in str(refused.value)
+
+
+def test_a_job_about_a_run_of_a_plugin_that_is_gone_is_refused_in_a_line(sqlite_studio):
+    run = sqlite_studio.run(sqlite_studio.queue())
+    assert stored_scenario(run).method.name == run.scenario["method"]["name"]
+    gone = replace(run, scenario={**run.scenario, "method": {"name": "mine"}})
+    with pytest.raises(UserError, match="has no method 'mine'"):
+        stored_scenario(gone)
