@@ -110,6 +110,9 @@ def main() -> None:
         subprocess.run([*CAAT, "db", "upgrade"], env=environment, check=True, capture_output=True)
         commands = {
             "python -c 'import sqlalchemy'": [sys.executable, "-c", "import sqlalchemy"],
+            "python -c 'import torch'": [sys.executable, "-c", "import torch"],
+            "python -c 'import engine'": [sys.executable, "-c", "import engine"],
+            "from engine import every name": [sys.executable, "-c", "from engine import *"],
             "caat --help": [*CAAT, "--help"],
             "caat status": [*CAAT, "status"],
             "caat launch": [*CAAT, "launch", str(scenario)],

@@ -1,5 +1,7 @@
 """Which plug-ins the contracts bind: all that installed distributions add."""
 
+from typing import Any
+
 import pytest
 
 pytest.register_assert_rewrite(
@@ -12,8 +14,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from engine.data.datasets.base import DATASETS
     from engine.methods.base import METHODS
     from engine.models.backbones.base import BACKBONES
+    from engine.registry import Table
 
-    menus = {"method": METHODS, "dataset": DATASETS, "backbone": BACKBONES, "attack": ATTACKS}
+    menus: dict[str, Table[Any]] = {
+        "method": METHODS,
+        "dataset": DATASETS,
+        "backbone": BACKBONES,
+        "attack": ATTACKS,
+    }
     for kind, menu in menus.items():
         if kind in metafunc.fixturenames:
             kept = [plugin.name for plugin in menu.plugins() if plugin.problem is None]

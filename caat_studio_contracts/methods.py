@@ -55,7 +55,7 @@ def withstands_extreme_errors(build: Build, *, reach: Reach) -> None:
     learner = learner_of(10)
     learner.epochs = 300
     with torch.no_grad():  # what a method looks at by itself is extreme too: all is class 3
-        learner.model.backbone[-1].bias[3] = 50.0
+        learner.model.get_parameter("backbone.4.bias")[3] = 50.0
     method = build(learner)
     natural, boundary = torch.zeros(10), torch.zeros(10)
     natural[3] = boundary[4] = 1.0

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 GROUP = "caat_studio.{}s"
@@ -62,8 +61,7 @@ def load(kind: str, accept: Callable[[object], str]) -> list[Plugin]:
         kind: Of the menu.
         accept: Puts a class on the menu and returns its name; raises `UnfitError`.
     """
-    found = _installed().select(group=GROUP.format(kind))
-    order = sorted(found, key=lambda point: (_distribution(point), point.name))
+    order = sorted(_installed(kind), key=lambda point: (_distribution(point), point.name))
     return [_loaded(kind, point, accept) for point in order]
 
 
@@ -149,7 +147,6 @@ def _distribution(point: EntryPoint) -> str:
     return point.dist.name if point.dist else "unknown"
 
 
-@cache
-def _installed() -> EntryPoints:
-    """Return every entry point of this environment; reading them takes some milliseconds."""
-    return entry_points()
+def _installed(kind: str) -> EntryPoints:
+    """Return the entry points of this environment for a kind; it takes some milliseconds."""
+    return entry_points(group=GROUP.format(kind))

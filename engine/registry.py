@@ -120,7 +120,7 @@ class Registry(Table[type[ConfigT]]):
         kind: str,
         package: str,
         *,
-        base: type[ConfigT],
+        base: type,
         default: str,
         alias: str = "name",
     ) -> None:
@@ -144,9 +144,9 @@ class Registry(Table[type[ConfigT]]):
             found.model_json_schema()
         except (TypeError, ValueError, PydanticUserError) as error:
             raise UnfitError(f"it cannot be made of its defaults ({_first_line(error)})") from None
-        undescribed = [name for name, info in found.model_fields.items() if not info.description]
-        if set(undescribed) - {"name"}:
-            raise UnfitError(f"its field {undescribed[0]!r} has no description")
+        for name, info in found.model_fields.items():
+            if name != "name" and not info.description:
+                raise UnfitError(f"its field {name!r} has no description")
         return field.default, found
 
     def __getitem__(self, name: str) -> type[ConfigT]:

@@ -20,6 +20,7 @@ from engine.scenario import Scenario
 from tasks.queue.place import owner
 from tasks.queue.submit import Submitted, send_messages
 from tasks.recording.checkpoints import Search, Unusable, Why, is_here
+from tasks.recording.lacking import stored_scenario
 from tasks.results.export_request import KINDS, ExportRequest
 from tasks.results.request import EvaluationRequest, attack_asked, sample_asked
 from tasks.results.trained import require_model, require_trained
@@ -37,7 +38,7 @@ def submit_evaluation(run_id: str, request: EvaluationRequest, *, actor: str) ->
     database = open_database()
     run = _subject(database, run_id)
     _require_checkpoint(database, run)
-    require_possible(Scenario.model_validate(run.scenario), request, _test_counts(database, run))
+    require_possible(stored_scenario(run), request, _test_counts(database, run))
     seed = run.seed if request.seed is None else request.seed
     wanted = _job(run, EVALUATION, request.in_words(), request=request.as_json())
     return _submit(database, run, replace(wanted, seed=seed), actor=actor)

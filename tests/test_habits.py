@@ -29,11 +29,16 @@ def too_many_by_place(text):
                 yield node.lineno, getattr(node, "name", "lambda")
 
 
+BY_PLACE = {("engine/library/perturbation.py", "perturb")}
+"""What everybody outside calls as the field does: perturb(model, x, y, threat)."""
+
+
 def test_a_parameter_from_the_fourth_on_is_given_by_its_name():
     found = [
         f"{path.relative_to(ROOT)}:{line} {name}: put a `*` after its third parameter"
         for path in FILES
         for line, name in too_many_by_place(path.read_text())
+        if (str(path.relative_to(ROOT)), name) not in BY_PLACE
     ]
     assert len(FILES) > 100
     assert not found, "\n".join(found)

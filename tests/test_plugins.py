@@ -23,7 +23,10 @@ EXAMPLES = {
     "class_sizes.py": ("app/charts", "class_sizes"),
 }
 CONTRACTS = ("tests/engine", "tests/app/test_charts.py")
-COPIED = ("app", "tasks", "engine", "db", "tests", "pyproject.toml", ".streamlit")
+COPIED = (
+    *("app", "tasks", "engine", "db", "caat_studio", "caat_studio_contracts"),
+    *("tests", "pyproject.toml", ".streamlit"),
+)
 SCENARIO = """
 [data]
 dataset = "wine"

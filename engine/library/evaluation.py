@@ -44,9 +44,10 @@ def evaluate(
     Raises:
         UserError: Model, data or attack do not go together; nothing was attacked.
 
-    >>> from engine import evaluate, load_data, train
+    >>> import torch
+    >>> from engine import evaluate, load_data
     >>> data = load_data("digits")
-    >>> model = train({"method": {"name": "standard"}, "training": {"epochs": 1}}).model
+    >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
     >>> found = evaluate(model, data, {"attack": "pgd", "epsilon": "8/255", "num_steps": 4})
     >>> bool(found.robust_error.average >= found.natural_error.average)
     True

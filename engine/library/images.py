@@ -86,7 +86,7 @@ def images_of(data: Given) -> Images:
         UserError: Its arrays are no images and labels of one data set.
     """
     if not isinstance(data, Images):
-        data = _unpacked(data, 4, "(x_train, y_train, x_test, y_test)")
+        data = _unpacked(data)
     x_train, x_test = as_bytes("x_train", data.x_train), as_bytes("x_test", data.x_test)
     if x_train.shape[1:] != x_test.shape[1:]:
         told = f"{x_train.shape[1:]} and {x_test.shape[1:]}"
@@ -96,8 +96,8 @@ def images_of(data: Given) -> Images:
     names = tuple(data.class_names) or tuple(map(str, range(int(y_train.max()) + 1)))
     for name, labels in (("y_train", y_train), ("y_test", y_test)):
         require_known(name, labels, names)
-    arrays = map(torch.from_numpy, (x_train, y_train, x_test, y_test))
-    return Images(*arrays, class_names=names)
+    train = torch.from_numpy(x_train), torch.from_numpy(y_train)
+    return Images(*train, torch.from_numpy(x_test), torch.from_numpy(y_test), names)
 
 
 def tested_on(data: Given) -> tuple[ImageSet, tuple[str, ...]]:
@@ -177,10 +177,11 @@ def _pair(data: Any) -> tuple[Any, Any]:
     return data[0], data[1]
 
 
-def _unpacked(data: Any, size: int, asked: str) -> Images:
-    if not isinstance(data, Sequence) or isinstance(data, str) or len(data) != size:
+def _unpacked(data: Any) -> Images:
+    if not isinstance(data, Sequence) or isinstance(data, str) or len(data) != 4:
+        asked = "(x_train, y_train, x_test, y_test)"
         raise UserError(f"data: give {asked}, or what load_data(...) returns")
-    return Images(*data, class_names=())
+    return Images(data[0], data[1], data[2], data[3], ())
 
 
 class InMemory(Dataset):

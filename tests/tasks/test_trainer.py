@@ -19,6 +19,7 @@ from engine.scenario import Scenario
 from engine.training.observer import EpochReport, Progress
 from tasks import trainer
 from tasks.processes.host import identity
+from tasks.recording.lacking import LackingError
 from tasks.recording.recorder import Recorder, ReplacedError, class_evaluation_rows
 
 ERRORS = Evaluation(np.array([4, 0, 5]), np.array([1, 0, 2]), np.array([2, 0, 1]))
@@ -133,6 +134,9 @@ def test_a_dataset_that_is_missing_where_it_trains_is_named(no_settings_from_out
         pytest.param(ReplacedError("attempt 2"), 0, ("running", None, None), id="replaced"),
         pytest.param(Stopped(), trainer.EXIT_STOPPED, ("running", None, None), id="stopped"),
         pytest.param(Diverged("NaN"), 0, ("failed", "diverged", "NaN"), id="diverged"),
+        pytest.param(
+            LackingError("no method"), 0, ("interrupted", "lacks", "no method"), id="lacking"
+        ),
         pytest.param(UserError("no such GPU"), 0, ("failed", "input", "no such GPU"), id="input"),
         pytest.param(
             ValueError("too long\nby two"),
