@@ -22,6 +22,7 @@ from engine.errors import UserError
 from engine.names import visible
 from engine.numbers import in_255ths, parse_fraction
 from engine.perturbation.norms import BALLS
+from engine.types import IntArray
 from tasks.processes.host import identity
 from tasks.queue.place import owner
 from tasks.queue.submit import require_names
@@ -78,7 +79,7 @@ def take_in(request: ImportRequest, *, actor: str) -> str:
     epsilon = _radius(request)
     found = read_predictions(request.file, num_classes=len(source.class_names) if source else None)
     run = _row(request, found, epsilon)
-    looks = list(_looks(request, found, epsilon))
+    looks = list(_looks(request, found, epsilon, samples=_samples(found, source)))
     with open_database().write() as session:
         run_id, _ = transitions.create_run(session, run, actor)
         _store(session, run_id, looks, _facts(found, source))
@@ -114,13 +115,23 @@ def _radius(request: ImportRequest) -> float | None:
     return found
 
 
+def _samples(found: Predictions, source: Dataset | None) -> IntArray:
+    """Return which test images the rows are: those of our data, if their labels say so in order."""
+    folder = settings().dataset_dir
+    if source is not None and source.is_here(folder):
+        _, test = source.load(folder)
+        if np.array_equal(test.labels, found.label):
+            return test.source
+    return np.arange(len(found.label))
+
+
 def _looks(
-    request: ImportRequest, found: Predictions, epsilon: float | None
+    request: ImportRequest, found: Predictions, epsilon: float | None, *, samples: IntArray
 ) -> Iterator[NewEvaluation]:
     for name, attacked in found.attacked.items():
         card = _card(request, visible(name) or request.attack or "attack", epsilon, len(attacked))
         said = {
-            "sample": np.arange(len(attacked)),
+            "sample": samples,
             "label": found.label,
             "clean": found.clean,
             "attacked": attacked,
