@@ -82,12 +82,12 @@ def take_in(request: ImportRequest, *, actor: str) -> str:
     looks = list(_looks(request, found, epsilon, samples=_samples(found, source)))
     with open_database().write() as session:
         run_id, _ = transitions.create_run(session, run, actor)
-        _store(session, run_id, looks, _facts(found, source))
+        _store(session, run_id, looks, facts=_facts(found, source))
     return run_id
 
 
 def _store(
-    session: Session, run_id: str, looks: list[NewEvaluation], facts: dict[str, Any]
+    session: Session, run_id: str, looks: list[NewEvaluation], *, facts: dict[str, Any]
 ) -> None:
     """Write everything in one transaction; nobody sees the run before it has ended."""
     attempt = transitions.claim(session, run_id, identity(), lease_seconds=settings().lease_seconds)
@@ -129,7 +129,7 @@ def _looks(
     request: ImportRequest, found: Predictions, epsilon: float | None, *, samples: IntArray
 ) -> Iterator[NewEvaluation]:
     for name, attacked in found.attacked.items():
-        card = _card(request, visible(name) or request.attack or "attack", epsilon, len(attacked))
+        card = _card(request, visible(name) or request.attack or "attack", epsilon, n=len(attacked))
         said = {
             "sample": samples,
             "label": found.label,
@@ -140,7 +140,7 @@ def _looks(
         yield NewEvaluation(label, "attack", card["n"], card, outcomes=said)
 
 
-def _card(request: ImportRequest, attack: str, epsilon: float | None, n: int) -> dict[str, Any]:
+def _card(request: ImportRequest, attack: str, epsilon: float | None, *, n: int) -> dict[str, Any]:
     """Return what is known of the protocol; nobody here knows the rest."""
     ball = {} if epsilon is None else {"epsilon": epsilon, "norm": request.norm or "linf"}
     return {
