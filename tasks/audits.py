@@ -41,7 +41,13 @@ NORMALISATIONS: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "mnist": ((0.1307,), (0.3081,)),
 }
 """Mean and standard deviation that images are often normalised by, a channel each."""
-_FLAGS = {"model.name": "--backbone", "data.dataset": "--data", "name": "--name", "seed": "--seed"}
+_FLAGS = {
+    "model": "--backbone",
+    "model.name": "--backbone",
+    "data.dataset": "--data",
+    "name": "--name",
+    "seed": "--seed",
+}
 
 
 @dataclass(frozen=True)

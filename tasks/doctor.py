@@ -26,6 +26,7 @@ from engine.errors import UserError
 from engine.runtime import find_device, versions
 from tasks import installed, sharing
 from tasks.finding import Finding, Look
+from tasks.libraries import networks
 from tasks.queue import broker, messages
 from tasks.settings import Settings, make_data_dir, open_database, settings
 
@@ -65,7 +66,8 @@ def examine(*, thorough: bool = True) -> list[Finding]:
         told = [Finding("setting", False, text) for text in mistakes]
         rest = Finding("other parts", False, "not looked at before the settings are mended")
         return [*told, rest, *_all(looks)]
-    return _all(_LOOKS | {"integrity": _integrity} if thorough else _LOOKS)
+    more = {"integrity": _integrity, "networks": networks}
+    return _all(_LOOKS | more if thorough else _LOOKS)
 
 
 def _mistakes() -> list[str]:

@@ -22,6 +22,7 @@ from engine.errors import UserError
 from engine.names import visible
 from engine.numbers import in_255ths, parse_fraction
 from engine.perturbation.norms import BALLS
+from engine.types import IntArray
 from tasks.processes.host import identity
 from tasks.queue.place import owner
 from tasks.queue.submit import require_names
@@ -78,15 +79,15 @@ def take_in(request: ImportRequest, *, actor: str) -> str:
     epsilon = _radius(request)
     found = read_predictions(request.file, num_classes=len(source.class_names) if source else None)
     run = _row(request, found, epsilon)
-    looks = list(_looks(request, found, epsilon))
+    looks = list(_looks(request, found, epsilon, samples=_samples(found, source)))
     with open_database().write() as session:
         run_id, _ = transitions.create_run(session, run, actor)
-        _store(session, run_id, looks, _facts(found, source))
+        _store(session, run_id, looks, facts=_facts(found, source))
     return run_id
 
 
 def _store(
-    session: Session, run_id: str, looks: list[NewEvaluation], facts: dict[str, Any]
+    session: Session, run_id: str, looks: list[NewEvaluation], *, facts: dict[str, Any]
 ) -> None:
     """Write everything in one transaction; nobody sees the run before it has ended."""
     attempt = transitions.claim(session, run_id, identity(), lease_seconds=settings().lease_seconds)
@@ -114,13 +115,23 @@ def _radius(request: ImportRequest) -> float | None:
     return found
 
 
+def _samples(found: Predictions, source: Dataset | None) -> IntArray:
+    """Return which test images the rows are: those of our data, if their labels say so in order."""
+    folder = settings().dataset_dir
+    if source is not None and source.is_here(folder):
+        _, test = source.load(folder)
+        if np.array_equal(test.labels, found.label):
+            return test.source
+    return np.arange(len(found.label))
+
+
 def _looks(
-    request: ImportRequest, found: Predictions, epsilon: float | None
+    request: ImportRequest, found: Predictions, epsilon: float | None, *, samples: IntArray
 ) -> Iterator[NewEvaluation]:
     for name, attacked in found.attacked.items():
-        card = _card(request, visible(name) or request.attack or "attack", epsilon, len(attacked))
+        card = _card(request, visible(name) or request.attack or "attack", epsilon, n=len(attacked))
         said = {
-            "sample": np.arange(len(attacked)),
+            "sample": samples,
             "label": found.label,
             "clean": found.clean,
             "attacked": attacked,
@@ -129,7 +140,7 @@ def _looks(
         yield NewEvaluation(label, "attack", card["n"], card, outcomes=said)
 
 
-def _card(request: ImportRequest, attack: str, epsilon: float | None, n: int) -> dict[str, Any]:
+def _card(request: ImportRequest, attack: str, epsilon: float | None, *, n: int) -> dict[str, Any]:
     """Return what is known of the protocol; nobody here knows the rest."""
     ball = {} if epsilon is None else {"epsilon": epsilon, "norm": request.norm or "linf"}
     return {

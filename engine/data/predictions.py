@@ -197,7 +197,7 @@ def _checked(columns: Columns, num_classes: int | None) -> Predictions:
         told = MOST_CLASSES if num_classes is None else num_classes
         raise _Wrong(f"label is {label.min()} to {label.max()}; allowed: 0 to {told - 1}")
     said = {
-        name: _said(name, values, len(label), most)
+        name: _said(name, values, len(label), most=most)
         for name, values in columns.items()
         if name == "clean" or _is_attack(name)
     }
@@ -213,7 +213,7 @@ def _checked(columns: Columns, num_classes: int | None) -> Predictions:
     return Predictions(label.astype(np.int64), clean, kept)
 
 
-def _said(name: str, values: npt.NDArray[Any], num_rows: int, most: int) -> IntArray:
+def _said(name: str, values: npt.NDArray[Any], num_rows: int, *, most: int) -> IntArray:
     """Return predictions (N,), of logits (N, C) the largest."""
     if len(values) != num_rows:
         raise _Wrong(f"{name} has {len(values):,} rows, label has {num_rows:,}")

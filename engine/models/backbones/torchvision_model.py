@@ -13,7 +13,7 @@ from engine.models.backbones.base import ARCHITECTURE, BACKBONES, BackboneConfig
 if TYPE_CHECKING:
     from torch import nn
 
-_FIXED = {"googlenet": {"aux_logits": False, "init_weights": True}}
+_FIXED: dict[str, dict[str, int]] = {"googlenet": {"aux_logits": False, "init_weights": True}}
 _FIXED["inception_v3"] = _FIXED["googlenet"]
 
 
@@ -51,7 +51,7 @@ class TorchvisionConfig(BackboneConfig):
                 f"{FIELD}: torchvision has no classifier {self.architecture!r}; it has "
                 f"{', '.join(near)} and others"
             )
-        options = dict(_FIXED.get(self.architecture, {}))
+        options: dict[str, int] = dict(_FIXED.get(self.architecture, {}))
         if self.architecture.startswith("vit_"):
             options["image_size"] = size
         return built(
