@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cli import database, evaluate, methods, runs, study, theory, watch
+from app.cli import database, edit, evaluate, methods, runs, study, theory, watch
 from app.cli import figure as figure_command
 from app.cli import table as table_command
 from app.cli.options import ACTOR, AsJson, File, Set
@@ -210,6 +210,7 @@ for command in (
     runs.export,
 ):
     cli.command()(command)
+cli.command()(edit.edit)
 cli.command()(evaluate.evaluate)
 cli.command()(watch.metrics)
 cli.command()(watch.top)

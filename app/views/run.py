@@ -134,7 +134,9 @@ def _say_attempts(run: RunDetail) -> None:
     """Say which attempt this is, from where it goes on, and how the one before ended."""
     number = run.attempt + (run.status == "queued")
     told = [
-        event.message for event in cached.events(run.id) if event.message and event.attempt < number
+        event.message
+        for event in cached.events(run.id)
+        if event.message and event.attempt < number and event.from_status != event.to_status
     ]
     place = f", on from epoch {run.epochs_before + 1}" if run.is_active else ""
     before = f" {_sentence(told[-1])}" if told else ""
