@@ -69,8 +69,8 @@ def overview(session: Session) -> Overview:
     jobs = session.execute(stands.where(Run.subject_id.is_not(None)))
     counts.subtract({status.value: number for status, number in jobs})
     counts.pop(RunStatus.DELETING, None)
-    trained = {status: number for status, number in counts.items() if number}
-    return Overview(token, trained, _newest_result(session))
+    there = {status: number for status, number in counts.items() if number}
+    return Overview(token, there, _newest_result(session))
 
 
 def _newest_result(session: Session) -> RunRow | None:
@@ -127,13 +127,28 @@ def rows_of(session: Session, run_ids: Sequence[str]) -> list[RunRow]:
 _AT_ONCE = 500
 
 
+def succeeded(session: Session, run_ids: Sequence[str]) -> list[str]:
+    """Return which of the runs have succeeded, in the order of the ids."""
+    done = set(
+        session.execute(
+            select(Run.id).where(Run.id.in_(run_ids), Run.status == RunStatus.SUCCEEDED)
+        ).scalars()
+    )
+    return [run_id for run_id in run_ids if run_id in done]
+
+
 def _there(what: Any, wanted: RunFilter) -> Select[Any]:
     """Select something of the trained runs that are wanted."""
-    trained = (Run.status != RunStatus.DELETING, Run.kind == TRAINING)
-    return select(what).select_from(Run).where(*trained, *_conditions(wanted))
+    return select(what).select_from(Run).where(*trained(), *conditions(wanted))
 
 
-def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
+def trained() -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on what the list shows: no job, and nothing that is going."""
+    return (Run.status != RunStatus.DELETING, Run.kind == TRAINING)
+
+
+def conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
+    """Return what has to hold of a run that a filter wants."""
     columns: list[tuple[Any, tuple[str, ...]]] = [
         (Run.status, wanted.statuses),
         (Run.method, tuple(map(searchable, wanted.methods))),
@@ -185,8 +200,8 @@ class Choices:
 
 def choices(session: Session) -> Choices:
     """Return what the runs that there are can be narrowed by."""
-    trained = select(Run.method, Run.dataset).where(Run.kind == TRAINING)
-    found = session.execute(trained.distinct()).all()
+    pairs = select(Run.method, Run.dataset).where(Run.kind == TRAINING)
+    found = session.execute(pairs.distinct()).all()
     tags = select(RunTag.tag).distinct().order_by(RunTag.tag)
     launched = select(Run.study).where(Run.study.is_not(None)).distinct()
     shared = select(StudyCell.study).distinct()
