@@ -202,11 +202,12 @@ def _shareable(digests: Collection[str]) -> Select[*tuple[Any, ...]]:
 def share(session: Session, name: str, run_ids: Sequence[str]) -> int:
     """Have a study share trained runs that it has not yet; return how many became its own so."""
     study = searchable(name)
+    its_own = select(Run.id).where(queries.of_study(name))
     wanted = select(Run.id, Run.method).where(
         Run.id.in_(run_ids),
         Run.kind == TRAINING,
         Run.status != RunStatus.DELETING,
-        ~queries.of_study(name),
+        Run.id.not_in(its_own),
     )
     found = session.execute(wanted).all()
     for run_id, method in found:

@@ -11,7 +11,18 @@ from engine.names import visible
 
 COOKIE = "caat-columns"
 """Where a browser keeps the columns that were chosen in it."""
-PARAMETERS = ("q", "status", "method", "dataset", "tag", "study", "sort", "order", "columns")
+PARAMETERS = (
+    "q",
+    "status",
+    "method",
+    "dataset",
+    "tag",
+    "study",
+    "sort",
+    "order",
+    "columns",
+    "group",
+)
 """Of the link; a saved view is their values."""
 SEARCH_HELP = (
     "Words of a name, tag, note, study, method or dataset; how an id begins; of the scenario: "
@@ -86,18 +97,9 @@ def ask_order() -> Order:
         width=190,
     )
     way = st.segmented_control(
-        "Order",
-        ["down", "up"],
-        default="down",
-        key="order",
-        required=True,
-        format_func=_WAYS.__getitem__,
-        bind="query-params",
+        "Order", ["down", "up"], default="down", key="order", required=True, bind="query-params"
     )
     return Order(column or NEWEST_FIRST.column, way != "up")
-
-
-_WAYS = {"down": ":material/arrow_downward:", "up": ":material/arrow_upward:"}
 
 
 def sort_by(column: str) -> None:

@@ -20,7 +20,6 @@ def ask_group() -> str | None:
         list(GROUPED),
         index=None,
         key="group",
-        format_func=str.capitalize,
         bind="query-params",
         placeholder="Nothing",
         width=150,

@@ -68,7 +68,7 @@ def render() -> None:
     _say_whether_alike(runs, scenarios, [run.protocol for run in finished])
     _draw_settings(labels, scenarios)
     _draw_curves(runs, labels)
-    _draw_results([run for run in finished], len(runs))
+    _draw_results(finished, len(runs))
 
 
 def _labels(runs: Sequence[RunRow]) -> dict[str, str]:
