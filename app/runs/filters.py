@@ -34,7 +34,12 @@ _LAST = "last-filter"
 
 def ask_filter(found: Choices) -> RunFilter:
     """Draw what narrows the list and return what is wanted; another filter starts at page 1."""
-    search, status, method, dataset = st.columns([3, 2, 2, 2])
+    more = [
+        (label, key, choices)
+        for label, key, choices in (("Tag", "tag", found.tags), ("Study", "study", found.studies))
+        if choices or _stands(key)
+    ]
+    search, *places = st.columns([3, 2, 2, 2, *[2] * len(more)])
     with search:
         text = st.text_input(
             "Search",
@@ -44,34 +49,28 @@ def ask_filter(found: Choices) -> RunFilter:
             icon=":material/search:",
             help=SEARCH_HELP,
         )
-    with status:
-        groups = _choices("Status", "status", list(GROUPS))
-    with method:
-        methods = _choices("Method", "method", found.methods)
-    with dataset:
-        datasets = _choices("Dataset", "dataset", found.datasets)
-    tags, studies = _ask_more(found)
-    statuses = tuple(name for group in groups for name in GROUPS[group])
+    asked = (
+        ("Status", "status", list(GROUPS)),
+        ("Method", "method", found.methods),
+        ("Dataset", "dataset", found.datasets),
+        *more,
+    )
+    chosen: dict[str, tuple[str, ...]] = {}
+    for place, (label, key, choices) in zip(places, asked, strict=True):
+        with place:
+            chosen[key] = tuple(_choices(label, key, choices))
     wanted = RunFilter(
-        text or "", statuses, tuple(methods), tuple(datasets), tuple(tags), tuple(studies)
+        text or "",
+        tuple(name for group in chosen["status"] for name in GROUPS[group]),
+        chosen["method"],
+        chosen["dataset"],
+        chosen.get("tag", ()),
+        chosen.get("study", ()),
     )
     if st.session_state.get(_LAST, wanted) != wanted:
         st.session_state["page"] = 1
     st.session_state[_LAST] = wanted
     return wanted
-
-
-def _ask_more(found: Choices) -> tuple[list[str], list[str]]:
-    """Ask for tags and studies, where there are any."""
-    tagged, studied = found.tags or _stands("tag"), found.studies or _stands("study")
-    if not tagged and not studied:
-        return [], []
-    left, right = st.columns(2)
-    with left:
-        tags = _choices("Tag", "tag", found.tags) if tagged else []
-    with right:
-        studies = _choices("Study", "study", found.studies) if studied else []
-    return tags, studies
 
 
 def _stands(key: str) -> bool:

@@ -62,7 +62,7 @@ COLUMNS = {
     "method": st.column_config.TextColumn("Method", width=90),
     "scenario": st.column_config.TextColumn(
         "Scenario",
-        width=150,
+        width=140,
         help="Dataset, label noise, class imbalance",
     ),
     "threat": st.column_config.TextColumn(
@@ -86,7 +86,7 @@ COLUMNS = {
         help="Test data once the run is finished, until then validation data",
     ),
     "seed": st.column_config.NumberColumn("Seed", format="%d", width=50),
-    "created": st.column_config.TextColumn("Created", width=80),
+    "created": st.column_config.TextColumn("Created", width=96),
     "tags": st.column_config.ListColumn("Tags", width=110),
     "study": st.column_config.TextColumn("Study", width=110),
     "notes": st.column_config.TextColumn("Notes", width=140, help="The first line"),
@@ -111,12 +111,13 @@ def head(column: str) -> str:
 
 
 def empty_columns(table: pd.DataFrame) -> set[str]:
-    """Return the columns in which no row says anything."""
-    return {
-        str(name)
-        for name in table.columns
-        if all(value is None or value in ("", NOTHING) or value == [] for value in table[name])
-    }
+    """Return the columns in which no row says anything, or all that they are done."""
+    found = {str(name) for name in table.columns if all(map(_says_nothing, table[name]))}
+    return found | ({"progress"} if (table["progress"] == 100).all() else set())
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or value != value or value in ("", NOTHING) or value == []
 
 
 def run_table(

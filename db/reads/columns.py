@@ -67,6 +67,10 @@ def _measured() -> Columns:
     return (tested.correlate(Run).scalar_subquery(),)
 
 
+def _errors(name: str) -> Columns:
+    return (error(name),)
+
+
 ERROR_NAMES = (*ERRORS, *(f"worst_{name}" for name in ERRORS))
 SORTED: Mapping[str, Callable[[], Columns]] = {
     "status": lambda: (Run.status,),
@@ -77,7 +81,7 @@ SORTED: Mapping[str, Callable[[], Columns]] = {
     "scenario": lambda: (Run.dataset, noise_kind, noise_ratio, imbalance_factor),
     "threat": lambda: (norm, epsilon),
     "curve": lambda: (_newest(ROBUST_ERROR, "validation"),),
-    **{name: lambda name=name: (error(name),) for name in ERROR_NAMES},
+    **{name: partial(_errors, name) for name in ERROR_NAMES},
     "measured_on": _measured,
     "tags": lambda: (first_tag(),),
     "notes": lambda: (func.nullif(func.lower(Run.notes), ""),),

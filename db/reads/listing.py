@@ -205,7 +205,9 @@ def choices(session: Session) -> Choices:
     tags = select(RunTag.tag).distinct().order_by(RunTag.tag)
     launched = select(Run.study).where(Run.study.is_not(None)).distinct()
     shared = select(StudyCell.study).distinct()
-    studies = {name for query in (launched, shared) for name in session.execute(query).scalars()}
+    studies = {
+        name for query in (launched, shared) for name in session.execute(query).scalars() if name
+    }
     return Choices(
         sorted({row.method for row in found}),
         sorted({row.dataset for row in found}),

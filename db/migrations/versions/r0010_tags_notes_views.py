@@ -8,9 +8,12 @@ from db.types import UtcDateTime, db_now
 revision = "0010"
 down_revision = "0009"
 
+_LISTED = "ix_run_kind_status_created_at_id"
+
 
 def upgrade() -> None:
     op.add_column("run", sa.Column("notes", sa.Text(), nullable=False, server_default=""))
+    op.create_index(_LISTED, "run", ["kind", "status", "created_at", "id"])
     op.create_table(
         "run_tag",
         sa.Column("run_id", sa.String(32), nullable=False),
@@ -34,5 +37,6 @@ def downgrade() -> None:
     op.drop_table("saved_view")
     op.drop_index("ix_run_tag_tag", "run_tag")
     op.drop_table("run_tag")
+    op.drop_index(_LISTED, "run")
     # In place on both databases; a batch would copy the table on SQLite.
     op.execute("ALTER TABLE run DROP COLUMN notes")
