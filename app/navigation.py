@@ -20,6 +20,7 @@ PAGES = (
     PageLink("Runs", "views/runs.py", "/", ":material/list:"),
     PageLink("New run", "views/new_run.py", "/new", ":material/add_circle:"),
     PageLink("Audit a model", "views/audit.py", "/audit", ":material/verified:"),
+    PageLink("Compare", "views/compare.py", "/compare", ":material/compare_arrows:"),
     PageLink("Class fairness", "views/fairness.py", "/fairness", ":material/balance:"),
     PageLink("Trade-off", "views/tradeoff.py", "/tradeoff", ":material/scatter_plot:"),
     PageLink("Sample weights", "views/samples.py", "/samples", ":material/grain:"),

@@ -13,6 +13,7 @@ from db.models import (
     Metric,
     Run,
     RunStatus,
+    RunTag,
     Snapshot,
     StudyCell,
 )
@@ -21,7 +22,7 @@ from db.reads.queries import of_study
 from db.writes.state_machine import Note, record
 
 ROWS_AT_ONCE = 500
-_RECORDED = (Metric, ClassMetric, ClassSummary, Snapshot, Evaluation)
+_RECORDED = (Metric, ClassMetric, ClassSummary, Snapshot, Evaluation, RunTag)
 _NOT_COPIED: dict[str, Any] = {"idempotency_key": None, "owner": "", "sent_at": None}
 """Of a run's row, what is about the place where it was launched."""
 
@@ -42,7 +43,7 @@ def known_ids(session: Session, run_ids: Collection[str]) -> set[str]:
 def copy_run(
     source: Session, target: Session, run_id: str, *, actor: str, with_samples: bool = True
 ) -> None:
-    """Copy a finished run with what it recorded, and one event that says so.
+    """Copy a finished run with what it recorded, its tags and notes, and one event that says so.
 
     Checkpoints, and who trained it where, stay behind: they are about files and hosts that the
     other database does not know.

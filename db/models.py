@@ -42,6 +42,8 @@ class Run(Base):
         Index(None, "status", "queued_at"),
         Index(None, "status", "owner", "priority", "queued_at"),
         Index(None, "owner", "started_at"),
+        # The list counts, filters and orders all runs without reading their rows.
+        Index(None, "kind", "status", "created_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_run_id)
@@ -57,6 +59,8 @@ class Run(Base):
     """Why it stands where it stands: drain, lost, diverged, error, user ..."""
     message: Mapped[str | None] = mapped_column(Text)
     """The same in one sentence for a person."""
+    notes: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """What people wrote about it, as Markdown."""
     scenario: Mapped[dict[str, Any]]
     scenario_digest: Mapped[str] = mapped_column(String(64), index=True)
     method: Mapped[str] = mapped_column(String(64))
@@ -97,6 +101,25 @@ class Run(Base):
     """How many times it was queued; with its id it is the id of its task at the broker."""
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+
+class RunTag(Base):
+    """A word by which people find a run again."""
+
+    __tablename__ = "run_tag"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
+    tag: Mapped[str] = mapped_column(String(60), primary_key=True, index=True)
+
+
+class SavedView(Base):
+    """A name for what the link of the list of runs says: filters, order, columns."""
+
+    __tablename__ = "saved_view"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    query: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(server_default=db_now())
 
 
 class StudyCell(Base):

@@ -214,6 +214,23 @@ def _shareable(digests: Collection[str]) -> Select[*tuple[Any, ...]]:
     return found.order_by(Run.status == RunStatus.SUCCEEDED, Run.created_at, Run.id)
 
 
+def share(session: Session, name: str, run_ids: Sequence[str]) -> int:
+    """Have a study share trained runs that it has not yet; return how many became its own so."""
+    study = searchable(name)
+    its_own = select(Run.id).where(queries.of_study(name))
+    wanted = select(Run.id, Run.method).where(
+        Run.id.in_(run_ids),
+        Run.kind == TRAINING,
+        Run.status != RunStatus.DELETING,
+        Run.id.not_in(its_own),
+    )
+    found = session.execute(wanted).all()
+    for run_id, method in found:
+        cell = {"study": study, "run_id": run_id, "method": method, "family": method}
+        session.execute(insert(StudyCell).values(**cell))
+    return len(found)
+
+
 def give_up(session: Session, name: str) -> tuple[list[tuple[str, RunStatus]], int]:
     """Take every run from a study.
 

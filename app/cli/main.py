@@ -13,7 +13,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cli import audit, database, evaluate, export, methods, runs, study, theory, watch
+from app.cli import (
+    audit,
+    database,
+    edit,
+    evaluate,
+    export,
+    methods,
+    runs,
+    study,
+    theory,
+    watch,
+)
 from app.cli import figure as figure_command
 from app.cli import table as table_command
 from app.cli.options import ACTOR, AsJson, File, Set
@@ -211,6 +222,7 @@ for command in (
     export.export,
 ):
     cli.command()(command)
+cli.command()(edit.edit)
 cli.command()(evaluate.evaluate)
 audit.register(cli)
 cli.command()(watch.metrics)

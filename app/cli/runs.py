@@ -36,10 +36,11 @@ def launch(
 
 def status(
     run_id: Annotated[str | None, typer.Argument(metavar="[RUN]")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="List runs with this tag alone")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the runs, or say how one stands."""
-    from db.reads import queries
+    from db.reads import queries, search
     from tasks.settings import open_database
     from tasks.worker import liveness
 
@@ -52,8 +53,10 @@ def status(
             assert found is not None
             metrics = queries.final_metrics(session, found.id)
             return _show_run(liveness.with_lost_marked([found], database)[0], metrics, as_json)
-        rows = liveness.with_lost_marked(queries.list_runs(session), database)
-        jobs = liveness.with_lost_marked(queries.list_jobs(session), database)
+        where = [search.tagged((name,)) for name in tag or ()]
+        rows = liveness.with_lost_marked(queries.list_runs(session, where=where), database)
+        found_jobs = [] if tag else queries.list_jobs(session)
+        jobs = liveness.with_lost_marked(found_jobs, database)
     table = [
         {
             "run_id": r.id,
@@ -63,6 +66,7 @@ def status(
             "method": r.method,
             "dataset": r.dataset,
             "name": r.name,
+            "tags": list(r.tags),
         }
         for r in rows
     ]
@@ -135,10 +139,25 @@ def _show_run(run: "RunDetail", metrics: dict[str, Any] | None, as_json: bool) -
         "attempt": run.attempt,
         "evaluation_card": run.evaluation_card,
         "metrics": metrics,
+        "name": run.name,
+        "tags": list(run.tags),
+        "notes": run.notes,
     }
     if as_json:
         return say_json(told)
-    for name in ("run_id", "status", "method", "message", "epoch", "epochs", "attempt"):
+    told |= {"tags": ", ".join(run.tags) or None, "notes": run.notes or None}
+    for name in (
+        "run_id",
+        "name",
+        "tags",
+        "notes",
+        "status",
+        "method",
+        "message",
+        "epoch",
+        "epochs",
+        "attempt",
+    ):
         if told[name] is not None:
             say(f"{name:8} {told[name]}")
     return print_errors(metrics, threat_of(run.scenario, run.evaluation_card))

@@ -6,7 +6,7 @@ nothing about it; and a page that is drawn again meanwhile keeps the question.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import streamlit as st
 
@@ -41,7 +41,16 @@ class Question:
     command: Callable[[], str]
 
 
-def ask(question: Question) -> None:
+class Form(Protocol):
+    """A dialog of its own, in which more is said than yes or no."""
+
+    title: str
+
+    def draw(self, refresh: Refresh) -> None:
+        """Draw what stands in it; `settle` and a rerun close it."""
+
+
+def ask(question: Question | Form) -> None:
     """Have the page open a dialog; called by a click."""
     st.session_state[_ASKED] = question
 
@@ -65,8 +74,12 @@ def answer_click(*refresh: Callable[[], None]) -> None:
     if asked():
         st.session_state[_OPEN] = st.session_state.pop(_ASKED)
     if _OPEN in st.session_state:
-        question: Question = st.session_state[_OPEN]
-        st.dialog(question.title, on_dismiss=_settle)(_draw)(question, refresh)
+        question: Question | Form = st.session_state[_OPEN]
+        dialog = st.dialog(question.title, on_dismiss=settle)
+        if isinstance(question, Question):
+            dialog(_draw)(question, refresh)
+        else:
+            dialog(question.draw)(refresh)
 
 
 def _draw(question: Question, refresh: Refresh) -> None:
@@ -74,7 +87,7 @@ def _draw(question: Question, refresh: Refresh) -> None:
     st.caption(literal(question.detail))
     st.write(question.effect)
     with st.container(horizontal=True, horizontal_alignment="right"):
-        no = st.button("Cancel", key="confirm-no", on_click=_settle)
+        no = st.button("Cancel", key="confirm-no", on_click=settle)
         yes = st.button(
             question.button,
             type="primary",
@@ -86,12 +99,18 @@ def _draw(question: Question, refresh: Refresh) -> None:
             st.rerun()
 
 
-def _settle() -> None:
+def settle() -> None:
+    """Forget the dialog that is open."""
     st.session_state.pop(_OPEN, None)
 
 
+def tell(notice: str) -> None:
+    """Have the page say something when it is drawn next."""
+    st.session_state[_TOLD] = notice
+
+
 def _tell(question: Question, refresh: Refresh) -> None:
-    _settle()
+    settle()
     try:
         st.session_state[_TOLD] = question.command()
     except UserError as error:

@@ -13,7 +13,7 @@ import streamlit as st
 from app.data.resilient import Lasting
 from db.reads import listing, queries, series, waiting
 from db.reads.activity import Activity
-from db.reads.listing import Overview, RunFilter
+from db.reads.listing import NEWEST_FIRST, Choices, Order, Overview, RunFilter
 from db.reads.rows import CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.reads.waiting import Wait
 from db.session import Database
@@ -64,16 +64,17 @@ def overview() -> Overview:
 
 @Lasting
 @st.cache_data(ttl=1.0, max_entries=64, show_spinner=False)
-def runs(wanted: RunFilter, page: int) -> tuple[list[RunRow], int]:
+def runs(wanted: RunFilter, page: int, order: Order = NEWEST_FIRST) -> tuple[list[RunRow], int]:
     """Return one page, counted from 1, of the runs that are wanted, and how many these are."""
+    first = (page - 1) * RUNS_A_PAGE
     with database().read() as session:
-        found, in_all = listing.runs(session, wanted, (page - 1) * RUNS_A_PAGE, number=RUNS_A_PAGE)
+        found, in_all = listing.runs(session, wanted, first, number=RUNS_A_PAGE, order=order)
     return with_lost_marked(found, database()), in_all
 
 
 @st.cache_data(ttl=600, max_entries=4, show_spinner=False)
-def run_choices(token: int) -> tuple[list[str], list[str]]:
-    """Return the methods and datasets of all runs; ``token`` is the overview's."""
+def run_choices(token: int) -> Choices:
+    """Return what all runs can be narrowed by; ``token`` is the overview's."""
     with database().read() as session:
         return listing.choices(session)
 

@@ -20,6 +20,7 @@ from db.reads.listing import Overview
 from db.reads.rows import RunRow
 from engine.data.config import DataConfig
 from engine.data.preparation import training_counts
+from engine.names import visible
 from engine.realised import imbalance_factor
 
 PILLS = {
@@ -61,7 +62,7 @@ COLUMNS = {
     "method": st.column_config.TextColumn("Method", width=90),
     "scenario": st.column_config.TextColumn(
         "Scenario",
-        width=150,
+        width=140,
         help="Dataset, label noise, class imbalance",
     ),
     "threat": st.column_config.TextColumn(
@@ -85,8 +86,38 @@ COLUMNS = {
         help="Test data once the run is finished, until then validation data",
     ),
     "seed": st.column_config.NumberColumn("Seed", format="%d", width=50),
-    "created": st.column_config.TextColumn("Created", width=80),
+    "created": st.column_config.TextColumn("Created", width=96),
+    "tags": st.column_config.ListColumn("Tags", width=110),
+    "study": st.column_config.TextColumn("Study", width=110),
+    "notes": st.column_config.TextColumn("Notes", width=140, help="The first line"),
+    "boundary_error": _error("Boundary error", "Right without an attack, wrong under it"),
+    "worst_natural_error": _error(
+        "Worst natural", "Natural error of the class where it is largest"
+    ),
+    "worst_boundary_error": _error(
+        "Worst boundary", "Boundary error of the class where it is largest"
+    ),
 }
+USUAL = (
+    *("status", "name", "progress", "time_left", "method", "scenario", "curve"),
+    *("natural_error", "robust_error", "worst_robust_error", "seed", "created", "tags"),
+)
+"""What is shown until somebody chooses otherwise."""
+
+
+def head(column: str) -> str:
+    """Return what stands above a column."""
+    return str(COLUMNS[column]["label"])
+
+
+def empty_columns(table: pd.DataFrame) -> set[str]:
+    """Return the columns in which no row says anything, or all that they are done."""
+    found = {str(name) for name in table.columns if all(map(_says_nothing, table[name]))}
+    return found | ({"progress"} if (table["progress"] == 100).all() else set())
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or value != value or value in ("", NOTHING) or value == []
 
 
 def run_table(
@@ -111,6 +142,12 @@ def run_table(
             "measured_on": run.result_split or NOTHING,
             "seed": run.seed,
             "created": ago(run.created_at),
+            "tags": [visible(tag) for tag in run.tags],
+            "study": visible(run.study or ""),
+            "notes": visible(run.notes.split("\n")[0][:200]),
+            "boundary_error": _percents(run.boundary_error),
+            "worst_natural_error": _percents(run.worst_natural_error),
+            "worst_boundary_error": _percents(run.worst_boundary_error),
         }
         for run in runs
     ]

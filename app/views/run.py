@@ -7,6 +7,7 @@ from app.components.page import follow_database, page, title_of
 from app.components.run_line import badge
 from app.data import cached
 from app.run.actions import action_buttons
+from app.run.edit import draw_notes, edit_button
 from app.run_tabs.tabs import TABS
 from app.studies import reads
 from app.text.format import count
@@ -60,8 +61,11 @@ def _draw_header(run_id: str, *, live: bool) -> None:
         st.title(literal(title_of(run)), width="content", anchor=False)
         badge(run)
         st.space("stretch")
+        if not run.is_job:
+            edit_button(run, "header")
         action_buttons(run, "header")
         _draw_link(run)
+    draw_notes(run)
     if run.is_active:
         st.caption(literal(_facts_line(run)))
         st.progress(min(run.progress, 1.0), text=literal(whereabouts(run)))
@@ -137,7 +141,9 @@ def _say_attempts(run: RunDetail) -> None:
     """Say which attempt this is, from where it goes on, and how the one before ended."""
     number = run.attempt + (run.status == "queued")
     told = [
-        event.message for event in cached.events(run.id) if event.message and event.attempt < number
+        event.message
+        for event in cached.events(run.id)
+        if event.message and event.attempt < number and event.from_status != event.to_status
     ]
     place = f", on from epoch {run.epochs_before + 1}" if run.is_active else ""
     before = f" {_sentence(told[-1])}" if told else ""

@@ -1,25 +1,28 @@
 """What is going on? Every run, the queue and the workers."""
 
+from functools import partial
+
 import streamlit as st
 
-from app.compare.fairness import MAX_RUNS
 from app.components.dialog import answer_click, asked
 from app.components.page import follow_database, link_run, nothing_here, page, show_frame, title_of
 from app.components.run_line import badge
 from app.components.workers import worker_panel
 from app.data import cached
 from app.run.actions import action_buttons
-from app.runs.table import COLUMNS, GROUPS, run_table, say_overview
+from app.run.edit import edit_button
+from app.runs.bulk import CHOSEN, draw_bulk, every_match, offer_every_match, succeeded
+from app.runs.filters import ask_columns, ask_filter, ask_order, sort_by
+from app.runs.groups import ask_group, draw_groups
+from app.runs.saved_views import draw_views
+from app.runs.table import COLUMNS, empty_columns, head, run_table, say_overview
 from app.studies import reads
 from app.text.format import count
 from app.text.markdown import literal
 from app.text.progress import whereabouts
 from db.models import ACTIVE
-from db.reads.listing import RunFilter
+from db.reads.listing import NEWEST_FIRST, Order
 from db.reads.rows import RunRow
-from engine.names import visible
-
-CHOSEN = "chosen-runs"
 
 
 @page
@@ -59,7 +62,7 @@ def _board(*, live: bool) -> None:
         newest = found.newest_result
         stored = cached.run_scenarios((newest.id,)) if newest else {}
         say_overview(found, stored.get(newest.id, {}) if newest else {})
-        _draw_runs(_filters(found.token))
+        _draw_list(found.token)
     else:
         nothing_here(
             "No runs yet",
@@ -70,80 +73,80 @@ def _board(*, live: bool) -> None:
         st.page_link("views/new_run.py", label="Start with a new run", icon=":material/add_circle:")
 
 
-def _filters(token: int) -> RunFilter:
-    search, status, method, dataset = st.columns([3, 2, 2, 2])
-    methods, datasets = cached.run_choices(token)
-    with search:
-        text = st.text_input(
-            "Search",
-            key="q",
-            placeholder="Name or id",
-            bind="query-params",
-            icon=":material/search:",
-        )
-    with status:
-        groups = _choices("Status", "status", list(GROUPS))
-    with method:
-        wanted_methods = _choices("Method", "method", methods)
-    with dataset:
-        wanted_datasets = _choices("Dataset", "dataset", datasets)
-    statuses = tuple(name for group in groups for name in GROUPS[group])
-    return RunFilter(text or "", statuses, tuple(wanted_methods), tuple(wanted_datasets))
-
-
-def _choices(label: str, key: str, found: list[str]) -> list[str]:
-    options = found + [name for name in st.session_state.get(key) or () if name not in found]
-    return st.multiselect(
-        label, options, key=key, format_func=visible, bind="query-params", placeholder="All"
-    )
-
-
-def _draw_runs(wanted: RunFilter) -> None:
+def _draw_list(token: int) -> None:
+    wanted = ask_filter(cached.run_choices(token))
+    with st.container(horizontal=True, vertical_alignment="bottom", key="list-tools"):
+        order = ask_order()
+        group = ask_group()
+        columns = ask_columns()
+        draw_views()
+        place = st.container(width="content")
     board = st.container()
-    _, number = cached.runs(wanted, 1)
+    _, number = cached.runs(wanted, 1, order)
     if not number:
         st.info("No run matches these filters.", icon=":material/filter_alt_off:")
         return
+    with place:
+        offer_every_match(wanted, number)
     pages = -(-number // cached.RUNS_A_PAGE)
     chosen = 1
     if pages > 1:
         with st.container(horizontal=True, vertical_alignment="center"):
             chosen = st.pagination(pages, key="page", bind="query-params")
-            st.caption(f"{count(number, 'run')}, {cached.RUNS_A_PAGE} a page, newest first")
+            how = "newest first" if order == NEWEST_FIRST else f"by {head(order.column).lower()}"
+            st.caption(f"{count(number, 'run')}, {cached.RUNS_A_PAGE} a page, {how}")
+    if group:
+        draw_groups(wanted, group)
     with board:
-        _draw_page(cached.runs(wanted, chosen)[0])
+        shown = cached.runs(wanted, chosen, order)[0]
+        _draw_page(shown, columns, every_match(wanted), order=order)
 
 
-def _draw_page(shown: list[RunRow]) -> None:
+def _draw_page(
+    shown: list[RunRow], columns: list[str], every: tuple[str, ...], *, order: Order
+) -> None:
     """Draw the table; a row's position means a run only for the rows that it was drawn with."""
     # Above the table, so that a new row never moves a button away from under the mouse.
     bar = st.container(border=True, horizontal=True, vertical_alignment="center", key="chosen")
     ids = tuple(run.id for run in shown)
-    chosen = st.session_state.get(CHOSEN, ())
+    chosen = every or st.session_state.get(CHOSEN, ())
     curves = cached.run_curves(tuple((run.id, cached.mark(run)) for run in shown))
+    table = run_table(shown, cached.run_scenarios(ids), curves)
+    empty = empty_columns(table)
     # The key changes with the order of rows, so a selection never slides to another run.
+    key = f"runs-{hash((ids, order, bool(every)))}"
     event = show_frame(
-        run_table(shown, cached.run_scenarios(ids), curves),
-        key=f"runs-{hash(ids)}",
+        table,
+        key=key,
         column_config=COLUMNS,
+        column_order=[name for name in columns if name not in empty],
         hide_index=True,
-        on_select="rerun",
-        selection_mode="multi-row",
+        on_select=partial(_sort, key),
+        selection_mode=["multi-row", "single-column"],
         selection_default={
             "selection": {"rows": [place for place, run_id in enumerate(ids) if run_id in chosen]}
         },
         placeholder="",
         height="content" if len(ids) <= 12 else 460,
-        alt="Runs, newest first; select a row to open, stop, resume or delete its run, or several "
-        "to compare them",
+        alt=f"Runs, by {head(order.column).lower()}; select a row to open, stop, resume, edit or "
+        "delete its run, or several to compare them; select a column to sort by it",
     )
     runs = [shown[row] for row in event["selection"]["rows"] if row < len(shown)]
-    st.session_state[CHOSEN] = tuple(run.id for run in runs)
+    if not every:
+        st.session_state[CHOSEN] = tuple(run.id for run in runs)
     with bar:
-        if len(runs) > 1:
-            _draw_comparison(runs)
+        if every:
+            draw_bulk(every, succeeded(every))
+        elif len(runs) > 1:
+            draw_bulk([run.id for run in runs], [r.id for r in runs if r.status == "succeeded"])
         else:
             _draw_chosen(runs[0] if runs else None)
+
+
+def _sort(key: str) -> None:
+    """Sort all runs by the column whose head was clicked."""
+    for column in st.session_state[key]["selection"]["columns"]:
+        sort_by(column)
 
 
 def _draw_chosen(run: RunRow | None) -> None:
@@ -154,34 +157,10 @@ def _draw_chosen(run: RunRow | None) -> None:
     badge(run)
     st.markdown(f"**{literal(title_of(run))}**", width="content")
     link_run(run.id, "Open")
+    edit_button(run, "chosen")
     action_buttons(run, "chosen")
     # What changes stands last: the table's own tools come up over this end of the bar.
     st.caption(literal(whereabouts(run)), width="stretch")
-
-
-def _draw_comparison(runs: list[RunRow]) -> None:
-    """Lead to the pages that compare finished runs, with those that are selected."""
-    done = [run.id for run in runs if run.status == "succeeded"]
-    st.markdown(f"**{len(runs)} runs selected**", width="content")
-    if done:
-        st.page_link(
-            "views/fairness.py",
-            label="Compare classes",
-            icon=":material/balance:",
-            query_params={"runs": done[:MAX_RUNS]},
-        )
-        st.page_link(
-            "views/tradeoff.py",
-            label="Compare trade-off",
-            icon=":material/scatter_plot:",
-            query_params={"runs": done},
-        )
-    notes = []
-    if len(done) < len(runs):
-        notes.append(f"{len(done)} of them finished; only these are compared")
-    if len(done) > MAX_RUNS:
-        notes.append(f"classes of the first {MAX_RUNS}")
-    st.caption("; ".join(notes), width="stretch")
 
 
 render()

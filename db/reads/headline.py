@@ -13,6 +13,8 @@ NATURAL_ERROR, BOUNDARY_ERROR, ROBUST_ERROR = "natural_error", "boundary_error",
 ERRORS = (NATURAL_ERROR, BOUNDARY_ERROR, ROBUST_ERROR)
 """As `engine.evaluation.statistics` names them, which the database does not know."""
 _SPLITS = ("test", "validation")
+_WORST = (f"worst_{NATURAL_ERROR}", f"worst_{BOUNDARY_ERROR}")
+"""Of the robust error its class is told as well."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Headline:
     robust_error: float | None = None
     worst_robust_error: float | None = None
     worst_class: int | None = None
+    worst_natural_error: float | None = None
+    worst_boundary_error: float | None = None
 
 
 def headlines(session: Session, run_ids: Sequence[str]) -> dict[str, Headline]:
@@ -49,7 +53,7 @@ def headlines(session: Session, run_ids: Sequence[str]) -> dict[str, Headline]:
 
 def _newest_errors(run_ids: Sequence[str]) -> Select[Any]:
     """Select run, split, name and the newest value, if any."""
-    slot = _slots(ERRORS)
+    slot = _slots((*ERRORS, *_WORST))
     newest = (
         select(Metric.value)
         .where(Metric.run_id == Run.id, Metric.split == slot.c.split, Metric.name == slot.c.name)

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from db.models import Metric, Run, RunEvent, RunStatus
+from db.models import Metric, Run, RunEvent, RunStatus, RunTag, StudyCell
 from db.portable import searchable
-from db.reads import queries
+from db.reads import queries, search
+from db.reads.columns import ordered
 from db.reads.headline import ROBUST_ERROR
 from db.reads.rows import RunRow
 from db.types import db_now
@@ -21,7 +22,7 @@ CURVE_POINTS = 40
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs are wanted: those with every word of a text in what names them, and of these.
+    """Which runs are wanted: those that a text means, see `db.reads.search`, and of these.
 
     An empty one wants all.
     """
@@ -30,6 +31,19 @@ class RunFilter:
     statuses: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    studies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Order:
+    """By which column of the list runs stand; a run without a value stands last."""
+
+    column: str = "created"
+    descending: bool = True
+
+
+NEWEST_FIRST = Order()
 
 
 @dataclass(frozen=True)
@@ -55,8 +69,8 @@ def overview(session: Session) -> Overview:
     jobs = session.execute(stands.where(Run.subject_id.is_not(None)))
     counts.subtract({status.value: number for status, number in jobs})
     counts.pop(RunStatus.DELETING, None)
-    trained = {status: number for status, number in counts.items() if number}
-    return Overview(token, trained, _newest_result(session))
+    there = {status: number for status, number in counts.items() if number}
+    return Overview(token, there, _newest_result(session))
 
 
 def _newest_result(session: Session) -> RunRow | None:
@@ -66,6 +80,8 @@ def _newest_result(session: Session) -> RunRow | None:
         .join(Run, Run.id == RunEvent.run_id)
         .where(RunEvent.to_status == RunStatus.SUCCEEDED, Run.status == RunStatus.SUCCEEDED)
         .where(Run.subject_id.is_(None))
+        # A remark on a run that succeeded is no news of it.
+        .where(RunEvent.from_status.is_distinct_from(RunStatus.SUCCEEDED))
         .order_by(RunEvent.id.desc())
         .limit(1)
     )
@@ -74,28 +90,76 @@ def _newest_result(session: Session) -> RunRow | None:
 
 
 def runs(
-    session: Session, wanted: RunFilter, first: int, *, number: int
+    session: Session,
+    wanted: RunFilter,
+    first: int,
+    *,
+    number: int,
+    order: Order = NEWEST_FIRST,
 ) -> tuple[list[RunRow], int]:
-    """Return some of the runs that are wanted, newest first, and how many there are in all."""
-    where = _conditions(wanted)
-    trained = (Run.status != RunStatus.DELETING, Run.subject_id.is_(None))
-    there = select(func.count()).select_from(Run).where(*trained, *where)
-    in_all = session.execute(there).scalar_one()
-    return queries.list_runs(session, number, first, where=where), in_all
+    """Return some of the runs that are wanted, in their order, and how many there are in all."""
+    in_all = session.execute(_there(func.count(), wanted)).scalar_one()
+    by = ordered(order.column, descending=order.descending)
+    page = _there(Run.id, wanted).order_by(*by).limit(number).offset(first)
+    ids = list(session.execute(page).scalars())
+    found = {row.id: row for row in queries.list_runs(session, number, where=[Run.id.in_(ids)])}
+    return [found[run_id] for run_id in ids if run_id in found], in_all
 
 
-def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
-    named = (Run.name, Run.id, Run.method, Run.dataset)
-    words = [
-        or_(*(func.lower(column).contains(word, autoescape=True) for column in named))
-        for word in searchable(wanted.text).lower().split()
-    ]
+def ids_of(session: Session, wanted: RunFilter, *, at_most: int) -> list[str]:
+    """Return the ids of the runs that are wanted, newest first."""
+    there = _there(Run.id, wanted).order_by(Run.created_at.desc(), Run.id).limit(at_most)
+    return list(session.execute(there).scalars())
+
+
+def rows_of(session: Session, run_ids: Sequence[str]) -> list[RunRow]:
+    """Return the trained runs that still are there, in the order of the ids."""
+    found = {
+        row.id: row
+        for part in range(0, len(run_ids), _AT_ONCE)
+        for row in queries.list_runs(
+            session, _AT_ONCE, where=[Run.id.in_(run_ids[part : part + _AT_ONCE])]
+        )
+    }
+    return [found[run_id] for run_id in run_ids if run_id in found]
+
+
+_AT_ONCE = 500
+
+
+def succeeded(session: Session, run_ids: Sequence[str]) -> list[str]:
+    """Return which of the runs have succeeded, in the order of the ids."""
+    done = set(
+        session.execute(
+            select(Run.id).where(Run.id.in_(run_ids), Run.status == RunStatus.SUCCEEDED)
+        ).scalars()
+    )
+    return [run_id for run_id in run_ids if run_id in done]
+
+
+def _there(what: Any, wanted: RunFilter) -> Select[Any]:
+    """Select something of the trained runs that are wanted."""
+    return select(what).select_from(Run).where(*trained(), *conditions(wanted))
+
+
+def trained() -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on what the list shows: no job, and nothing that is going."""
+    return (Run.status != RunStatus.DELETING, Run.subject_id.is_(None))
+
+
+def conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
+    """Return what has to hold of a run that a filter wants."""
     columns: list[tuple[Any, tuple[str, ...]]] = [
         (Run.status, wanted.statuses),
         (Run.method, tuple(map(searchable, wanted.methods))),
         (Run.dataset, tuple(map(searchable, wanted.datasets))),
     ]
-    return words + [column.in_(allowed) for column, allowed in columns if allowed]
+    found = [column.in_(allowed) for column, allowed in columns if allowed]
+    if wanted.tags:
+        found.append(search.tagged(wanted.tags))
+    if wanted.studies:
+        found.append(or_(*map(queries.of_study, wanted.studies)))
+    return search.conditions(wanted.text) + found
 
 
 def started_lately(
@@ -124,11 +188,32 @@ def started_lately(
     return found and (found.id, (found.now - found.created_at).total_seconds())
 
 
-def choices(session: Session) -> tuple[list[str], list[str]]:
-    """Return the methods and the datasets that there are runs of."""
-    trained = select(Run.method, Run.dataset).where(Run.subject_id.is_(None))
-    found = session.execute(trained.distinct()).all()
-    return sorted({row.method for row in found}), sorted({row.dataset for row in found})
+@dataclass(frozen=True)
+class Choices:
+    """What there are runs of, to choose from."""
+
+    methods: list[str]
+    datasets: list[str]
+    tags: list[str]
+    studies: list[str]
+
+
+def choices(session: Session) -> Choices:
+    """Return what the runs that there are can be narrowed by."""
+    pairs = select(Run.method, Run.dataset).where(Run.subject_id.is_(None))
+    found = session.execute(pairs.distinct()).all()
+    tags = select(RunTag.tag).distinct().order_by(RunTag.tag)
+    launched = select(Run.study).where(Run.study.is_not(None)).distinct()
+    shared = select(StudyCell.study).distinct()
+    studies = {
+        name for query in (launched, shared) for name in session.execute(query).scalars() if name
+    }
+    return Choices(
+        sorted({row.method for row in found}),
+        sorted({row.dataset for row in found}),
+        list(session.execute(tags).scalars()),
+        sorted(studies),
+    )
 
 
 def scenarios(session: Session, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, func, or_, select
 from sqlalchemy.orm import Session
@@ -22,6 +22,7 @@ from db.models import (
     Run,
     RunEvent,
     RunStatus,
+    RunTag,
     StudyCell,
     Worker,
 )
@@ -30,9 +31,6 @@ from db.reads.headline import ERRORS, ROBUST_ERROR, Headline, headlines
 from db.reads.leases import holder_of
 from db.reads.rows import AttemptRow, CheckpointRow, EventRow, RunDetail, RunRow, WorkerRow
 from db.types import db_now
-
-if TYPE_CHECKING:
-    pass
 
 _RUN_COLUMNS = [
     name
@@ -63,7 +61,7 @@ def list_runs(
     *,
     where: Sequence[ColumnElement[bool]] = (),
 ) -> list[RunRow]:
-    """Return trained runs, newest first, in three statements however many there are."""
+    """Return trained runs, newest first, in four statements however many there are."""
     return _list(session, limit, offset, where=[Run.subject_id.is_(None), *where])
 
 
@@ -85,8 +83,21 @@ def _list(
     newest = select_runs().order_by(Run.created_at.desc(), Run.id).limit(limit).offset(offset)
     there = newest.where(Run.status != RunStatus.DELETING, *where)
     found = session.execute(there).mappings().all()
-    results = headlines(session, [row["id"] for row in found])
-    return [RunRow(**run_values(row, results.get(row["id"]))) for row in found]
+    run_ids = [row["id"] for row in found]
+    results, tags = headlines(session, run_ids), tags_of(session, run_ids)
+    return [
+        RunRow(**run_values(row, results.get(row["id"])), tags=tags.get(row["id"], ()))
+        for row in found
+    ]
+
+
+def tags_of(session: Session, run_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the tags of runs that have any, in the order of the alphabet."""
+    wanted = select(RunTag.run_id, RunTag.tag).where(RunTag.run_id.in_(run_ids))
+    found: dict[str, list[str]] = {}
+    for run_id, tag in session.execute(wanted.order_by(RunTag.tag)):
+        found.setdefault(run_id, []).append(tag)
+    return {run_id: tuple(tags) for run_id, tags in found.items()}
 
 
 def get_run(session: Session, run_id: str) -> RunDetail | None:
@@ -101,7 +112,8 @@ def get_run(session: Session, run_id: str) -> RunDetail | None:
     attempts = _rows(
         session, AttemptRow, Attempt, condition=Attempt.run_id == run_id, order=Attempt.number
     )
-    return RunDetail(**values, **details, attempts=attempts)
+    tags = tags_of(session, [run_id]).get(run_id, ())
+    return RunDetail(**values, **details, attempts=attempts, tags=tags)
 
 
 def find_runs(session: Session, prefix: str) -> list[str]:

@@ -79,6 +79,11 @@ class RunRow:
     """Of a job: the run that it is about."""
     request: dict[str, Any] | None = field(default=None, kw_only=True)
     """Of a job: what it is asked for."""
+    notes: str = field(default="", kw_only=True)
+    """What people wrote about it, as Markdown."""
+    tags: tuple[str, ...] = field(default=(), kw_only=True)
+    worst_natural_error: float | None = field(default=None, kw_only=True)
+    worst_boundary_error: float | None = field(default=None, kw_only=True)
     is_lost: bool = field(default=False, kw_only=True)
     """Whether its worker is gone although nobody has written that down yet; the database cannot
     tell, see `tasks.worker.liveness.with_lost_marked`."""

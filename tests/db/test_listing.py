@@ -124,7 +124,8 @@ def test_the_curves_of_all_rows_are_one_statement(database, known):
 
 def test_methods_and_datasets_to_choose_from_are_those_of_the_runs(database, known):
     with database.read() as session:
-        assert listing.choices(session) == (["caat", "trades"], ["digits", "fashion-mnist"])
+        found = listing.choices(session)
+    assert found == listing.Choices(["caat", "trades"], ["digits", "fashion-mnist"], [], [])
 
 
 def test_a_run_that_is_being_deleted_is_in_no_number_and_gives_way_to_the_result_before_it(
