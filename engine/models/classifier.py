@@ -1,11 +1,13 @@
 """The model that wraps a backbone: normalisation, and the arithmetic that it computes in."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from engine.data.mapped import MappedImages
 from engine.models.modes import arithmetic
 
 
@@ -57,7 +59,7 @@ class Classifier(nn.Module):
             self.bf16 = before
 
 
-def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+def channel_statistics(images: Tensor | MappedImages) -> tuple[Tensor, Tensor]:
     """Return each channel's mean and standard deviation, (channels,), with pixels in [0, 1].
 
     Args:
@@ -65,10 +67,11 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
             not fit in memory.
     """
     each = (0, 2, 3)
-    count = images[:, 0].numel()
+    count = math.prod(images.shape) // images.shape[1]
     total = torch.zeros(images.shape[1], dtype=torch.float64)
     squares = torch.zeros_like(total)
-    for piece in images.split(4096):
+    is_mapped = isinstance(images, MappedImages)
+    for piece in map(torch.from_numpy, images.pieces()) if is_mapped else images.split(4096):
         total += piece.sum(each, dtype=torch.int64)
         squares += piece.int().square().sum(each, dtype=torch.int64)
     mean = total / count

@@ -1,10 +1,15 @@
 """What a dataset is: a source of labelled images with its facts, and the table of them."""
 
 from abc import ABC, abstractmethod
+from importlib import import_module
 from pathlib import Path
+from typing import Literal
 
+from engine.data.folder import dataset_folder
 from engine.registry import Table
 from engine.types import ImageSet
+
+Part = Literal["train", "test"]
 
 
 class Dataset(ABC):
@@ -20,6 +25,12 @@ class Dataset(ABC):
     test_counts: tuple[int, ...]
     held_out_per_class: int
     """Images per class that the meta set and the validation set hold unless a scenario says."""
+    knows_its_noise: bool = False
+    """Whether training images come with a given label beside the true one."""
+    is_known: bool = True
+    """Whether anything but its name is known here."""
+    is_added: bool = False
+    """Whether a person has added it to this installation."""
 
     @abstractmethod
     def load(self, folder: Path) -> tuple[ImageSet, ImageSet]:
@@ -47,6 +58,15 @@ class Dataset(ABC):
             UserError: They cannot be fetched.
         """
 
+    def origin(self, part: Part, index: int) -> str:
+        """Say where an image of an official part comes from: a file or a row that can be mended.
+
+        Args:
+            part: The part.
+            index: Its position there, as `ImageSet.source` has it.
+        """
+        return f"image {index} of the {part} part"
+
 
 DATASETS: Table[Dataset] = Table("dataset", "engine.data.datasets")
 
@@ -58,5 +78,9 @@ def register(dataset: type[Dataset]) -> type[Dataset]:
 
 
 def datasets() -> dict[str, Dataset]:
-    """Return every dataset by name."""
-    return DATASETS.all()
+    """Return every dataset by name: what comes with the program, then what people have added."""
+    bundled, folder = DATASETS.all(), dataset_folder()
+    if folder is None:
+        return bundled
+    shelf = import_module("engine.data.added.shelf")  # which needs this module
+    return bundled | shelf.added_to(folder) | bundled
