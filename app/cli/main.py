@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cli import database, evaluate, methods, runs, study, theory, watch
+from app.cli import data, database, evaluate, methods, runs, study, theory, watch
 from app.cli import figure as figure_command
 from app.cli import table as table_command
 from app.cli.options import ACTOR, AsJson, File, Set
@@ -258,6 +258,7 @@ def messages_command(
 
 theory.register(cli)
 cli.add_typer(study.cli, name="study")
+cli.add_typer(data.cli, name="data")
 cli.add_typer(database.cli, name="db")
 
 

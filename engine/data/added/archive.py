@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -158,7 +159,7 @@ def _require_distinct(path: Path, found: list[Entry]) -> None:
             )
     if len(seen) < len(found):
         names = sorted(entry.name for entry in found)
-        double = next(a for a, b in zip(names, names[1:], strict=False) if a == b)
+        double = next(a for a, b in pairwise(names) if a == b)
         raise Refused(f"{path.name}, {double}", "is in the archive twice")
 
 

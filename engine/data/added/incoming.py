@@ -38,6 +38,7 @@ class Incoming(ABC):
     labels: IntArray
     true_labels: IntArray | None = None
     remarks: list[str]
+    can_be_resized: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)

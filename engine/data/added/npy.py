@@ -1,6 +1,4 @@
-"""Arrays in NumPy's format, whose header is read here: nothing is unpickled, and no more is read
-than the header says and the file has.
-"""
+"""Arrays in NumPy's format, of which numbers and text are read alone: nothing is unpickled."""
 
 from __future__ import annotations
 

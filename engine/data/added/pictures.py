@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -44,6 +44,9 @@ class Picture:
 class Pictures(Incoming):
     """Image files, which are opened in child processes only."""
 
+    can_be_resized = True
+    needs_arrow = False
+
     def __init__(self, title: str, found: Sequence[Picture], names: tuple[str, ...]) -> None:
         self.title, self.found, self.class_names, self.remarks = title, found, names, []
         if not 0 < len(found) <= MOST_IMAGES:
@@ -68,8 +71,6 @@ class Pictures(Incoming):
     def write(self, file: Path, shape: Shape, told_done: Told) -> None:
         canvas = Canvas(file, shape.channels, shape.size)
         look_at(self.orders(), self.where, told_done, canvas=canvas, arrow=self.needs_arrow)
-
-    needs_arrow = False
 
     def orders(self) -> list[Order]:
         rows = range(len(self.found))
@@ -192,29 +193,33 @@ def _from_list(tree: Tree, data: bytes, where: str) -> Parts:
         raise Refused(where, "is no text in UTF-8; save it as UTF-8") from None
     found: list[Picture] = []
     seen: dict[str, int] = {}
+    for number, name, label in _lines(text, where):
+        line = f"{where}, line {number}"
+        found.append(_listed(tree, name, label, line=line))
+        twin = seen.setdefault(name, number)
+        if twin != number:
+            raise Refused(line, f"lists {name} again, which line {twin} does already")
+        if len(found) > MOST_IMAGES:
+            raise Refused(where, f"lists more than {MOST_IMAGES:,} images")
+    names = class_names(in_order(one.label for one in found), where)
+    return Parts({"train": Pictures(tree.title, found, names)})
+
+
+def _lines(text: str, where: str) -> Iterator[tuple[int, str, str]]:
+    """Yield number, path and label of each line of a list."""
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [cell.strip().lower() for cell in next(rows, [])]
         if not {"path", "label"} <= {*header} or len({*header}) < len(header):
             raise Refused(f"{where}, line 1", "names no columns path and label")
-        path_at, label_at = header.index("path"), header.index("label")
-        for cells in rows:
-            if not cells:
-                continue
+        for cells in filter(None, rows):
             line = f"{where}, line {rows.line_num}"
             if len(cells) != len(header):
                 raise Refused(line, f"has {len(cells)} cells; the first line has {len(header)}")
-            name, label = cells[path_at].strip(), cells[label_at].strip()
-            found.append(_listed(tree, name, label, line=line))
-            twin = seen.setdefault(name, rows.line_num)
-            if twin != rows.line_num:
-                raise Refused(line, f"lists {name} again, which line {twin} does already")
-            if len(found) > MOST_IMAGES:
-                raise Refused(where, f"lists more than {MOST_IMAGES:,} images")
+            row = dict(zip(header, cells, strict=True))
+            yield rows.line_num, row["path"].strip(), row["label"].strip()
     except csv.Error as error:
         raise Refused(f"{where}, line {rows.line_num}", f"is no line of CSV ({error})") from None
-    names = class_names(in_order(one.label for one in found), where)
-    return Parts({"train": Pictures(tree.title, found, names)})
 
 
 def _listed(tree: Tree, name: str, label: str, *, line: str) -> Picture:
