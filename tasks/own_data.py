@@ -91,9 +91,7 @@ def find(name: str) -> AddedDataset:
         return found[name]
     if name in DATASETS.all():
         raise UserError(f"NAME: {name} comes with the program; name one that was added")
-    raise UserError(
-        f"NAME: nothing added is called {name[:80]!r}; `caat data list` shows the names"
-    )
+    raise UserError(f"NAME: nothing added is called {name[:80]!r}; see `caat data list`")
 
 
 def remove(name: str) -> str:

@@ -45,7 +45,7 @@ class Arrays(Incoming):
         self.labels = self._labels(held["y"], n)
         if "true" in held:
             self.true_labels = self._labels(held["true"], n)
-        self.class_names = names or numbered(self._number_of_classes())
+        self.class_names = names or numbered(self._number_of_classes(), file.name)
         self._require_within()
 
     def origin(self, index: int) -> str:
@@ -180,16 +180,26 @@ def _names(file: Path, found: Mapping[str, Entry]) -> tuple[str, ...] | None:
             raise Refused(where, f"holds {header.dtype}; names are a list of text")
         if header.shape[0] > MOST_CLASSES or header.num_bytes > 2**23:
             raise Refused(where, f"has {header.shape[0]:,} names; allowed: {MOST_CLASSES:,}")
-        try:
-            texts = [
-                one.decode() if isinstance(one, bytes) else str(one)
-                for one in read_whole(source, header, where).tolist()
-            ]
-        except (UnicodeDecodeError, ValueError):
-            raise Refused(where, "holds a name that is no text in UTF-8") from None
+        texts = _decoded(read_whole(source, header, where), where)
     finally:
         source.close()
     return class_names(texts, where)
+
+
+def _decoded(names: npt.NDArray[Any], where: str) -> list[str]:
+    """Return text that NumPy keeps as UTF-32 or as bytes; it would trust that it is such text."""
+    swapped = names.dtype.byteorder == ">"
+    utf32 = "utf-32-be" if swapped else "utf-32-le"
+    encoding = "utf-8" if names.dtype.kind == "S" else utf32
+    data, size = names.tobytes(), names.dtype.itemsize
+    found = []
+    try:
+        for start in range(0, len(data), max(size, 1)):
+            text = data[start : start + size].decode(encoding)
+            found.append(text.rstrip("\0"))
+    except UnicodeDecodeError:
+        raise Refused(where, "holds a name that is no text in UTF-8") from None
+    return found
 
 
 def _layout(header: Header, where: str) -> tuple[str, int, int]:

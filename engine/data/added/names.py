@@ -43,9 +43,9 @@ def _require_showable(name: str, where: str) -> None:
         raise Refused(where, f"the class {error}") from None
 
 
-def numbered(number: int) -> tuple[str, ...]:
+def numbered(number: int, where: str) -> tuple[str, ...]:
     """Return names of classes that have numbers only."""
-    return class_names([str(index) for index in range(number)], "labels")
+    return class_names([str(index) for index in range(number)], where)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -101,9 +101,7 @@ def choose(
     counts = {part: _counts(parts[one.of], one.index, len(names)) for part, one in rows.items()}
     for name, n in zip(names, counts["train"], strict=True):
         if n < FEWEST_IN_CLASS:
-            raise Refused(
-                train.title, f"without the images that are in the test part, {_too_few(name, n)}"
-            )
+            raise Refused(train.title, f"apart from the test part, {_too_few(name, n)}")
     absent = [name for name, n in zip(names, counts["test"], strict=True) if not n]
     if absent:
         some = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
