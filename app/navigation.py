@@ -19,6 +19,7 @@ class PageLink:
 PAGES = (
     PageLink("Runs", "views/runs.py", "/", ":material/list:"),
     PageLink("New run", "views/new_run.py", "/new", ":material/add_circle:"),
+    PageLink("Data", "views/data.py", "/data", ":material/photo_library:"),
     PageLink("Class fairness", "views/fairness.py", "/fairness", ":material/balance:"),
     PageLink("Trade-off", "views/tradeoff.py", "/tradeoff", ":material/scatter_plot:"),
     PageLink("Sample weights", "views/samples.py", "/samples", ":material/grain:"),

@@ -67,7 +67,7 @@ def look_at(
     Args:
         orders: All pictures.
         where: Says where the picture of a row comes from.
-        told_done: Is told of progress, from the threads.
+        told_done: Is told of progress, by the thread that calls this.
         canvas: Where they are decoded to.
         arrow: Whether the children read Parquet.
 
@@ -76,6 +76,7 @@ def look_at(
     """
     found: dict[int, list[Any]] = {}
     wrong: list[tuple[int, str]] = []
+    done: queue.SimpleQueue[int] = queue.SimpleQueue()
     waiting: queue.SimpleQueue[Order] = queue.SimpleQueue()
     for order in orders:
         waiting.put(order)
@@ -98,22 +99,30 @@ def look_at(
                         wrong.append(tuple(answer["wrong"]))
                         return
                     found[order.rows.start] = answer["found"]
-                    told_done(len(order.rows))
+                    done.put(len(order.rows))
 
-            _side_by_side([threading.Thread(target=work, args=(child,)) for child in children])
+            threads = [threading.Thread(target=work, args=(child,)) for child in children]
+            _side_by_side(threads, lambda: _tell(done, told_done))
     if wrong:
         row, rule = min(wrong)
         raise Refused(where(row), rule)
     return [one for start in sorted(found) for one in found[start]]
 
 
-def _side_by_side(threads: Sequence[threading.Thread]) -> None:
+def _tell(done: queue.SimpleQueue[int], told_done: Told) -> None:
+    while not done.empty():
+        told_done(done.get())
+
+
+def _side_by_side(threads: Sequence[threading.Thread], meanwhile: Callable[[], None]) -> None:
     for thread in threads:
         thread.daemon = True  # Ctrl-C need not wait: their children are ended
         thread.start()
     for thread in threads:
         while thread.is_alive():
-            thread.join(0.2)
+            thread.join(0.05)
+            meanwhile()
+    meanwhile()
 
 
 def _cores() -> int:

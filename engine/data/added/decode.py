@@ -147,20 +147,23 @@ class Child:
     def answer(self, order: dict[str, Any]) -> dict[str, Any]:
         """Return what was found of each picture, and the first that is wrong."""
         found: list[Any] = []
-        for row, data in self._pictures(order):
-            self.mark[0] = row
-            signal.alarm(DECODE_SECONDS)
-            try:
+        try:
+            for row, data in self._pictures(order):
+                self.mark[0] = row
+                signal.alarm(DECODE_SECONDS)
                 found.append(self._looked_at(row, data))
-            except MemoryError:
-                return {"wrong": [row, f"takes more than {told(DECODE_MEMORY)} to decode"]}
-            except ValueError as error:
-                return {"wrong": [row, str(error)]}
-            except _FAILS:
-                return {"wrong": [row, "is cut short or damaged"]}
-            finally:
                 signal.alarm(0)
-        return {"found": found}
+                self.mark[0] = row + 1  # what is wrong before the next one is given is its fault
+        except MemoryError:
+            rule = f"takes more than {told(DECODE_MEMORY)} to decode"
+        except ValueError as error:
+            rule = str(error)
+        except _FAILS:
+            rule = "is cut short or damaged"
+        else:
+            return {"found": found}
+        signal.alarm(0)
+        return {"wrong": [int(self.mark[0]), rule]}
 
     def _looked_at(self, row: int, place: Any) -> Any:
         data = file_bytes(place) if isinstance(place, dict) else place

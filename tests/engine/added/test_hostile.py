@@ -9,7 +9,7 @@ from engine.data.added.reading import read
 from engine.data.added.shelf import added_to
 from engine.data.added.staging import stage
 from engine.errors import UserError
-from tests.engine.added.corpus import CASES
+from tests.engine.added.corpus_of_files import CASES
 
 
 def test_the_corpus_is_large():
