@@ -17,7 +17,7 @@ from engine.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from engine.data.mapped import MappedImages
+    from engine.mapped import MappedImages
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]

@@ -16,13 +16,13 @@ from db.writes.transitions import NewRun
 from engine.errors import UserError
 from engine.evaluation.suite import require_subset
 from engine.perturbation.norms import require_within
-from engine.scenario import Scenario
 from tasks.queue.place import owner
 from tasks.queue.submit import Submitted, row_of, send_messages
 from tasks.recording.checkpoints import Search, Unusable, Why, is_here
 from tasks.results.request import EvaluationRequest, attack_asked, sample_asked
 from tasks.results.trained import require_trained
 from tasks.settings import open_database, settings
+from tasks.stored_scenario import require_dataset, stored_scenario
 from tasks.worker.liveness import with_lost_marked
 
 EXPORTED = {
@@ -84,7 +84,8 @@ def _subject(database: Database, run_id: str) -> RunDetail:
 
 def _job(run: RunDetail, kind: str, name: str, *, request: dict[str, Any]) -> NewRun:
     """Return the row of a job: the scenario is that of its run."""
-    row = row_of(Scenario.model_validate(run.scenario))
+    require_dataset(run)
+    row = row_of(stored_scenario(run))
     return replace(
         row,
         name=name[:200],
@@ -137,7 +138,7 @@ def _require_possible(database: Database, run: RunDetail, request: EvaluationReq
     Raises:
         UserError: The attack, its radius or the subset does not work.
     """
-    scenario = Scenario.model_validate(run.scenario)
+    scenario = stored_scenario(run)
     attack, _ = attack_asked(scenario, request), sample_asked(scenario, request)
     source = scenario.data.source
     attack.procedure(len(source.class_names))

@@ -7,7 +7,6 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from app.components.images import enlarged
 from app.components.page import show_frame
 from app.text.format import count
 from app.text.markdown import literal
@@ -17,6 +16,8 @@ from engine.names import visible
 
 PER_CLASS = 10
 CLASSES_AT_A_TIME = 10
+TILE = 72
+"""Pixels of the screen that an image is about as wide as."""
 
 
 def in_short(one: AddedDataset) -> str:
@@ -73,7 +74,9 @@ def _draw_sheets(one: AddedDataset, key: str) -> None:
         st.error(literal(str(error)), icon=":material/broken_image:")
         return
     for name, sheet in zip(one.class_names[first:], sheets, strict=False):
-        st.image(sheet, alt=f"Training images of {visible(name)}", output_format="PNG")
+        st.image(
+            sheet, width="content", alt=f"Training images of {visible(name)}", output_format="PNG"
+        )
         st.markdown(f":small[{literal(name)}]")
 
 
@@ -90,6 +93,15 @@ def _sheets(fingerprint: str, first: int, _one: AddedDataset) -> list[npt.NDArra
     for index in range(first, min(first + CLASSES_AT_A_TIME, len(_one.class_names))):
         rows = np.flatnonzero(train.true_labels == index)
         chosen = rows[np.linspace(0, len(rows) - 1, min(PER_CLASS, len(rows))).round().astype(int)]
-        tiles = [enlarged(image)[:112, :112] for image in train.images[chosen]]
-        found.append(np.concatenate(tiles, axis=1))
+        found.append(np.concatenate([_tile(image) for image in train.images[chosen]], axis=1))
     return found
+
+
+def _tile(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return an image (channels, h, w) as (height, width, 3), with a gap to its right."""
+    side = image.shape[-1]
+    shown = np.moveaxis(image, 0, -1)[:: max(side // TILE, 1), :: max(side // TILE, 1)]
+    shown = shown.repeat(3 // shown.shape[-1], axis=-1)
+    times = max(TILE // side, 1)
+    large = shown.repeat(times, axis=0).repeat(times, axis=1)
+    return np.pad(large, ((0, 0), (0, 4), (0, 0)), constant_values=128)

@@ -19,9 +19,7 @@ from tasks import own_data
 @page
 def render() -> None:
     st.title("Data", anchor=False)
-    st.caption(
-        "Datasets of your own: every page, scenario file and study takes them by their name."
-    )
+    st.caption("Datasets of your own: every page, file and study takes them by their name.")
     answer_click(cached.forget_runs)
     draw_upload()
     found = {one.name: one for one in own_data.added()}

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from engine.data.datasets.base import Dataset, datasets
-from engine.data.mapped import in_pieces
 from engine.errors import UserError
+from engine.mapped import in_pieces
 from engine.types import ImageSet
 
 Stamp = tuple[tuple[str, int, int], ...]

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from engine.data.config import DataConfig
 from engine.data.corruption import imbalanced_counts, noisy_labels, transition_matrix
-from engine.data.mapped import in_pieces
 from engine.errors import UserError
+from engine.mapped import in_pieces
 from engine.seeds import derive_seed, numpy_stream
 from engine.types import ImageSet, IntArray, rows_by_class
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from engine.data.mapped import MappedImages
+from engine.mapped import MappedImages
 from engine.models.modes import arithmetic
 
 

@@ -18,6 +18,7 @@ from engine.training.run_info import checkpoint_in_words
 from engine.training.selection import deployed
 from tasks.recording.checkpoints import search
 from tasks.settings import settings
+from tasks.stored_scenario import stored_scenario
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +80,7 @@ def load_trained(database: Database, run_id: str, device: str | None = None) -> 
     found = searched.found
     if found is None:
         raise UserError(f"RUN: {run_id}: {searched.why_none()}")
-    scenario = Scenario.model_validate(run.scenario)
+    scenario = stored_scenario(run)
     place = pick_device(device or settings().device)
     configure(place, scenario.training.num_threads)
     data = scenario.prepared(settings().dataset_dir)

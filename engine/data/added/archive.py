@@ -119,13 +119,23 @@ def _checked(path: Path, info: zipfile.ZipInfo) -> Entry:
     if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
         raise Refused(where, "has two sizes in the directory; pack the archive again")
     return Entry(
-        info.filename,
+        _name(info),
         info.header_offset,
         info.compress_size,
         info.file_size,
         info.compress_type == zipfile.ZIP_DEFLATED,
         info.CRC,
     )
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """Return a name as it is meant: many programs write UTF-8 without saying so."""
+    if info.flag_bits & 0x800:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
 
 
 def _require_safe_name(path: Path, name: str) -> None:

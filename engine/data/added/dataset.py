@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.data.added.limits import LARGEST_SIDE, MOST_CLASSES, SMALLEST_SIDE
 from engine.data.datasets.base import Dataset, Part
-from engine.data.mapped import MappedImages
 from engine.errors import UserError
+from engine.mapped import MappedImages
 from engine.types import ImageSet, IntArray
 
 FACTS = "facts.json"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import resource
 import signal
 import stat
 import struct
@@ -24,6 +23,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from engine.data.added.archive import Entry, unpacked
+from engine.data.added.limited import limit
 from engine.data.added.limits import (
     DECODE_MEMORY,
     DECODE_SECONDS,
@@ -187,15 +187,6 @@ class Child:
         self.mark[0] = first
         for number, data in enumerate(pictures(Path(order["path"]), order["group"])):
             yield first + number, data
-
-
-def limit() -> None:
-    """Limit this process: memory beyond what it has, no new files, and an end to each image."""
-    taken = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
-    most = taken + DECODE_MEMORY
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def main() -> None:

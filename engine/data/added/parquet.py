@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.data.added.children import Order, parse
 from engine.data.added.incoming import Incoming, Parts
+from engine.data.added.limited import limit
 from engine.data.added.limits import LARGEST_FILE, MOST_CLASSES, MOST_IMAGES
 from engine.data.added.names import class_names, in_order
 from engine.data.added.pictures import Pictures
@@ -201,8 +202,6 @@ def pictures(path: Path, group: int) -> Iterator[bytes]:
 def main() -> None:
     """Describe one file: ``python -m engine.data.added.parquet FILE``."""
     import pyarrow.parquet  # noqa: F401 - before memory is limited
-
-    from engine.data.added.decode import limit
 
     if sys.platform == "linux":
         limit()

@@ -68,7 +68,8 @@ def _too_few(name: str, has: int) -> str:
 
 def hashes_of(file: Path, shape: Shape, number: int) -> Hashes:
     """Return a hash of each image, (N,) of 16 bytes."""
-    images = np.memmap(file, np.uint8, "r", shape=(number, shape.channels * shape.size**2))
+    each = shape.channels * shape.size**2
+    images = np.asarray(np.memmap(file, np.uint8, "r", shape=(number, each)))
     found = [hashlib.blake2b(image.data, digest_size=16).digest() for image in images]
     return np.frombuffer(b"".join(found), dtype="V16")
 
@@ -112,7 +113,8 @@ def choose(
 def _apart(
     parts: Mapping[Part, Incoming], hashes: Mapping[Part, Hashes], remarks: list[str]
 ) -> dict[Part, Rows]:
-    crossing = np.isin(hashes["train"], hashes["test"])
+    theirs_by_hash = set(hashes["test"].tolist())
+    crossing = np.array([one in theirs_by_hash for one in hashes["train"].tolist()])
     if crossing.any():
         remarks.append(
             f"{int(crossing.sum()):,} training images are in the test part as well: left out of "
@@ -127,8 +129,8 @@ def _with_drawn_test(
 ) -> dict[Part, Rows]:
     """Draw a share of each class, from images that are there once, leaving enough to train on."""
     rng = np.random.default_rng(_SEED)
-    _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    once = counts[inverse.ravel()] == 1
+    inverse, counts = _groups(hashes)
+    once = counts[inverse] == 1
     in_test = np.zeros(len(train), dtype=bool)
     for rows in rows_by_class(true_labels(train), len(train.class_names)):
         candidates = rows[once[rows]]
@@ -146,12 +148,18 @@ def _counts(incoming: Incoming, rows: IntArray, number: int) -> tuple[int, ...]:
     return tuple(np.bincount(true_labels(incoming)[rows], minlength=number).tolist())
 
 
+def _groups(hashes: Hashes) -> tuple[IntArray, IntArray]:
+    """Return which group of equal images each is of, (N,), and how many each group has."""
+    number: dict[bytes, int] = {}
+    inverse = np.array([number.setdefault(one, len(number)) for one in hashes.tolist()])
+    return inverse, np.bincount(inverse, minlength=len(number))
+
+
 def _twins_in_words(part: str, hashes: Hashes, labels: IntArray) -> list[str]:
-    _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    inverse, counts = _groups(hashes)
     again = len(hashes) - len(counts)
     if not again:
         return []
-    inverse = inverse.ravel()
     low, high = np.full(len(counts), np.iinfo(np.int64).max), np.full(len(counts), -1)
     np.minimum.at(low, inverse, labels)
     np.maximum.at(high, inverse, labels)

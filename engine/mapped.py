@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.lazy import torch
-from engine.types import ByteArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+ByteArray = npt.NDArray[np.uint8]
+IntArray = npt.NDArray[np.int64]
 
 AT_A_TIME = 1024
 """Images that are read at once by who needs all of them."""
