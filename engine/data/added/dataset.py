@@ -83,8 +83,8 @@ class AddedDataset(Dataset):
         return self._part("train", self.train_counts), self._part("test", self.test_counts)
 
     def origin(self, part: Part, index: int) -> str:
-        ends = self._array(part, "origin-ends", (None,), np.int64)
-        texts = self._array(part, "origins", (None,), np.uint8)
+        ends = self._array(part, "origin-ends", (None,), dtype=np.int64)
+        texts = self._array(part, "origins", (None,), dtype=np.uint8)
         if not 0 <= index < len(ends):
             return super().origin(part, index)
         start = int(ends[index - 1]) if index else 0
@@ -92,7 +92,9 @@ class AddedDataset(Dataset):
 
     def _part(self, part: Part, counts: tuple[int, ...]) -> ImageSet:
         n = sum(counts)
-        images = self._array(part, "images", (n, self.channels, self.size, self.size), np.uint8)
+        images = self._array(
+            part, "images", (n, self.channels, self.size, self.size), dtype=np.uint8
+        )
         true = self._labels(part, "labels", n)
         noisy = self.knows_its_noise and part == "train"
         given = self._labels(part, "given-labels", n) if noisy else true
@@ -101,13 +103,13 @@ class AddedDataset(Dataset):
         return ImageSet(MappedImages(images), given, true, np.arange(n))
 
     def _labels(self, part: Part, what: str, n: int) -> IntArray:
-        labels: IntArray = np.array(self._array(part, what, (n,), np.int64))
+        labels: IntArray = np.array(self._array(part, what, (n,), dtype=np.int64))
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.class_names):
             raise UserError(f"{self._damaged(part, what)}: it holds a label of no class")
         return labels
 
     def _array(
-        self, part: Part, what: str, shape: tuple[int | None, ...], dtype: type[np.generic]
+        self, part: Part, what: str, shape: tuple[int | None, ...], *, dtype: type[np.generic]
     ) -> npt.NDArray[Any]:
         """Map a file; its pages are never written, though torch wants them to be writable."""
         try:
