@@ -49,16 +49,14 @@ class ImageSet:
         return len(self.labels)
 
     def take(self, index: IntArray) -> ImageSet:
-        images, array = self.images, isinstance(self.images, np.ndarray)
-        taken = images[index] if array else images.take(index)
+        images = self.images
+        taken = images[index] if isinstance(images, np.ndarray) else images.take(index)
         return ImageSet(taken, self.labels[index], self.true_labels[index], self.source[index])
 
     def followed_by(self, other: ImageSet) -> ImageSet:
         """Return both sets as one, the other's images last."""
-        one, two = self.images, other.images
-        arrays = isinstance(one, np.ndarray) or isinstance(two, np.ndarray)
         return ImageSet(
-            np.concatenate([one, two]) if arrays else one.followed_by(two),
+            _joined(self.images, other.images),
             np.concatenate([self.labels, other.labels]),
             np.concatenate([self.true_labels, other.true_labels]),
             np.concatenate([self.source, other.source]),
@@ -76,6 +74,14 @@ class ImageSet:
             stored, rows = self.images.stored, torch.from_numpy(self.images.rows)
             return DeviceImages(torch.from_numpy(stored), labels, rows)
         return DeviceImages(self.images.copied_to(device), labels)
+
+
+def _joined(
+    one: ByteArray | MappedImages, other: ByteArray | MappedImages
+) -> ByteArray | MappedImages:
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.concatenate([np.asarray(one), np.asarray(other)])
+    return one.followed_by(other)
 
 
 @dataclass(frozen=True)

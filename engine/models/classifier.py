@@ -1,7 +1,7 @@
 """The model that wraps a backbone: normalisation, and the arithmetic that it computes in."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -59,6 +59,12 @@ class Classifier(nn.Module):
             self.bf16 = before
 
 
+def _pieces(images: Tensor | MappedImages) -> Iterable[Tensor]:
+    if isinstance(images, MappedImages):
+        return map(torch.from_numpy, images.pieces())
+    return images.split(4096)
+
+
 def channel_statistics(images: Tensor | MappedImages) -> tuple[Tensor, Tensor]:
     """Return each channel's mean and standard deviation, (channels,), with pixels in [0, 1].
 
@@ -70,8 +76,7 @@ def channel_statistics(images: Tensor | MappedImages) -> tuple[Tensor, Tensor]:
     count = math.prod(images.shape) // images.shape[1]
     total = torch.zeros(images.shape[1], dtype=torch.float64)
     squares = torch.zeros_like(total)
-    is_mapped = isinstance(images, MappedImages)
-    for piece in map(torch.from_numpy, images.pieces()) if is_mapped else images.split(4096):
+    for piece in _pieces(images):
         total += piece.sum(each, dtype=torch.int64)
         squares += piece.int().square().sum(each, dtype=torch.int64)
     mean = total / count

@@ -123,8 +123,10 @@ class Arrays(Incoming):
 
     def _require_within(self) -> None:
         for what, labels in (("y", self.labels), ("true_labels", self.true_labels)):
-            wrong = [] if labels is None else np.flatnonzero(labels >= len(self.class_names))
-            if labels is not None and len(wrong):
+            if labels is None:
+                continue
+            wrong = np.flatnonzero(labels >= len(self.class_names))
+            if len(wrong):
                 raise Refused(
                     f"{self.title}, {what}, row {wrong[0]}",
                     f"is {labels[wrong[0]]}; {len(self.class_names)} names allow 0 to "

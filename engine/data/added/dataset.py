@@ -17,7 +17,6 @@ from engine.mapped import MappedImages
 from engine.types import ImageSet, IntArray
 
 FACTS = "facts.json"
-FORMAT = 1
 
 
 class Facts(BaseModel):
@@ -32,7 +31,7 @@ class Facts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     channels: Literal[1, 3]
     size: int = Field(ge=SMALLEST_SIDE, le=LARGEST_SIDE)
     class_names: tuple[str, ...] = Field(min_length=2, max_length=MOST_CLASSES)

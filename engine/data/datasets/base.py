@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from engine.data.folder import dataset_folder
 from engine.registry import Table
@@ -82,5 +82,6 @@ def datasets() -> dict[str, Dataset]:
     bundled, folder = DATASETS.all(), dataset_folder()
     if folder is None:
         return bundled
-    shelf = import_module("engine.data.added.shelf")  # which needs this module
-    return bundled | shelf.added_to(folder) | bundled
+    shelf: Any = import_module("engine.data.added.shelf")  # which needs this module
+    added: dict[str, Dataset] = shelf.added_to(folder)
+    return bundled | added | bundled
