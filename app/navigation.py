@@ -19,6 +19,7 @@ class PageLink:
 PAGES = (
     PageLink("Runs", "views/runs.py", "/", ":material/list:"),
     PageLink("New run", "views/new_run.py", "/new", ":material/add_circle:"),
+    PageLink("Data", "views/data.py", "/data", ":material/photo_library:"),
     PageLink("Audit a model", "views/audit.py", "/audit", ":material/verified:"),
     PageLink("Compare", "views/compare.py", "/compare", ":material/compare_arrows:"),
     PageLink("Class fairness", "views/fairness.py", "/fairness", ":material/balance:"),

@@ -220,7 +220,7 @@ def share(session: Session, name: str, run_ids: Sequence[str]) -> int:
     its_own = select(Run.id).where(queries.of_study(name))
     wanted = select(Run.id, Run.method).where(
         Run.id.in_(run_ids),
-        Run.kind == TRAINING,
+        Run.subject_id.is_(None),
         Run.status != RunStatus.DELETING,
         Run.id.not_in(its_own),
     )

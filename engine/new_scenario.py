@@ -10,7 +10,8 @@ from typing import Any
 
 from engine.attacks.pgd import QUARTERS
 from engine.data.config import meta_per_class
-from engine.mistakes import mistakes
+from engine.data.datasets.base import datasets
+from engine.mistakes import mistake, mistakes
 from engine.realised import (
     evaluation_epsilon,
     latest_share,
@@ -27,10 +28,19 @@ def new_scenario(values: Mapping[str, Any]) -> Scenario:
         ValidationError: A field is wrong by itself, or does not go with another one.
     """
     scenario = Scenario.model_validate(values)
+    _require_known(scenario)
     found = [wrong for rule in RULES for wrong in rule(scenario)]
     if found:
         raise mistakes(found)
     return _written_out(scenario)
+
+
+def _require_known(scenario: Scenario) -> None:
+    """Refuse a dataset that is unknown here: nothing else can be said of the scenario then."""
+    name = scenario.data.dataset
+    if not scenario.data.source.is_known:
+        says = f"{name!r} is unknown; choose {', '.join(datasets())}"
+        raise mistake(("data", "dataset"), name, says)
 
 
 # -- what is derived

@@ -111,10 +111,11 @@ def _no_class_is_left_empty(scenario: Scenario) -> Iterator[Mistake]:
         ("test_size", data.test_size, np.array(data.source.test_counts)),
     )
     for name, size, available in parts:
-        if size is None or stratified_counts(available, size).min() > 0:
+        present = np.flatnonzero(available)  # a class may have no test image at all
+        if size is None or stratified_counts(available[present], size).min() > 0:
             continue
-        empty = stratified_counts(available, size).argmin()
-        least = smallest_subset(available, size)
+        empty = present[stratified_counts(available[present], size).argmin()]
+        least = smallest_subset(available[present], size)
         yield Mistake(
             ("data", name),
             size,
@@ -133,6 +134,18 @@ def _imbalance_has_the_images(scenario: Scenario) -> Iterator[Mistake]:
             data.imbalance.factor,
             f"{data.imbalance.factor:g} is not valid, the smallest class has "
             f"{count_of(n, 'training image')} and keeps one at least; allowed: 1 to {n}",
+        )
+
+
+def _known_noise_stands_alone(scenario: Scenario) -> Iterator[Mistake]:
+    """Refuse noise on top of the wrong labels that a dataset comes with."""
+    ratio = scenario.data.noise.ratio
+    if ratio and scenario.data.source.knows_its_noise:
+        yield Mistake(
+            ("data", "noise", "ratio"),
+            ratio,
+            f"{ratio:g} is not valid, {scenario.data.source.title} comes with given labels beside "
+            "the true ones; allowed: 0",
         )
 
 
@@ -267,6 +280,7 @@ RULES: tuple[Rule, ...] = (
     _name_shows_all,
     _no_class_is_left_empty,
     _imbalance_has_the_images,
+    _known_noise_stands_alone,
     _radius_leaves_images_apart,
     _steps_go_with_the_radius,
     _rules_begin_in_time,

@@ -55,6 +55,8 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _distances_fit_the_images(self) -> "Scenario":
+        if not self.data.source.is_known:
+            return self
         num_values = self.data.source.channels * self.data.source.size**2
         for table, section in (("threat", self.threat), ("evaluation", self.evaluation)):
             for name in ("epsilon", "step_size"):

@@ -17,6 +17,8 @@ from engine.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.mapped import MappedImages
+
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
@@ -32,13 +34,13 @@ class ImageSet:
     """Labelled images, held as bytes.
 
     Attributes:
-        images: (N, channels, height, width) uint8.
+        images: (N, channels, height, width) uint8; an array, or rows of a mapped file.
         labels: (N,) int64, what training is told; noise is already in them.
         true_labels: (N,) int64, what the dataset says.
         source: (N,) int64, position of each image in the dataset's official part.
     """
 
-    images: ByteArray
+    images: ByteArray | MappedImages
     labels: IntArray
     true_labels: IntArray
     source: IntArray
@@ -47,24 +49,39 @@ class ImageSet:
         return len(self.labels)
 
     def take(self, index: IntArray) -> ImageSet:
-        return ImageSet(
-            self.images[index], self.labels[index], self.true_labels[index], self.source[index]
-        )
+        images = self.images
+        taken = images[index] if isinstance(images, np.ndarray) else images.take(index)
+        return ImageSet(taken, self.labels[index], self.true_labels[index], self.source[index])
 
     def followed_by(self, other: ImageSet) -> ImageSet:
         """Return both sets as one, the other's images last."""
         return ImageSet(
-            np.concatenate([self.images, other.images]),
+            _joined(self.images, other.images),
             np.concatenate([self.labels, other.labels]),
             np.concatenate([self.true_labels, other.true_labels]),
             np.concatenate([self.source, other.source]),
         )
 
     def to(self, device: torch.device) -> DeviceImages:
-        """Return the set as tensors on a device, still as bytes."""
-        return DeviceImages(
-            torch.from_numpy(self.images).to(device), torch.from_numpy(self.labels).to(device)
-        )
+        """Return the set as tensors on a device, still as bytes.
+
+        Images of a mapped file stay in it where the device is the CPU.
+        """
+        labels = torch.from_numpy(self.labels).to(device)
+        if isinstance(self.images, np.ndarray):
+            return DeviceImages(torch.from_numpy(self.images).to(device), labels)
+        if device.type == "cpu":
+            stored, rows = self.images.stored, torch.from_numpy(self.images.rows)
+            return DeviceImages(torch.from_numpy(stored), labels, rows)
+        return DeviceImages(self.images.copied_to(device), labels)
+
+
+def _joined(
+    one: ByteArray | MappedImages, other: ByteArray | MappedImages
+) -> ByteArray | MappedImages:
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.concatenate([np.asarray(one), np.asarray(other)])
+    return one.followed_by(other)
 
 
 @dataclass(frozen=True)
@@ -94,17 +111,25 @@ class Batch:
 
 @dataclass(frozen=True)
 class DeviceImages:
-    """An `ImageSet` on the device that batches are made on."""
+    """An `ImageSet` on the device that batches are made on.
+
+    Attributes:
+        images: (M, channels, height, width) uint8.
+        labels: (N,).
+        rows: (N,) which of the images they are; None is all, in order.
+    """
 
     images: Tensor
     labels: Tensor
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, index: Tensor) -> Batch:
         """Return the samples at positions index (B,), as floats in [0, 1]."""
-        return Batch(self.images[index].float().div_(255), self.labels[index], index)
+        stored = index if self.rows is None else self.rows[index]
+        return Batch(self.images[stored].float().div_(255), self.labels[index], index)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a person may do to a run, and the sentence that answers."""
 
-from db.models import USER, RunStatus
+from db.models import RESUMABLE, USER, RunStatus
 from db.reads import placement, queries, waiting
 from db.writes import deletion, transitions
 from db.writes import placement as placing
@@ -10,6 +10,7 @@ from tasks.queue.place import ANYWHERE, Place, in_words, what_it_waits_for
 from tasks.queue.submit import NOT_SENT, send_messages, waiting_of
 from tasks.recording.checkpoints import is_here
 from tasks.settings import open_database, settings
+from tasks.stored_scenario import require_dataset
 from tasks.worker import reconcile
 
 
@@ -29,8 +30,16 @@ def stop(run_id: str, actor: str) -> str:
 
 
 def resume(run_id: str, actor: str) -> str:
-    """Queue a run again that failed, was cancelled or was interrupted, or whose worker is gone."""
+    """Queue a run again that failed, was cancelled or was interrupted, or whose worker is gone.
+
+    Raises:
+        UserError: Its dataset is unknown here.
+    """
     reconcile.end_lost(open_database(), run_id)
+    with open_database().read() as session:
+        run = queries.get_run(session, run_id)
+    if run is not None and run.status in RESUMABLE:
+        require_dataset(run)
     with open_database().write() as session:
         queued = transitions.requeue(session, run_id, actor, reason=USER)
     if not queued:

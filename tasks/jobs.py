@@ -16,15 +16,14 @@ from db.writes.transitions import NewRun
 from engine.errors import UserError
 from engine.evaluation.suite import require_subset
 from engine.perturbation.norms import require_within
-from engine.scenario import Scenario
 from tasks.queue.place import owner
 from tasks.queue.submit import Submitted, send_messages
 from tasks.recording.checkpoints import Search, Unusable, Why, is_here
-from tasks.recording.lacking import stored_scenario
 from tasks.results.export_request import KINDS, ExportRequest
 from tasks.results.request import EvaluationRequest, attack_asked, sample_asked
 from tasks.results.trained import require_model, require_trained
 from tasks.settings import open_database, settings
+from tasks.stored_scenario import require_dataset, stored_scenario
 from tasks.worker.liveness import with_lost_marked
 
 
@@ -77,6 +76,7 @@ def _subject(database: Database, run_id: str) -> RunDetail:
 
 def _job(run: RunDetail, kind: str, name: str, *, request: dict[str, Any]) -> NewRun:
     """Return the row of a job: the scenario is that of its run."""
+    require_dataset(run)
     return NewRun(
         name=name[:200],
         scenario=run.scenario,

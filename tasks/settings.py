@@ -19,11 +19,13 @@ from db.errors import (
     UnusablePlaceError,
 )
 from db.modes import is_shared
-from db.settings import DatabaseSettings, given_password, read_settings
+from db.settings import given_password, read_settings
 from db.urls import UrlError
+from engine.data import folder as data_folder
 from engine.errors import UserError
 from tasks import broker_url, public_url, sharing
 from tasks.queue_names import parse_queues
+from tasks.upload_limit import UploadSettings
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -35,7 +37,7 @@ DAY = 86_400
 Seconds = Annotated[float, Field(ge=0.01, le=DAY, allow_inf_nan=False)]
 
 
-class Settings(DatabaseSettings):
+class Settings(UploadSettings):
     """Everything that tells this installation from another."""
 
     renamed: ClassVar[Mapping[str, str]] = {"ring_again_seconds": "resend_after_seconds"}
@@ -200,6 +202,9 @@ def settings() -> Settings:
         SettingsError: Something in the environment or the ``.env`` cannot be.
     """
     return read_settings(Settings)
+
+
+data_folder.look_in(lambda: settings().dataset_dir)
 
 
 def make_data_dir() -> Path:

@@ -33,6 +33,7 @@ from tasks.recording.lacking import LACKS, LackingError, require_known
 from tasks.recording.recorder import RETRY_SECONDS, Recorder, ReplacedError, Start
 from tasks.results import start_weights
 from tasks.settings import open_database, settings
+from tasks.stored_scenario import stored_scenario
 
 EXIT_STOPPED = 75
 """The trainer was asked to stop and did; its supervisor says what the run then is."""
@@ -114,7 +115,7 @@ def _train(
         from tasks.results import job  # it loads what no training needs
 
         return job.work(database, run, attempt, device=device, should_stop=should_stop)
-    scenario = Scenario.model_validate(run.scenario)
+    scenario = stored_scenario(run)
     _require_its_data(scenario, run.data_digest)
     if run.kind == AUDIT:
         from tasks.results import audit

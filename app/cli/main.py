@@ -15,6 +15,7 @@ import typer
 
 from app.cli import (
     audit,
+    data,
     database,
     edit,
     evaluate,
@@ -272,6 +273,7 @@ def messages_command(
 
 theory.register(cli)
 cli.add_typer(study.cli, name="study")
+cli.add_typer(data.cli, name="data")
 cli.add_typer(database.cli, name="db")
 
 

@@ -28,6 +28,7 @@ from engine.scenario import Scenario
 
 OPEN = ("data", "method", "training")
 """Sections that stand open at first; one with a mistake always does."""
+DATASET = "data.dataset"
 
 
 def scenario_form(errors: Mapping[str, str]) -> None:
@@ -138,6 +139,9 @@ def _draw_field(place: Place) -> None:
     match place.kind:
         case "choice":
             titles = place.options
+            chosen = st.session_state[place.key]
+            if chosen not in titles:  # it was removed meanwhile; the mistake beside it says so
+                titles = {**titles, chosen: chosen}
             alone = len(titles) == 1
             st.selectbox(
                 place.label,
@@ -146,6 +150,9 @@ def _draw_field(place: Place) -> None:
                 disabled=alone,
                 **shared,
             )
+            if place.path == DATASET:
+                icon = ":material/add_photo_alternate:"
+                st.page_link("views/data.py", label="Add your own data", icon=icon)
         case "bool":
             st.space("xsmall")
             st.toggle(place.label, **shared)

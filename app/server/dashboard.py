@@ -133,6 +133,7 @@ def _options(address: Address) -> dict[str, Any]:
         "server.port": address.port,
         "server.baseUrlPath": public_path().strip("/"),
         "server.headless": True,
+        "server.maxUploadSize": settings().upload_limit_mb,
         "server.allowedHosts": [],  # the gate has judged
         "server.enableXsrfProtection": True,
         "server.enableStaticServing": False,

@@ -67,6 +67,14 @@ def _fill_like(run_id: str) -> bool:
         return False
     try:
         scenario = Scenario.model_validate(with_meta_set(run.scenario))
+        if not scenario.data.source.is_known:
+            name = literal(scenario.data.dataset)
+            st.warning(
+                f"That run was trained on {name}, which is not here any more; the form is as it "
+                "was.",
+                icon=":material/link_off:",
+            )
+            return False
         name = nearest_name(scenario.name, NAME_LENGTH)
         _fill(scenario.model_copy(update={"name": name}))
     except ValidationError:

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 
 from engine.config import Section, Younger
+from engine.data.absent import dataset_called
 from engine.data.corruption import ImbalanceConfig, NoiseConfig, transition_matrix
 from engine.data.datasets.base import Dataset, datasets
 from engine.empty import Empty
@@ -40,26 +41,20 @@ class DataConfig(Section):
     noise: NoiseConfig = NoiseConfig()
     imbalance: ImbalanceConfig = ImbalanceConfig()
 
-    @field_validator("dataset")
-    @classmethod
-    def _dataset_is_known(cls, name: str) -> str:
-        if name not in datasets():
-            raise ValueError(f"{name!r} is unknown; choose {', '.join(datasets())}")
-        return name
-
     @field_validator("meta_per_class")
     @classmethod
     def _meta_leaves_validation_images(cls, meta: int | None, info: ValidationInfo) -> int | None:
-        if meta is None or "dataset" not in info.data:
+        source = _known(info)
+        if meta is None or source is None:
             return meta
-        return _within(meta, 1, min(datasets()[info.data["dataset"]].train_counts) - 2)
+        return _within(meta, 1, min(source.train_counts) - 2)
 
     @field_validator("val_per_class")
     @classmethod
     def _held_out_leaves_training_images(cls, val: int | None, info: ValidationInfo) -> int | None:
-        if "dataset" not in info.data or "meta_per_class" not in info.data:
+        source = _known(info, "meta_per_class")
+        if source is None:
             return val
-        source = datasets()[info.data["dataset"]]
         num_held = sum(held_out(source, info.data["meta_per_class"], val))
         smallest = min(source.train_counts)
         if num_held >= smallest:
@@ -72,19 +67,18 @@ class DataConfig(Section):
     @field_validator("search_per_class")
     @classmethod
     def _search_leaves_training_images(cls, size: int | None, info: ValidationInfo) -> int | None:
-        if size is None or not {"dataset", "meta_per_class", "val_per_class"} <= info.data.keys():
+        source = _known(info, "meta_per_class", "val_per_class")
+        if size is None or source is None:
             return size
-        source = datasets()[info.data["dataset"]]
         num_held = sum(held_out(source, info.data["meta_per_class"], info.data["val_per_class"]))
         return _within(size, 1, min(source.train_counts) - num_held - 1)
 
     @field_validator("train_size")
     @classmethod
     def _train_size_fits(cls, size: int | None, info: ValidationInfo) -> int | None:
-        needed = {"dataset", "meta_per_class", "val_per_class", "search_per_class"}
-        if size is None or not needed <= info.data.keys():
+        source = _known(info, "meta_per_class", "val_per_class", "search_per_class")
+        if size is None or source is None:
             return size
-        source = datasets()[info.data["dataset"]]
         num_held = sum(held_out(source, info.data["meta_per_class"], info.data["val_per_class"]))
         num_held += info.data["search_per_class"] or 0
         left = sum(source.train_counts) - num_held * len(source.class_names)
@@ -93,16 +87,18 @@ class DataConfig(Section):
     @field_validator("test_size")
     @classmethod
     def _test_size_fits(cls, size: int | None, info: ValidationInfo) -> int | None:
-        if size is None or "dataset" not in info.data:
+        source = _known(info)
+        if size is None or source is None:
             return size
-        source = datasets()[info.data["dataset"]]
-        return _within(size, len(source.class_names), sum(source.test_counts))
+        present = sum(n > 0 for n in source.test_counts)
+        return _within(size, present, sum(source.test_counts))
 
     @field_validator("noise")
     @classmethod
     def _noise_fits_the_class_count(cls, noise: NoiseConfig, info: ValidationInfo) -> NoiseConfig:
-        if "dataset" in info.data:
-            num_classes = len(datasets()[info.data["dataset"]].class_names)
+        source = _known(info)
+        if source is not None:
+            num_classes = len(source.class_names)
             transition_matrix(noise.kind, noise.ratio, num_classes, rng=np.random.default_rng(0))
         return noise
 
@@ -113,7 +109,8 @@ class DataConfig(Section):
 
     @property
     def source(self) -> Dataset:
-        return datasets()[self.dataset]
+        """The dataset; of one that is unknown here, what stands for it."""
+        return dataset_called(self.dataset)
 
     @property
     def num_unseen(self) -> int:
@@ -169,6 +166,13 @@ def with_meta_set(stored: Mapping[str, Any]) -> dict[str, Any]:
     if source is None:
         return dict(stored)
     return {**stored, "data": {**data, "meta_per_class": source.held_out_per_class}}
+
+
+def _known(info: ValidationInfo, *fields: str) -> Dataset | None:
+    """Return the dataset, if it is known and the fields that are read with it are right."""
+    if not {"dataset", *fields} <= info.data.keys():
+        return None
+    return datasets().get(info.data["dataset"])
 
 
 def _within(size: int, low: int, high: int) -> int:

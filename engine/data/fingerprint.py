@@ -1,6 +1,7 @@
 """What a dataset holds, as one short text: equal for equal images and labels, whatever the file."""
 
 import hashlib
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 
 from engine.data.datasets.base import Dataset, datasets
 from engine.errors import UserError
+from engine.mapped import in_pieces
+from engine.types import ImageSet
 
 Stamp = tuple[tuple[str, int, int], ...]
 """Path, time of the last change and size of every file."""
@@ -47,9 +50,18 @@ def _stamp(source: Dataset, folder: Path) -> Stamp:
 
 @lru_cache(maxsize=32)
 def _of_content(name: str, folder: Path, stamp: Stamp) -> str:
+    return content_digest(datasets()[name].load(folder))
+
+
+def content_digest(parts: Iterable[ImageSet]) -> str:
+    """Return the SHA-256 of every image and label; of given labels too where they are others."""
     state = hashlib.sha256()
-    for part in datasets()[name].load(folder):
-        for array in (part.images, part.labels):
-            state.update(f"{array.dtype.str}{array.shape}".encode())
-            state.update(np.ascontiguousarray(array).data)
+    for part in parts:
+        state.update(f"{part.images.dtype.str}{part.images.shape}".encode())
+        for piece in in_pieces(part.images):
+            state.update(np.ascontiguousarray(piece).data)
+        known_noise = part.labels is not part.true_labels
+        for labels in (part.true_labels, part.labels) if known_noise else (part.labels,):
+            state.update(f"{labels.dtype.str}{labels.shape}".encode())
+            state.update(np.ascontiguousarray(labels).data)
     return state.hexdigest()

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from engine.data.config import DataConfig
 from engine.data.corruption import imbalanced_counts, noisy_labels, transition_matrix
 from engine.errors import UserError
+from engine.mapped import in_pieces
 from engine.seeds import derive_seed, numpy_stream
 from engine.types import ImageSet, IntArray, rows_by_class
 
@@ -38,8 +39,10 @@ class Data:
         """Return a fingerprint of every image and label that the run can see."""
         state = hashlib.sha256()
         for part in (self.train, self.meta, self.validation, self.test):
-            for array in (part.images, part.labels, part.true_labels):
-                state.update(np.ascontiguousarray(array).data)
+            for piece in in_pieces(part.images):
+                state.update(np.ascontiguousarray(piece).data)
+            for labels in (part.labels, part.true_labels):
+                state.update(np.ascontiguousarray(labels).data)
         return state.hexdigest()
 
 
@@ -56,7 +59,7 @@ def prepare(config: DataConfig, seed: int, folder: Path, *, with_meta: bool = Fa
     official_train, official_test = source.load(folder)
     meta_n, held = config.held_out.meta, sum(config.held_out)
     piles, test_piles = (
-        shuffled_by_class(images.labels, len(source.class_names), numpy_stream(seed, "split"))
+        shuffled_by_class(images.true_labels, len(source.class_names), numpy_stream(seed, "split"))
         for images in (official_train, official_test)
     )
     counts = _training_counts(config, [len(pile) for pile in piles], seed)
@@ -64,12 +67,13 @@ def prepare(config: DataConfig, seed: int, folder: Path, *, with_meta: bool = Fa
         _sorted([pile[held : held + n] for pile, n in zip(piles, counts, strict=True)])
     )
     train = _with_noise(train, config, seed)
-    meta = official_train.take(_sorted([pile[:meta_n] for pile in piles]))
+    clean = replace(official_train, labels=official_train.true_labels)
+    meta = clean.take(_sorted([pile[:meta_n] for pile in piles]))
     return Data(
         train=train.followed_by(meta) if with_meta else train,
         meta=meta,
-        validation=official_train.take(_sorted([pile[meta_n:held] for pile in piles])),
-        test=official_train.take(_sorted([pile[-config.search_per_class :] for pile in piles]))
+        validation=clean.take(_sorted([pile[meta_n:held] for pile in piles])),
+        test=clean.take(_sorted([pile[-config.search_per_class :] for pile in piles]))
         if config.search_per_class
         else official_test.take(stratified(test_piles, config.test_size or len(official_test))),
         class_names=source.class_names,
@@ -84,19 +88,28 @@ def require_every_label(config: DataConfig, seed: int, folder: Path) -> None:
     Raises:
         UserError: It does, or the dataset's files are missing.
     """
-    if not config.noise.ratio:
-        return
-    names = config.source.class_names
-    expected = training_counts(config, seed) @ noise_matrix(config, seed)
-    if np.exp(-expected).sum() < BEYOND_CHANCE:  # a class of n expected images is empty so rarely
+    source = config.source
+    if not source.knows_its_noise and _surely_every_label(config, seed):
         return
     empty = np.flatnonzero(prepare(config, seed, folder).class_counts == 0)
-    if len(empty):
-        raise UserError(
-            f"data.noise.ratio: {config.noise.ratio:g} is not valid, with seed {seed} no training "
-            f"image is labelled {names[empty[0]]!r}; allowed: less noise, or more images in the "
-            "rarest class"
-        )
+    if not len(empty):
+        return
+    none = f"with seed {seed} no training image is labelled {source.class_names[empty[0]]!r}"
+    if source.knows_its_noise:
+        raise UserError(f"data.dataset: {none}; set fewer aside, or take another seed")
+    raise UserError(
+        f"data.noise.ratio: {config.noise.ratio:g} is not valid, {none}; allowed: less noise, or "
+        "more images in the rarest class"
+    )
+
+
+def _surely_every_label(config: DataConfig, seed: int) -> bool:
+    """Tell, without reading an image, whether each class is beyond all chance not left empty."""
+    if not config.noise.ratio:
+        return True
+    expected = training_counts(config, seed) @ noise_matrix(config, seed)
+    # A class of n expected images is empty with probability exp(-n).
+    return bool(np.exp(-expected).sum() < BEYOND_CHANCE)
 
 
 def training_counts(config: DataConfig, seed: int, *, with_meta: bool = False) -> IntArray:
@@ -166,6 +179,8 @@ def noise_matrix(config: DataConfig, seed: int) -> npt.NDArray[np.float64]:
 
 
 def _with_noise(train: ImageSet, config: DataConfig, seed: int) -> ImageSet:
+    if config.source.knows_its_noise:
+        return train  # its given labels are what training is told
     matrix = noise_matrix(config, seed)
     labels = noisy_labels(train.true_labels, matrix, derive_seed(seed, "noise"))
     return replace(train, labels=labels)

@@ -1,11 +1,13 @@
 """The model that wraps a backbone: normalisation, and the arithmetic that it computes in."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from engine.mapped import MappedImages
 from engine.models.modes import arithmetic
 
 
@@ -62,7 +64,13 @@ def normalisation_of(model: Classifier) -> dict[str, Tensor]:
     return {"mean": model.mean, "std": model.std}
 
 
-def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+def _pieces(images: Tensor | MappedImages) -> Iterable[Tensor]:
+    if isinstance(images, MappedImages):
+        return map(torch.from_numpy, images.pieces())
+    return images.split(4096)
+
+
+def channel_statistics(images: Tensor | MappedImages) -> tuple[Tensor, Tensor]:
     """Return each channel's mean and standard deviation, (channels,), with pixels in [0, 1].
 
     Args:
@@ -70,10 +78,10 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
             not fit in memory.
     """
     each = (0, 2, 3)
-    count = images[:, 0].numel()
+    count = math.prod(images.shape) // images.shape[1]
     total = torch.zeros(images.shape[1], dtype=torch.float64)
     squares = torch.zeros_like(total)
-    for piece in images.split(4096):
+    for piece in _pieces(images):
         total += piece.sum(each, dtype=torch.int64)
         squares += piece.int().square().sum(each, dtype=torch.int64)
     mean = total / count

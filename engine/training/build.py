@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from engine.data.preparation import Data
 from engine.lazy import nn, torch
 from engine.methods.base import Learner
@@ -35,7 +37,10 @@ def initial_model(scenario: Scenario, data: Data) -> Classifier:
     from engine.models.classifier import Classifier, channel_statistics
 
     source = scenario.data.source
-    mean, std = channel_statistics(torch.from_numpy(data.train.images))
+    images = data.train.images
+    mean, std = channel_statistics(
+        torch.from_numpy(images) if isinstance(images, np.ndarray) else images
+    )
     with initialising(scenario.seed, "model"):
         backbone = scenario.model.build(source.channels, source.size, len(data.class_names))
     if scenario.training.channels_last:

@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from db.reads.rows import RunDetail
 from engine.data.datasets.base import DATASETS, datasets
 from engine.errors import UserError
 from engine.methods.base import METHODS
 from engine.models.backbones.base import BACKBONES
-from engine.scenario import Scenario
 from tasks.processes.host import host_name
 
 LACKS = "lacks"
@@ -35,17 +33,9 @@ def require_known(stored: Mapping[str, Any], facts: Mapping[str, Any] | None) ->
     begun = (facts or {}).get("plugins") or {}
     which = ", ".join(f"{name}=={version}" for name, version in begun.items())
     cure = f"pip install {which}" if which else "install the plug-in that has it"
+    if not which and all(line.startswith("dataset ") for line in missing):
+        cure += ", or add it by `caat data add`,"
     raise LackingError(f"{host_name()} has no {' and no '.join(missing)}: {cure} there, and resume")
-
-
-def stored_scenario(run: RunDetail) -> Scenario:
-    """Return a stored run's scenario.
-
-    Raises:
-        LackingError: It names a plug-in that is not here.
-    """
-    require_known(run.scenario, run.facts)
-    return Scenario.model_validate(run.scenario)
 
 
 def _missing(stored: Mapping[str, Any]) -> Iterator[str]:

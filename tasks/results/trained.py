@@ -18,8 +18,8 @@ from engine.training.build import initial_model
 from engine.training.run_info import checkpoint_in_words, subject_of_test
 from engine.training.selection import deployed
 from tasks.recording.checkpoints import search
-from tasks.recording.lacking import stored_scenario
 from tasks.settings import settings
+from tasks.stored_scenario import stored_scenario
 
 if TYPE_CHECKING:
     import torch

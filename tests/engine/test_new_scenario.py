@@ -1,6 +1,7 @@
 """A new scenario: the radius that is filled in, and fields that do not go together."""
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from engine.data.config import with_meta_set
 from engine.data.datasets.base import datasets
+from engine.errors import UserError
 from engine.evaluation.evaluate import attack_of
 from engine.methods.base import METHODS
 from engine.new_scenario import new_scenario
@@ -50,6 +52,16 @@ def test_the_default_radius_in_l2_is_the_same_share_of_the_widest_ball_for_every
 def test_an_unknown_dataset_is_told_alone_where_the_radius_would_depend_on_it():
     lines = mistakes_of({"threat": {"norm": "l2"}, "data": {"dataset": "x"}})
     assert list(lines) == ["data.dataset"]
+    assert lines["data.dataset"].startswith("'x' is unknown; choose cifar10, ")
+
+
+def test_a_stored_scenario_whose_dataset_is_gone_can_still_be_read():
+    stored = {"data": {"dataset": "gone", "meta_per_class": 7, "test_size": 90}}
+    scenario = Scenario.model_validate(stored)
+    assert scenario.as_json()["data"]["meta_per_class"] == 7
+    with pytest.raises(UserError, match="'gone' is not on this machine") as error:
+        scenario.prepared(Path("nowhere"))
+    assert "\n" not in str(error.value)
 
 
 # -- the meta set

@@ -61,7 +61,6 @@ WRONG = {
         "data.noise.kind",
         "'flip3' * uniform, flip1, flip2, pair",
     ),
-    "an unknown dataset": ({"data": {"dataset": "x"}}, "data.dataset", "'x' * choose cifar10"),
     "too many meta images": (
         {"data": {"meta_per_class": 5000}},
         "data.meta_per_class",

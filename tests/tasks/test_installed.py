@@ -8,7 +8,8 @@ import pytest
 from caat_studio import place
 from engine.errors import UserError
 from tasks import installed
-from tasks.recording.lacking import LackingError, require_known, stored_scenario
+from tasks.recording.lacking import LackingError, require_known
+from tasks.stored_scenario import stored_scenario
 
 STORED = {"data": {"dataset": "digits"}, "method": {"name": "caat"}, "model": {"name": "mlp"}}
 

@@ -2,11 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Literal
 
+from engine.data.folder import dataset_folder
 from engine.plugin_host import UnfitError
 from engine.registry import Table
 from engine.types import ImageSet
+
+Part = Literal["train", "test"]
 
 
 class Dataset(ABC):
@@ -22,6 +27,12 @@ class Dataset(ABC):
     test_counts: tuple[int, ...]
     held_out_per_class: int
     """Images per class that the meta set and the validation set hold unless a scenario says."""
+    knows_its_noise: bool = False
+    """Whether training images come with a given label beside the true one."""
+    is_known: bool = True
+    """Whether anything but its name is known here."""
+    is_added: bool = False
+    """Whether a person has added it to this installation."""
 
     @abstractmethod
     def load(self, folder: Path) -> tuple[ImageSet, ImageSet]:
@@ -48,6 +59,15 @@ class Dataset(ABC):
         Raises:
             UserError: They cannot be fetched.
         """
+
+    def origin(self, part: Part, index: int) -> str:
+        """Say where an image of an official part comes from: a file or a row that can be mended.
+
+        Args:
+            part: The part.
+            index: Its position there, as `ImageSet.source` has it.
+        """
+        return f"image {index} of the {part} part"
 
 
 class Datasets(Table[Dataset]):
@@ -88,5 +108,10 @@ def faults(source: Dataset) -> Iterator[str]:
 
 
 def datasets() -> dict[str, Dataset]:
-    """Return every dataset by name."""
-    return DATASETS.all()
+    """Return every dataset by name: what comes with the program, then what people have added."""
+    bundled, folder = DATASETS.all(), dataset_folder()
+    if folder is None:
+        return bundled
+    shelf: Any = import_module("engine.data.added.shelf")  # which needs this module
+    added: dict[str, Dataset] = shelf.added_to(folder)
+    return bundled | added | bundled

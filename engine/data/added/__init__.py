@@ -1,0 +1,1 @@
+"""Datasets that people add: how they are read, checked and kept."""
