@@ -16,6 +16,7 @@ from db.writes.transitions import NewRun
 from engine.errors import UserError
 from engine.evaluation.suite import require_subset
 from engine.perturbation.norms import require_within
+from engine.scenario import Scenario
 from tasks.queue.place import owner
 from tasks.queue.submit import Submitted, send_messages
 from tasks.recording.checkpoints import Search, Unusable, Why, is_here
