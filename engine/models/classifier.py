@@ -62,7 +62,8 @@ class Classifier(nn.Module):
 def _pieces(images: Tensor | MappedImages) -> Iterable[Tensor]:
     if isinstance(images, MappedImages):
         return map(torch.from_numpy, images.pieces())
-    return images.split(4096)
+    pieces: Iterable[Tensor] = images.split(4096)
+    return pieces
 
 
 def channel_statistics(images: Tensor | MappedImages) -> tuple[Tensor, Tensor]:
