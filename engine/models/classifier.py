@@ -67,7 +67,8 @@ def normalisation_of(model: Classifier) -> dict[str, Tensor]:
 def _pieces(images: Tensor | MappedImages) -> Iterable[Tensor]:
     if isinstance(images, MappedImages):
         return map(torch.from_numpy, images.pieces())
-    return images.split(4096)
+    pieces: Iterable[Tensor] = images.split(4096)
+    return pieces
 
 
 def channel_statistics(images: Tensor | MappedImages) -> tuple[Tensor, Tensor]:
