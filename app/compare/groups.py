@@ -53,7 +53,8 @@ def by_seeds(runs: Sequence[Finished]) -> list[Seeds]:
 def _title(runs: Sequence[Finished]) -> str:
     titles = {run.title for run in runs}
     name = titles.pop() if len(titles) == 1 else f"{runs[0].method} on {runs[0].dataset}"
-    return f"{name}, {len(runs)} seeds" if len(runs) > 1 else f"{name}, seed {runs[0].seed}"
+    seeds = {run.seed for run in runs}
+    return f"{name}, {len(seeds)} seeds" if len(seeds) > 1 else f"{name}, seed {runs[0].seed}"
 
 
 def class_means(groups: Sequence[Seeds], error: str) -> pd.DataFrame:
@@ -68,7 +69,12 @@ def class_means(groups: Sequence[Seeds], error: str) -> pd.DataFrame:
         table = comparison.errors_under(group.runs)
         table = table[table["name"] == error]
         names = list(group.runs[0].class_names)
-        for index, cell in table.groupby("class_index"):
+        seeds = {run.id: run.seed for run in group.runs}
+        table = table.assign(seed=table["run_id"].map(seeds))
+        for index, runs in table.groupby("class_index"):
+            # A seed that was run twice is one seed.
+            how = {"value": "mean", "low": "first", "high": "first", "n": "sum"}
+            cell = runs.groupby("seed").agg(how)
             low, high = _interval(cell)
             rows.append(
                 {"class": class_name(names, int(str(index))), "class_index": index}

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from app.compare.finished import Finished, shaped
 from app.components.page import title_of
 from app.data import cached
 from app.data.cached import Mark
@@ -30,6 +31,14 @@ def known_runs(run_ids: tuple[str, ...]) -> list[RunRow]:
     """Return the runs that are there, in the order of the ids."""
     with cached.database().read() as session:
         return listing.rows_of(session, run_ids)
+
+
+@st.cache_data(ttl=5.0, max_entries=8, show_spinner=False)
+def finished_among(run_ids: tuple[str, ...]) -> list[Finished]:
+    """Return those of the runs that are finished, in the order of the ids."""
+    with cached.database().read() as session:
+        rows = {row.id: row for row in comparison.finished_among(session, run_ids)}
+    return [shaped(rows[run_id]) for run_id in run_ids if run_id in rows]
 
 
 @st.cache_data(ttl=600, max_entries=32, show_spinner=False)

@@ -73,10 +73,10 @@ def draw_bulk(ids: Sequence[str], done: Sequence[str]) -> None:
     """
     st.markdown(f"**{count(len(ids), 'run')} selected**", width="content")
     if 2 <= len(ids) <= MAX_COMPARED:
-        _link("views/compare.py", "Compare", ":material/compare_arrows:", ids)
+        _link("views/compare.py", "Compare", ":material/compare_arrows:", ids=ids)
     if done:
-        _link("views/fairness.py", "Compare classes", ":material/balance:", done[:MAX_RUNS])
-        _link("views/tradeoff.py", "Compare trade-off", ":material/scatter_plot:", done[:200])
+        _link("views/fairness.py", "Compare classes", ":material/balance:", ids=done[:MAX_RUNS])
+        _link("views/tradeoff.py", "Compare trade-off", ":material/scatter_plot:", ids=done[:200])
     with st.popover("Actions", icon=":material/checklist:"):
         _draw_actions(ids)
         _draw_words(ids)
@@ -97,7 +97,7 @@ def draw_bulk(ids: Sequence[str], done: Sequence[str]) -> None:
     st.caption("; ".join(notes), width="stretch")
 
 
-def _link(file: str, label: str, icon: str, ids: Sequence[str]) -> None:
+def _link(file: str, label: str, icon: str, *, ids: Sequence[str]) -> None:
     st.page_link(file, label=label, icon=icon, query_params={"runs": list(ids)})
 
 

@@ -1,5 +1,6 @@
 """Which runs the list shows, in which order and columns: all of it stands in the link."""
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -30,6 +31,11 @@ SEARCH_HELP = (
     '`natural`, `boundary`, `epoch`, `created>=2026-01-31`; `tag:x`, `study:"a b"`'
 )
 _LAST = "last-filter"
+_keeper = st.components.v2.component(
+    "caat_kept_columns",
+    html="<span></span>",
+    js=(Path(__file__).parent / "kept.js").read_text(encoding="utf-8"),
+)
 
 
 def ask_filter(found: Choices) -> RunFilter:
@@ -136,13 +142,11 @@ def _cookie() -> str:
 
 
 def _keep(columns: list[str]) -> None:
-    """Have the browser keep names of columns, which hold letters and underscores alone."""
-    value = ".".join(columns)
-    st.html(
-        f"<script>document.cookie = '{COOKIE}={value}; path=/; max-age=31536000; SameSite=Lax'"
-        "</script>",
-        unsafe_allow_javascript=True,
-    )
+    """Have the browser keep names of columns, which hold letters and underscores alone.
+
+    It is a component, as the dashboard's pages may run no script of their own text.
+    """
+    _keeper(key="kept-columns", data={"name": COOKIE, "value": ".".join(columns)})
 
 
 def query() -> dict[str, list[str]]:

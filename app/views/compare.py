@@ -7,13 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from app.charts.base import MAX_CLASSES, charts
-from app.compare import runs as comparison
 from app.compare.choice import choose_one, choose_some
 from app.compare.fairness import MAX_RUNS
 from app.compare.groups import Seeds, averages, baseline_differences, by_seeds, class_means
 from app.compare.protocol import differences
 from app.compare.settings import not_alike, settings_table
-from app.compare.trained import MOST, choosable, curves, known_runs
+from app.compare.trained import MOST, choosable, curves, finished_among, known_runs
 from app.components.page import (
     link_run,
     nothing_here,
@@ -63,8 +62,7 @@ def render() -> None:
         return
     labels = _labels(runs)
     scenarios = cached.run_scenarios(tuple(run.id for run in runs))
-    finished = [run for run in comparison.finished() if run.id in labels]
-    finished.sort(key=lambda run: list(labels).index(run.id))
+    finished = finished_among(tuple(labels))
     _say_whether_alike(runs, scenarios, [run.protocol for run in finished])
     _draw_settings(labels, scenarios)
     _draw_curves(runs, labels)

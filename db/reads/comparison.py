@@ -68,6 +68,12 @@ def finished_runs(session: Session, limit: int = 1000) -> list[FinishedRow]:
     return [FinishedRow(*row) for row in found]
 
 
+def finished_among(session: Session, run_ids: Sequence[str]) -> list[FinishedRow]:
+    """Return those of the runs that are finished, newest first."""
+    found = session.execute(_finished().where(Run.id.in_(run_ids)).order_by(*_NEWEST))
+    return [FinishedRow(*row) for row in found]
+
+
 def finished_of(session: Session, study: str) -> list[FinishedRow]:
     """Return the finished runs of a study, newest first."""
     named = and_(StudyCell.run_id == Run.id, StudyCell.study == searchable(study))
