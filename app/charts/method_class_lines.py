@@ -39,9 +39,10 @@ def method_class_lines(table: pd.DataFrame) -> go.Figure:
         hovermode="closest",
     )
     seen: Counter[str] = Counter()
-    for (title, method), rows in shown.groupby(["title", "method"], sort=False):
+    for (title, of), rows in shown.groupby(["title", "method"], sort=False):
+        method = str(of)
         ordered = rows.assign(at=rows["class_index"].map(place)).sort_values("at")
-        style = method_style(str(method), seen[method])
+        style = method_style(method, seen[method])
         dash = DASHES[seen[method] % len(DASHES)]
         seen[method] += 1
         fig.add_scatter(

@@ -20,6 +20,7 @@ from app.cli import (
     edit,
     evaluate,
     export,
+    messages,
     methods,
     runs,
     study,
@@ -231,6 +232,7 @@ cli.command()(watch.top)
 cli.command()(table_command.table)
 cli.command()(figure_command.figure)
 cli.command()(methods.methods)
+cli.command()(messages.messages)
 
 
 @cli.command()
@@ -246,29 +248,6 @@ def doctor(as_json: AsJson = False) -> None:
             say(f"{'ok  ' if finding.ok else 'BAD '} {finding.title:20} {finding.text}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
-
-
-@cli.command("messages")
-def messages_command(
-    forget: Annotated[bool, typer.Option(help="Forget them")] = False, as_json: AsJson = False
-) -> None:
-    """Show the broker's messages that could not be read and were set aside."""
-    import redis.exceptions
-
-    from tasks.queue import messages
-
-    try:
-        aside = messages.set_aside_messages()
-        if forget:
-            messages.forget()
-    except redis.exceptions.RedisError as error:
-        raise UserError("the broker does not answer: `caat doctor` says more") from error
-    if as_json:
-        return say_json(vars(aside))
-    for note in aside.newest:
-        typer.echo(note)
-    typer.echo(f"{aside.count:,} set aside{' and forgotten' if forget else ''}")
-    return None
 
 
 theory.register(cli)

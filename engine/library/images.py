@@ -215,6 +215,6 @@ class InMemory(Dataset):
     def _digest(self) -> str:
         state = hashlib.sha256()
         for part in (self._train, self._test):
-            state.update(part.images.data)
+            state.update(np.ascontiguousarray(part.images).data)
             state.update(part.labels.data)
         return state.hexdigest()[:12]
