@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cli import database, evaluate, methods, runs, study, theory, watch
+from app.cli import database, evaluate, health, methods, runs, study, theory, watch
 from app.cli import figure as figure_command
 from app.cli import table as table_command
 from app.cli.options import ACTOR, AsJson, File, Set
@@ -156,6 +156,10 @@ def worker(
     queues: Annotated[
         str | None, typer.Option(help="With commas; default and cpu or gpu if left out")
     ] = None,
+    *,
+    until_empty: Annotated[
+        bool, typer.Option("--until-empty", help="End once no run waits that it may take")
+    ] = False,
 ) -> None:
     """Serve queued runs until stopped."""
     from tasks.queue_names import parse_queues
@@ -167,6 +171,7 @@ def worker(
         if device is not None:
             raise UserError("--devices: it names them all; leave --device out")
         options = [] if queues is None else ["--queues", ",".join(parse_queues(queues))]
+        options += ["--until-empty"] if until_empty else []
         return workers.serve(workers.named(devices), options=options)
     chosen = settings()
     if device is not None:
@@ -175,7 +180,7 @@ def worker(
         chosen.queues = ",".join(parse_queues(queues))
     from tasks import serve  # Celery reads the settings as it is loaded
 
-    serve.work()
+    serve.work(until_empty=until_empty)
     return None
 
 
@@ -211,6 +216,7 @@ for command in (
 ):
     cli.command()(command)
 cli.command()(evaluate.evaluate)
+cli.command()(health.health)
 cli.command()(watch.metrics)
 cli.command()(watch.top)
 cli.command()(table_command.table)
