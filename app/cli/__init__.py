@@ -1,4 +1,7 @@
-"""The ``caat`` command; on Windows one line, before anything of it is loaded that cannot be there."""
+"""The ``caat`` command; on Windows one line, before anything is loaded that cannot be there.
+
+Each of its commands that has much to say has a file here.
+"""
 
 import os
 import sys
