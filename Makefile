@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 #   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 
-.PHONY: help setup run test lint unit format clean
+.PHONY: help setup run test lint unit format lock audit clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -42,3 +42,20 @@ format: setup
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# Pins for Python 3.11 to 3.14 in one file: markers say which of them needs what. What is pinned stays;
+# RENEW=1 takes the newest of everything but torch. The parts of CUDA are torch's own to pin.
+UV ?= uv
+lock:
+	@command -v $(UV) >/dev/null || { echo "make lock: needs uv: pip install uv, or UV=PATH"; exit 2; }
+	grep -E '^($(if $(RENEW),torch|torchvision,.*))==' constraints.txt > .constraints.kept
+	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \
+	  --no-annotate --no-header --constraint .constraints.kept > .constraints.new
+	{ sed -n '/^#/p' constraints.txt; grep -vE '^(nvidia-[cn]|cuda-|triton)' .constraints.new; } > .constraints.kept
+	mv .constraints.kept constraints.txt
+	rm -f .constraints.new
+
+# Known vulnerabilities of the pins: asks pypi.org, so it needs the internet.
+audit:
+	@command -v pip-audit >/dev/null || { echo "make audit: needs pip-audit: pip install pip-audit"; exit 2; }
+	pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off

@@ -45,6 +45,8 @@ def pick_device(name: str) -> torch.device:
         raise UserError(
             f"device: {name} is not here; {torch.cuda.device_count()} CUDA devices found"
         )
+    if device.type == "mps":
+        raise UserError("device: mps, Apple's GPU, is not supported; choose cpu")
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"device: {name!r} is not supported; choose auto, cpu or cuda:N")
     return device

@@ -30,7 +30,7 @@ from tasks.queue.place import served_queues
 from tasks.queue.submit import waiting_of
 from tasks.queue_names import at_broker
 from tasks.settings import OFTEN, make_data_dir, open_database, prepare_data_dir, settings
-from tasks.worker import housekeeping, slot
+from tasks.worker import housekeeping, last_run, slot
 from tasks.worker.task import train_run
 
 GRACE = 0.5
@@ -102,8 +102,11 @@ def end() -> None:
     celery.worker.state.should_stop = 0
 
 
-def work() -> None:
+def work(*, until_empty: bool = False) -> None:
     """Serve runs until SIGTERM; a run in work is then stopped at its next step and queued again.
+
+    Args:
+        until_empty: Whether it also ends once nothing has waited for it for a while.
 
     Raises:
         UserError: The device is not here.
@@ -122,6 +125,10 @@ def work() -> None:
     beside.start()
     remote.narrow()
     celery_app.steps["consumer"].update((slot.OneAtATime, Woken))
+    if until_empty:
+        threading.Thread(
+            target=last_run.end_when_empty, args=(end,), name="last", daemon=True
+        ).start()
     _serve(me, presence)
     housekeeping.done.set()
     beside.join(PAUSE)

@@ -20,6 +20,7 @@ from app.cli import (
     edit,
     evaluate,
     export,
+    health,
     messages,
     methods,
     runs,
@@ -169,6 +170,10 @@ def worker(
     queues: Annotated[
         str | None, typer.Option(help="With commas; default and cpu or gpu if left out")
     ] = None,
+    *,
+    until_empty: Annotated[
+        bool, typer.Option("--until-empty", help="End once no run waits that it may take")
+    ] = False,
 ) -> None:
     """Serve queued runs until stopped."""
     from tasks.queue_names import parse_queues
@@ -180,6 +185,7 @@ def worker(
         if device is not None:
             raise UserError("--devices: it names them all; leave --device out")
         options = [] if queues is None else ["--queues", ",".join(parse_queues(queues))]
+        options += ["--until-empty"] if until_empty else []
         return workers.serve(workers.named(devices), options=options)
     chosen = settings()
     if device is not None:
@@ -188,7 +194,7 @@ def worker(
         chosen.queues = ",".join(parse_queues(queues))
     from tasks import serve  # Celery reads the settings as it is loaded
 
-    serve.work()
+    serve.work(until_empty=until_empty)
     return None
 
 
@@ -227,6 +233,7 @@ for command in (
 cli.command()(edit.edit)
 cli.command()(evaluate.evaluate)
 audit.register(cli)
+cli.command()(health.health)
 cli.command()(watch.metrics)
 cli.command()(watch.top)
 cli.command()(table_command.table)

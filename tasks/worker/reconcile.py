@@ -124,13 +124,17 @@ def _end(session: Session, holder: Holder, *, resumes: bool) -> None:
         )
 
 
+def has_tries_left(waiting: Interrupted) -> bool:
+    """Tell whether an interrupted run is queued again by a worker, not only by a person."""
+    times = waiting.lost if waiting.reason == causes.LOST else waiting.times
+    return times <= causes.retries(waiting.reason)
+
+
 def queue_again(session: Session, waiting: Interrupted) -> None:
     """Queue a run while its cause has tries left; then a lost one fails, any other waits."""
-    is_lost = waiting.reason == causes.LOST
-    times = waiting.lost if is_lost else waiting.times
-    if times <= causes.retries(waiting.reason):
+    if has_tries_left(waiting):
         transitions.requeue(session, waiting.run_id, ACTOR, reason="retry")
-    elif is_lost:
+    elif waiting.reason == causes.LOST:
         message = causes.lost_too_often(waiting.lost)
         transitions.give_up(
             session, waiting.run_id, ACTOR, reason=causes.LOST_TOO_OFTEN, message=message
