@@ -3,9 +3,9 @@
     python benchmarks/image.py [--torch-index URL] [--json]
 
 RUN and COPY of the build stage are executed in a new folder, in a virtual environment of this
-machine's Python, with the paths of the image (/opt/venv, /app) below that folder. Steps that install Debian's
-packages or make users need root in a container, and are listed as left out. The size is that of
-/opt/venv and /app; the base image comes on top.
+machine's Python, with the paths of the image (/opt/venv, /app) below that folder. Steps that
+install Debian's packages or make users need root in a container, and are listed as left out. The
+size is that of /opt/venv and /app; the base image comes on top.
 """
 
 import argparse
