@@ -34,26 +34,16 @@ def execute(folder: Path, torch_index: str) -> list[dict[str, object]]:
     """Execute the steps below a folder; stop at the first that fails."""
     environment = {**os.environ, "TORCH_INDEX": torch_index}
     environment.pop("PYTHONPATH", None)
-    work, told = folder / "app", []
-    work.mkdir()
+    (folder / "app").mkdir()
+    told: list[dict[str, object]] = []
     for word, rest in steps((ROOT / "Dockerfile").read_text(encoding="utf-8")):
-        began, how = time.monotonic(), "executed"
-        rest = rest.replace("/opt/venv", f"{folder}/venv")
-        if word == "ENV":
-            environment |= {
-                name: os.path.expandvars(value).replace("$PATH", environment["PATH"])
-                if name != "PATH"
-                else f"{folder}/venv/bin:{environment['PATH']}"
-                for name, value in (pair.split("=", 1) for pair in rest.split())
-            }
-        elif word == "COPY":
-            copy(rest.split(), work)
-        elif word == "RUN" and OF_ROOT.search(rest):
-            how = "left out"
+        began = time.monotonic()
+        line = rest.replace("/opt/venv", f"{folder}/venv")
+        if word in ("ENV", "COPY"):
+            set_or_copy(word, line, folder / "app", environment)
+            how = "executed"
         elif word == "RUN":
-            line = rest.replace("python -m venv", f"{sys.executable} -m venv")
-            if subprocess.run(["sh", "-ec", line], cwd=work, env=environment).returncode:
-                how = "FAILED"
+            how = run(line, folder / "app", environment)
         else:
             continue
         seconds = round(time.monotonic() - began, 1)
@@ -61,6 +51,27 @@ def execute(folder: Path, torch_index: str) -> list[dict[str, object]]:
         if how == "FAILED":
             break
     return told
+
+
+def run(line: str, work: Path, environment: dict[str, str]) -> str:
+    """Execute a RUN; tell how it went."""
+    if OF_ROOT.search(line):
+        return "left out"
+    line = line.replace("python -m venv", f"{sys.executable} -m venv")
+    # What pip says goes to stderr: stdout is the result's.
+    done = subprocess.run(
+        ["sh", "-ec", line], cwd=work, env=environment, stdout=sys.stderr, check=False
+    )
+    return "FAILED" if done.returncode else "executed"
+
+
+def set_or_copy(word: str, rest: str, work: Path, environment: dict[str, str]) -> None:
+    """Execute an ENV or a COPY."""
+    if word == "COPY":
+        return copy(rest.split(), work)
+    for name, value in (pair.split("=", 1) for pair in rest.split()):
+        environment[name] = value.replace("$PATH", environment["PATH"])
+    return None
 
 
 def copy(words: list[str], work: Path) -> None:
