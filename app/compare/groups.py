@@ -60,7 +60,8 @@ def _title(runs: Sequence[Finished]) -> str:
 def class_means(groups: Sequence[Seeds], error: str) -> pd.DataFrame:
     """Return an error of every class and group: mean over seeds and 95 % interval.
 
-    Of several seeds the interval is Student's over them; of one it is Wilson's over the images.
+    Of three or more seeds the interval is Student's over them, of two there is none; of one it is
+    Wilson's over the images.
 
     Columns: class, class_index, title, method, variant, value, low, high, n, card.
     """
@@ -97,8 +98,8 @@ def baseline_differences(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return how much more each group errs on average than a baseline, and why some cannot be told.
 
-    With two or more common seeds it is a paired t-test over them; of one run each, McNemar's test
-    over the images that both were shown.
+    With three or more common seeds it is a paired t-test over them, of two there is none; of one
+    run each, McNemar's test over the images that both were shown.
 
     Returns:
         Rows as `app.charts.difference_forest` draws them, with ``how`` the interval came about; and

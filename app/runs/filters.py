@@ -18,13 +18,14 @@ PARAMETERS = (
     "method",
     "dataset",
     "tag",
-    "study",
+    "of-study",
     "sort",
-    "order",
+    "way",
     "columns",
     "group",
 )
-"""Of the link; a saved view is their values."""
+"""Of the link, and no other page's: Streamlit keeps them from page to page. A saved view is their
+values."""
 SEARCH_HELP = (
     "Words of a name, tag, note, study, method or dataset; how an id begins; of the scenario: "
     "`imbalance 10`, `pair 20 %`, `linf`, `seed 3`; comparisons: `robust<40`, `worst>=60`, "
@@ -42,7 +43,10 @@ def ask_filter(found: Choices) -> RunFilter:
     """Draw what narrows the list and return what is wanted; another filter starts at page 1."""
     more = [
         (label, key, choices)
-        for label, key, choices in (("Tag", "tag", found.tags), ("Study", "study", found.studies))
+        for label, key, choices in (
+            ("Tag", "tag", found.tags),
+            ("Study", "of-study", found.studies),
+        )
         if choices or _stands(key)
     ]
     search, *places = st.columns([3, 2, 2, 2, *[2] * len(more)])
@@ -71,7 +75,7 @@ def ask_filter(found: Choices) -> RunFilter:
         chosen["method"],
         chosen["dataset"],
         chosen.get("tag", ()),
-        chosen.get("study", ()),
+        chosen.get("of-study", ()),
     )
     if st.session_state.get(_LAST, wanted) != wanted:
         st.session_state["page"] = 1
@@ -102,7 +106,7 @@ def ask_order() -> Order:
         width=190,
     )
     way = st.segmented_control(
-        "Order", ["down", "up"], default="down", key="order", required=True, bind="query-params"
+        "Order", ["down", "up"], default="down", key="way", required=True, bind="query-params"
     )
     return Order(column or NEWEST_FIRST.column, way != "up")
 
@@ -112,9 +116,9 @@ def sort_by(column: str) -> None:
     if column not in SORTED:
         return
     same = st.session_state.get("sort") == column
-    turned = "up" if st.session_state.get("order", "down") == "down" else "down"
+    turned = "up" if st.session_state.get("way", "down") == "down" else "down"
     st.session_state["sort"] = column
-    st.session_state["order"] = turned if same else "down"
+    st.session_state["way"] = turned if same else "down"
 
 
 def ask_columns() -> list[str]:

@@ -211,7 +211,7 @@ def _draw_classes(groups: list[Seeds], error: str) -> None:
     ]
     st.caption(
         f"Runs that differ in nothing but their seed are one row. Whiskers are 95 % intervals: "
-        f"Student's over seeds, of a single seed Wilson's over images. {' '.join(notes)}"
+        f"Student's over three seeds or more, of one seed Wilson's over images. {' '.join(notes)}"
     )
     alt = f"{metric(error)} of each class in {len(shown)} methods, worst on top"
     show_chart(charts()["class_comparison"].draw(drawn), key="classes", alt=alt)

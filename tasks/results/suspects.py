@@ -14,7 +14,6 @@ import pandas as pd
 
 from db.reads import series
 from db.session import Database
-from engine.data.datasets.base import Dataset
 from engine.errors import UserError
 from engine.inspection.label_noise import doubt_of, place_in_class
 from engine.inspection.opinions import Opinions, opinions
@@ -74,14 +73,14 @@ def suspects(database: Database, run_id: str, by: str) -> pd.DataFrame:
         UserError: The run's model, data or weights are not here, or its weights order nothing.
     """
     trained = load_trained(database, run_id)
-    train = trained.data.train
+    train, source = trained.data.train, trained.scenario.data.source
     said = opinions(trained.model, train.to(trained.device), trained.scenario.evaluation.batch_size)
     weights = _recorded(database, run_id, train.source)
     score = _score(by, said, weights, labels=train.labels, run_id=run_id)
     table = pd.DataFrame(
         {
             "sample": train.source,
-            "origin": [origin(trained.scenario.data.source, int(row)) for row in train.source],
+            "origin": [source.origin("train", int(row)) for row in train.source],
             "given_label": train.labels,
             "given_class": _named(trained, train.labels),
             "predicted_label": said.predicted,
@@ -116,12 +115,6 @@ def as_cleanlab(table: pd.DataFrame, by: str) -> pd.DataFrame:
     kept = table[["sample", "origin", "is_label_issue", "given_label", "predicted_label"]].copy()
     kept.insert(3, "label_score", score.clip(0, 1))
     return kept
-
-
-def origin(dataset: Dataset, row: int) -> str:
-    """Say where a training sample is in the person's own data: a file, where the dataset tells."""
-    told = getattr(dataset, "origin", None)
-    return f"row {row}" if told is None else str(told("train", row))
 
 
 def _named(trained: Trained, labels: IntArray) -> list[str]:

@@ -190,7 +190,7 @@ def test_a_clicked_point_stands_in_the_link_and_leads_to_its_classes(
     page.mouse.move(box["x"] + place[0], box["y"] + place[1])
     plot.locator(".hoverlayer .hovertext").wait_for()
     page.mouse.click(box["x"] + place[0], box["y"] + place[1])
-    page.get_by_text("One seed: no interval").wait_for()
+    page.get_by_text("1 seed: no interval").wait_for()
     page.wait_for_url("**/tradeoff?point=*")
     context = chromium.new_context()
     fresh = Visit(context.new_page(), server).go(page.url.removeprefix(server))

@@ -1,5 +1,6 @@
 """Runs side by side: settings that differ, curves, classes over seeds, a baseline."""
 
+import numpy as np
 import pytest
 
 from app.compare.groups import averages, baseline_differences, by_seeds, class_means
@@ -85,9 +86,8 @@ def test_a_mean_over_seeds_has_students_interval_and_a_single_seed_wilsons(three
     table = class_means(groups, ROBUST)
     two, one = (table[table["title"] == group.title].iloc[0] for group in groups)
     low, high = t_interval([0.2, 0.4])
-    assert (two["value"], two["low"], two["high"]) == pytest.approx(
-        (0.3, max(low, 0), min(high, 1))
-    )
+    assert two["value"] == pytest.approx(0.3)
+    assert np.isnan([low, high, two["low"], two["high"]]).all()  # two seeds make none
     expected = [float(end[0]) for end in wilson([0.5], [one["n"]])]
     assert (one["value"], one["low"], one["high"]) == pytest.approx((0.5, *expected))
     assert averages(groups, ROBUST)["value"].tolist() == pytest.approx([0.3, 0.5])
@@ -102,7 +102,7 @@ def test_a_difference_has_an_interval_over_common_seeds_or_else_over_images(stud
     assert why_not == []
     row = table.iloc[0]
     assert (row["value"], row["n"]) == (pytest.approx(0.35), 2)  # 0.3 and 0.4
-    assert (row["low"], row["high"]) == pytest.approx(t_interval([0.3, 0.4]))
+    assert np.isnan([row["low"], row["high"]]).all()
     alone = by_seeds(runs)[0].runs[:1], other.runs[:1]
     single = [by_seeds(list(members))[0] for members in alone]
     table, _ = baseline_differences(single[0], [single[1]], ROBUST)

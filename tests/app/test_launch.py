@@ -28,7 +28,7 @@ def test_methods_times_seeds_are_launched_as_one_study(studio, open_page):
     with studio.database.read() as session:
         (trades, _) = [run.id for run in runs if run.method == "trades"]
         assert queries.get_run(session, trades).scenario["method"]["beta"] == 3.0
-    assert page.get("page_link")[0].proto.label == "Open the study"
+    assert "Open the study" in [link.proto.label for link in page.get("page_link")]
 
 
 def test_a_study_whose_name_is_taken_gets_a_number(studio, open_page):
@@ -48,8 +48,7 @@ def test_launch_queues_what_the_form_says(studio, open_page):
     assert not page.exception
     (run,) = studio.runs()
     assert (run.name, run.num_epochs, run.status) == ("Mine", 3, "queued")
-    link = page.get("page_link")[0].proto
-    assert link.label == "Open the run"
+    assert "Open the run" in [link.proto.label for link in page.get("page_link")]
 
 
 def test_a_radius_above_1_is_launched_in_l2(studio, open_page):

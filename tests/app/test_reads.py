@@ -13,7 +13,7 @@ from app.compare import runs as comparison
 from app.data import cached, evaluations
 from app.samples import reads as samples
 from app.studies import reads as studies
-from db.reads.listing import RunFilter
+from db.reads.listing import NEWEST_FIRST, RunFilter
 from db.session import Database
 
 MODULES = (cached, evaluations, comparison, samples, studies)
@@ -51,6 +51,7 @@ def questions(run_id: str) -> Iterator[tuple[str, Callable[[], object]]]:
         "row": 0,
         "token": 0,
         "wanted": RunFilter(),
+        "order": NEWEST_FIRST,
         "page": 1,
         "name": "Study",
         "evaluation": "final",

@@ -23,7 +23,7 @@ def shown_columns(page) -> list[str]:
 def test_a_column_sorts_all_runs_and_not_those_of_a_page_alone(studio, open_page):
     for number in range(cached.RUNS_A_PAGE + 2):
         studio.queued(f"Run {number:02}", seed=number)
-    page = open_page("runs", sort="Seed", order="up")
+    page = open_page("runs", sort="Seed", way="up")
     assert names(page)[:2] == ["Run 00", "Run 01"]
     assert names(open_page("runs", sort="Name"))[0] == "Run 51"
     assert "by seed" in words(page)
@@ -50,7 +50,7 @@ def test_columns_stand_in_the_link_and_empty_ones_are_left_out(studio, open_page
 @pytest.mark.parametrize("column", ["nothing", "<script>", ""])
 def test_a_link_that_names_no_column_or_order_is_shown_as_usual(studio, open_page, column):
     studio.queued("Here")
-    assert names(open_page("runs", sort=column, columns=column, order=column, group=column))
+    assert names(open_page("runs", sort=column, columns=column, way=column, group=column))
 
 
 def test_hostile_tags_and_notes_are_shown_as_they_are_and_narrow_the_list(studio, open_page):

@@ -107,12 +107,12 @@ def test_a_password_in_place_of_its_file_s_name_is_not_repeated(monkeypatch):
     assert "hunter2" not in str(refused.value)
 
 
-def test_compose_gives_the_password_beside_the_url():
+def test_compose_gives_the_password_as_a_file_beside_the_url():
     lines = (ROOT / "compose.yaml").read_text().splitlines()
     (url,) = (line for line in lines if "CAAT_DATABASE_URL:" in line)
     assert "PASSWORD" not in url.partition(":")[2]
-    (password,) = (line for line in lines if "CAAT_DATABASE_PASSWORD:" in line)
-    assert '"${POSTGRES_PASSWORD:?set POSTGRES_PASSWORD}"' in password
+    (file,) = (line for line in lines if "CAAT_DATABASE_PASSWORD_FILE:" in line)
+    assert "/run/secrets/database" in file
 
 
 @given(
