@@ -194,7 +194,7 @@ def test_a_clicked_point_stands_in_the_link_and_leads_to_its_classes(
     page.wait_for_url("**/tradeoff?point=*")
     context = chromium.new_context()
     fresh = Visit(context.new_page(), server).go(page.url.removeprefix(server))
-    fresh.get_by_text("One seed: no interval").wait_for()
+    fresh.get_by_text("1 seed: no interval").wait_for()
     assert fresh.url == page.url
     context.close()
     page.get_by_text("Which classes pay?").click()

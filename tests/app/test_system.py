@@ -27,14 +27,14 @@ def test_a_broker_that_does_not_answer_is_a_problem_with_its_cure(studio, open_p
     studio.report_worker()
     monkeypatch.setattr("tasks.queue.broker.why_down", lambda url: "no answer")
     said = words(open_page("system"))
-    assert "1 of 16 checks failed: broker" in said
+    assert "1 of 17 checks failed: broker" in said
     assert "`caat up` starts it" in said
 
 
 def test_when_all_is_well_the_page_says_so(studio, open_page, monkeypatch):
     studio.report_worker()
     monkeypatch.setattr("tasks.queue.broker.why_down", lambda url: None)
-    assert "Everything is well: 16 checks passed" in words(open_page("system"))
+    assert "Everything is well: 17 checks passed" in words(open_page("system"))
 
 
 def test_versions_and_datasets_stand_in_tables_whatever_their_sentences_say(

@@ -1,7 +1,6 @@
 """Label suspects: ordered within their class, told where they are, in cleanlab's columns too."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from scipy.stats import rankdata
 
 from engine.errors import UserError
 from tasks.results import suspects as module
-from tasks.results.suspects import as_cleanlab, origin, suspects
+from tasks.results.suspects import as_cleanlab, suspects
 from tasks.results.trained import load_trained
 from tasks.settings import open_database
 
@@ -81,12 +80,6 @@ def test_a_low_score_is_a_likely_issue_and_is_cleanlabs_own_where_it_has_one(tab
     listed = as_cleanlab(table, by)
     assert listed["label_score"].tolist() == scores
     assert listed["origin"].tolist() == ["a.png", "b.png"]
-
-
-def test_a_dataset_that_knows_its_files_tells_them():
-    assert origin(SimpleNamespace(), 4) == "row 4"
-    knows = SimpleNamespace(origin=lambda part, row: f"{part}/cat/{row}.png")
-    assert origin(knows, 4) == "train/cat/4.png"
 
 
 @pytest.mark.parametrize(
