@@ -20,7 +20,6 @@ Build = Callable[[Learner], Method]
 Reach = tuple[float, float]
 ANY_BALL: Reach = (0.0, math.inf)
 """Narrowest and widest ball, in epsilons, of a method of which no more is known."""
-CLASSES = (1, 2, 7, 1000)
 LABELS: dict[str, Callable[[torch.Generator, int], Tensor]] = {
     "all of one class": lambda rng, c: torch.full((9,), c - 1),
     "some classes absent": lambda rng, c: torch.randint(max(1, c // 2), (9,), generator=rng),
@@ -28,6 +27,9 @@ LABELS: dict[str, Callable[[torch.Generator, int], Tensor]] = {
     "any": lambda rng, c: torch.randint(c, (9,), generator=rng),
 }
 """Labels (B,) of a batch, of c classes."""
+SPARSE = "some classes absent"
+CASES = [*((c, labels) for c in (1, 2, 7) for labels in LABELS), (1000, SPARSE)]
+"""Numbers of classes, each with labels of all kinds; of very many, most are absent anyway."""
 
 
 def assigns_to_any_classes(build: Build, num_classes: int, labels: str, *, reach: Reach) -> None:

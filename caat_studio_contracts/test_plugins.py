@@ -20,8 +20,7 @@ def test_a_plugin_is_imported_fast_enough_for_every_command_to_wait_for_it(plugi
     assert plugin.seconds < 5 * SLOW, "import torch from caat_studio.plugins"
 
 
-@pytest.mark.parametrize("labels", methods.LABELS)
-@pytest.mark.parametrize("num_classes", methods.CLASSES)
+@pytest.mark.parametrize(("num_classes", "labels"), methods.CASES)
 def test_a_method_assigns_to_any_classes(method, num_classes, labels):
     build = METHODS[method]().build
     methods.assigns_to_any_classes(build, num_classes, labels, reach=methods.ANY_BALL)

@@ -47,8 +47,7 @@ def reach(name):
     return REACH.get(name) or REACH.get(name.split()[0], OWN_BALL)
 
 
-@pytest.mark.parametrize("labels", rules.LABELS)
-@pytest.mark.parametrize("num_classes", rules.CLASSES)
+@pytest.mark.parametrize(("num_classes", "labels"), rules.CASES)
 @pytest.mark.parametrize("name", POLICIES)
 def test_assignments_keep_their_promises_for_any_classes(name, num_classes, labels):
     rules.assigns_to_any_classes(builder(name), num_classes, labels, reach=reach(name))
