@@ -6,12 +6,12 @@ from db.settings import DatabaseSettings
 
 
 class UploadSettings(DatabaseSettings):
-    """The database's settings, and how large a file the Data page takes."""
+    """The database's settings, and how large a file a page takes."""
 
     upload_limit_mb: int = Field(
         500,
         ge=1,
         le=100_000,
-        description="Megabytes of a file that the Data page takes; the dashboard holds it in "
-        "memory meanwhile. `caat data add` has no such limit",
+        description="Megabytes of a file that a page takes; the dashboard holds it in "
+        "memory meanwhile. `caat data add` and `caat audit` have no such limit",
     )

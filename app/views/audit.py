@@ -20,9 +20,8 @@ from tasks.audits import NORMALISATIONS, AuditRequest, submit_audit
 from tasks.imports import ImportRequest, take_in
 from tasks.queue.submit import NOT_SENT
 from tasks.results.request import EvaluationRequest
+from tasks.settings import settings
 
-LARGEST_MB = 2048
-"""Of an upload; `caat audit` takes larger files from a path."""
 DONE = "taken-in"
 
 
@@ -45,14 +44,15 @@ def render() -> None:
 
 
 def _ask_weights() -> None:
+    limit = settings().upload_limit_mb
     with st.form("audit", border=True):
         file = st.file_uploader(
             "Weights",
             type=["safetensors", "pt", "pth", "bin", "ckpt"],
-            max_upload_size=LARGEST_MB,
+            max_upload_size=limit,
             key="weights",
             help=f"safetensors, or a state dict of torch.save; nothing in it is executed. At most "
-            f"{LARGEST_MB:,} MB; caat audit takes larger files.",
+            f"{limit:,} MB; caat audit takes larger files.",
         )
         network, data, look = st.columns(3)
         with network:
@@ -124,7 +124,7 @@ def _ask_predictions() -> None:
         file = st.file_uploader(
             "Predictions",
             type=["csv", "npz", "parquet"],
-            max_upload_size=LARGEST_MB,
+            max_upload_size=settings().upload_limit_mb,
             key="predictions",
             help="Columns label, clean, and attacked or attacked_NAME: a class from 0 for each "
             "test image; an npz may hold logits",
