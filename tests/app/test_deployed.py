@@ -76,7 +76,8 @@ def test_every_environment_is_accepted_by_the_settings(process, monkeypatch, tmp
 def test_every_command_is_one_of_the_program(process):
     group = typer.main.get_command(cli)
     command = group.commands[process.words[1]]
-    command.make_context(process.words[1], list(process.words[2:]))
+    context = command.make_context(process.words[1], list(process.words[2:]))
+    assert context.command is command
 
 
 def checks():
@@ -292,7 +293,8 @@ def test_the_units_are_accepted_by_systemd(tmp_path):
 def test_nginx_accepts_the_proxys_settings(tmp_path):
     binary = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if binary is None or shutil.which("openssl") is None:
-        pytest.skip("needs nginx and openssl")
+        reason = "needs nginx and openssl"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     make = (
         "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x -days 1 -keyout tls.key -out tls.pem"
     )
